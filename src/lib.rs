@@ -1,0 +1,1 @@
+//! A multi-threaded, blocking WebSocket echo server with a fixed thread pool.

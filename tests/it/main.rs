@@ -1,0 +1,1 @@
+//! Behaviour of the server and the load generator, as seen from outside.
