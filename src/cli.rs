@@ -36,11 +36,11 @@ pub struct Cli {
 
 /// Shown below the options.
 const AFTER_HELP: &str = "\
-Open the printed address in a browser for a page to try it from. Ctrl-C or SIGTERM stops it cleanly: sessions are
-closed with 1001 and a summary is printed; a second Ctrl-C ends it at once.
+Open the printed address in a browser for a page to try it from. Ctrl-C or SIGTERM stops it
+cleanly: sessions are closed with 1001 and a summary is printed. A second one ends it at once.
 
-Every option can be set in the environment too, as WS_ECHO_ and its name (WS_ECHO_LISTEN, WS_ECHO_PING_INTERVAL).
-Durations are written 500ms, 20s or 1m30s; sizes 512, 64KiB or 16MiB.
+Durations are written 500ms, 20s or 1m30s; sizes 512, 64KiB or 16MiB. Every option can be set in
+the environment too, as WS_ECHO_ and its name: WS_ECHO_LISTEN, WS_ECHO_PING_INTERVAL.
 
 Examples:
   ws-echo                                      try it: open http://127.0.0.1:1234/ in a browser

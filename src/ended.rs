@@ -45,6 +45,12 @@ impl Ended {
         Self::Closed { by: Side::Server, code, reason: reason.into(), clean: false }
     }
 
+    /// Whether both sides said Close.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        matches!(self, Self::Closed { clean: true, .. })
+    }
+
     /// Who ended it and how, in one word each: the labels under which it is counted.
     #[must_use]
     pub fn labels(&self) -> (&'static str, u16) {
@@ -71,7 +77,7 @@ impl fmt::Display for Ended {
                 if !reason.is_empty() {
                     write!(f, " \"{}\"", reason.escape_debug())?;
                 }
-                if *clean { Ok(()) } else { write!(f, ", the other side did not answer") }
+                if *clean { write!(f, ", answered") } else { Ok(()) }
             }
             Self::Vanished => write!(f, "the client went without a Close"),
             Self::Cut => write!(f, "cut: the client had stopped reading"),

@@ -203,7 +203,7 @@ impl Door {
         match self.admission.admit(arrival) {
             Decision::Serve(arrival, permit) => {
                 let context = Arc::clone(&self.context);
-                self.pool.execute(move || session::work(arrival, &permit, &context));
+                self.pool.execute(move || session::work(arrival, permit, &context));
             }
             Decision::Wait => {}
             Decision::Full(arrival) => self.refuse(arrival, Reason::Full),

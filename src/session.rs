@@ -69,9 +69,9 @@ pub(crate) struct Report {
 }
 
 /// A worker's job: one connection, and then each one that waits, as long as there are any.
-pub(crate) fn work(first: Arrival, permit: &Permit, context: &Context) {
-    let mut next = Some(first);
-    while let Some(arrival) = next {
+pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
+    let mut next = Some((first, permit));
+    while let Some((arrival, permit)) = next {
         serve(arrival, context);
         next = permit.next();
     }
