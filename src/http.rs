@@ -62,7 +62,8 @@ impl Head {
 
     /// Parses a head and says how long it is; `None` while it is not complete.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeadError> {
-        let mut fields = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+        // On the heap: a page of stack that is touched once stays with its thread.
+        let mut fields = vec![httparse::EMPTY_HEADER; HEADER_LIMIT];
         let mut request = httparse::Request::new(&mut fields);
         let length = match request.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => length,
