@@ -15,6 +15,7 @@ use crate::handle::{Phase, SessionHandle, Verdict};
 use crate::logging::Excerpt;
 use crate::transport::Transport;
 use crate::transport::outbox::header_of;
+pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The subprotocol that was agreed on.
     pub subprotocol: Option<String>,
+    /// What the TLS handshake agreed on; `None` over plain TCP.
+    pub tls: Option<TlsFacts>,
 }
 
 /// An open session, in the hands of its worker.

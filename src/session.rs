@@ -20,6 +20,8 @@ use crate::http::{Answer, Head, HeadError};
 use crate::metrics::Snapshot;
 use crate::site;
 use crate::transport::Transport;
+use crate::transport::tls::Insecure;
+use crate::transport::wire::Wire;
 
 /// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
 /// messages and memory on idle connections.
@@ -79,14 +81,20 @@ pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
 
 /// Serves one connection. A panic ends it alone, and never reaches the pool.
 fn serve(arrival: Arrival, context: &Context) {
+    let wire = match arrival.tls.map_or(Ok(Wire::Plain), Wire::tls) {
+        Ok(wire) => wire,
+        Err(error) => return error!("{} cannot be served over TLS: {error}", arrival.peer),
+    };
+    let secure = matches!(wire, Wire::Tls(_));
     let id = context.ids.fetch_add(1, Relaxed) + 1;
-    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket));
+    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket, wire));
     let mut record = Record::open(Arc::clone(&session), context);
-    record.ended = catch_unwind(AssertUnwindSafe(|| attend(&session, context))).unwrap_or_else(|_| {
-        error!("#{id} {} panicked; this session ends with 1011", session.peer());
-        record.panicked = true;
-        catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
-    });
+    record.ended =
+        catch_unwind(AssertUnwindSafe(|| attend(&session, secure, context))).unwrap_or_else(|_| {
+            error!("#{id} {} panicked; this session ends with 1011", session.peer());
+            record.panicked = true;
+            catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
+        });
 }
 
 /// Tells the supervisor that a session has opened, and, whatever happens in between, that it has closed.
@@ -128,7 +136,7 @@ impl Drop for Record<'_> {
                 counters.all_messages_out(),
             );
         }
-        session.cut();
+        session.leave();
         let report =
             Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
         let _ = self.context.events.send(Event::Closed(report));
@@ -136,8 +144,11 @@ impl Drop for Record<'_> {
 }
 
 /// Reads the request, answers it, and holds the session that it may ask for.
-fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
+fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ended {
     let mut transport = Transport::new(Arc::clone(session));
+    if secure && let Err(failure) = transport.shake_hands() {
+        return refuse_insecure(&mut transport, session, failure);
+    }
     let (head, rest) = match Head::read(&mut transport) {
         Ok(read) => read,
         Err(error) => return refuse_head(&mut transport, session, error),
@@ -156,7 +167,8 @@ fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
     };
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
+    let tls = if secure { session.outbox().tls_facts() } else { None };
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, tls };
     let behavior = Arc::clone(context.routes.find(&request.path));
     let mut conversation =
         Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config));
@@ -192,6 +204,25 @@ fn accept(
     Some(accepted)
 }
 
+/// Deals with a client that is not in a TLS session as it should be.
+fn refuse_insecure(transport: &mut Transport, session: &SessionHandle, failure: Insecure) -> Ended {
+    let (id, peer) = (session.id(), session.peer());
+    match failure {
+        Insecure::Plain if session.outbox().give_up_tls().is_ok() => {
+            info!("#{id} {peer} does not speak TLS: answered 400");
+            let sentence = "this port speaks TLS; use wss:// or https:// in place of ws:// or http://";
+            return say(transport, session, &Answer::text(400, sentence), false);
+        }
+        Insecure::Failed(error) => {
+            info!("#{id} {peer} TLS handshake failed: {error}");
+            // The alert has gone out; closing at once could make the peer lose it.
+            transport.linger();
+        }
+        Insecure::Plain | Insecure::Ended => {}
+    }
+    unfinished(session)
+}
+
 /// Answers a request head that could not be read.
 fn refuse_head(transport: &mut Transport, session: &SessionHandle, error: HeadError) -> Ended {
     let answer = match error {
@@ -223,6 +254,7 @@ fn say(transport: &mut Transport, session: &SessionHandle, answer: &Answer, head
 fn unfinished(session: &SessionHandle) -> Ended {
     match session.verdict() {
         _ if session.counters().reads.get() == 0 => Ended::Silent,
+        _ if session.outbox().is_shaking_hands() => Ended::Insecure,
         Some(Verdict::HandshakeTimeout) => Ended::Answered(408),
         Some(Verdict::Stop) => Ended::Answered(503),
         _ => Ended::Vanished,

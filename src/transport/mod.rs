@@ -1,12 +1,14 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
 pub(crate) mod outbox;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::sync::Arc;
 
 use crate::handle::{Phase, SessionHandle};
+use tls::{Inbox, Insecure};
 
 /// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
 ///
@@ -16,6 +18,8 @@ pub(crate) struct Transport {
     session: Arc<SessionHandle>,
     /// Bytes that were received already and have to be read again: the request head, and what came with it.
     replay: Replay,
+    /// Raw bytes on their way into TLS; a plain connection has none.
+    tls: Option<Inbox>,
 }
 
 /// Received bytes to be handed out again. A read never crosses the end of the request head, because tungstenite
@@ -33,7 +37,12 @@ struct Replay {
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, replay: Replay::default() }
+        Self { session, replay: Replay::default(), tls: None }
+    }
+
+    /// Holds the TLS handshake. From then on, what is read was encrypted.
+    pub(crate) fn shake_hands(&mut self) -> Result<(), Insecure> {
+        self.tls.get_or_insert_default().shake_hands(&self.session)
     }
 
     /// Has a request head and what came behind it read before anything new.
@@ -49,12 +58,11 @@ impl Transport {
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
         self.replay = Replay::default();
-        let outbox = self.session.outbox();
-        if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
+        if self.session.outbox().end().is_err() {
             return;
         }
         let mut scrap = [0; 2048];
-        while matches!(self.read(&mut scrap), Ok(n) if n > 0) {}
+        while matches!(receive(&self.session, &mut scrap), Ok(n) if n > 0) {}
     }
 }
 
@@ -63,19 +71,11 @@ impl Read for Transport {
         if let Some(n) = self.replay.read(buffer) {
             return Ok(n);
         }
-        self.session.outbox().flush()?;
-        loop {
-            match self.session.outbox().socket().read(buffer) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.session.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
-                Err(e) if outbox::is_passing(&e) => {}
-                Err(e) => return Err(e),
-            }
+        if let Some(tls) = &mut self.tls {
+            return tls.read(&self.session, buffer);
         }
+        self.session.outbox().flush()?;
+        receive(&self.session, buffer)
     }
 }
 
@@ -105,5 +105,21 @@ impl Replay {
         buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
         self.at += n;
         Some(n)
+    }
+}
+
+/// Receives bytes as they are, and counts that as a sign of life.
+fn receive(session: &SessionHandle, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match session.outbox().socket().read(buffer) {
+            Ok(n) => {
+                if n > 0 {
+                    session.counters().reads.add(1);
+                }
+                return Ok(n);
+            }
+            Err(e) if outbox::is_passing(&e) => {}
+            Err(e) => return Err(e),
+        }
     }
 }

@@ -23,3 +23,4 @@ mod page;
 mod process;
 mod push;
 mod shutdown;
+mod tls;
