@@ -20,7 +20,7 @@
 //! |---|---|
 //! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
 //! | how connections come in, wait or are refused | [`server`], `admission`, `refusal` |
-//! | one connection from its first byte to its last | `session`, `http`, `handshake`, [`conversation`] |
+//! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
@@ -36,6 +36,7 @@ pub mod conversation;
 pub mod ended;
 pub mod error;
 pub mod handle;
+pub mod headers;
 pub mod logging;
 pub mod machine;
 pub mod metrics;
