@@ -1,0 +1,251 @@
+//! A session as its behaviour sees it: receive, send, close.
+
+use std::io;
+use std::sync::Arc;
+
+use log::debug;
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+use tungstenite::protocol::{CloseFrame, WebSocket};
+use tungstenite::{Error, Message};
+
+use crate::config::Config;
+use crate::ended::{Ended, NO_CODE, Side};
+use crate::handle::{Phase, SessionHandle, Verdict};
+use crate::logging::Excerpt;
+use crate::transport::Transport;
+use crate::transport::outbox::header_of;
+
+/// What a session was opened with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The path of the request target.
+    pub path: String,
+    /// What followed the `?` of the target; empty without one.
+    pub query: String,
+    /// All header fields, names as sent, in order.
+    pub headers: Vec<(String, String)>,
+    /// The subprotocol that was agreed on.
+    pub subprotocol: Option<String>,
+}
+
+/// An open session, in the hands of its worker.
+///
+/// Everything blocks; the supervisor keeps the time. An `Err` says how the session ended, and a behaviour hands it
+/// on with `?`.
+pub struct Conversation {
+    /// The protocol over the worker's end of the connection.
+    socket: WebSocket<Transport>,
+    /// What other threads know of the session.
+    session: Arc<SessionHandle>,
+    /// What it was opened with.
+    request: Request,
+    /// The server's waits and limits.
+    config: Arc<Config>,
+}
+
+impl Conversation {
+    /// A session whose handshake is done.
+    pub(crate) fn new(
+        socket: WebSocket<Transport>,
+        session: Arc<SessionHandle>,
+        request: Request,
+        config: Arc<Config>,
+    ) -> Self {
+        Self { socket, session, request, config }
+    }
+
+    /// What the session was opened with.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The server's waits and limits.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The handle through which other threads may push to this session.
+    #[must_use]
+    pub fn handle(&self) -> Arc<SessionHandle> {
+        Arc::clone(&self.session)
+    }
+
+    /// Waits for the next data message. Everything sent before goes out first; Pings are answered on the way.
+    pub fn receive(&mut self) -> Result<Message, Ended> {
+        loop {
+            match self.socket.read() {
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    self.note_received(&message);
+                    return Ok(message);
+                }
+                Ok(Message::Ping(_)) => self.session.counters().pings_in.add(1),
+                Ok(Message::Pong(_)) => self.session.counters().pongs_in.add(1),
+                Ok(Message::Close(frame)) => return Err(self.answer_close(frame.as_ref())),
+                // Only writing makes raw frames.
+                Ok(Message::Frame(_)) => {}
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+    }
+
+    /// Sends a data message. It goes out when the worker is about to block, or when enough has gathered.
+    pub fn send(&mut self, message: &Message) -> Result<(), Ended> {
+        match message {
+            Message::Text(text) => self.send_parts(Data::Text, b"", text.as_bytes()),
+            Message::Binary(bytes) => self.send_parts(Data::Binary, b"", bytes),
+            // Control frames are the server's own business.
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a text message that has `prefix` in front of `text`.
+    pub fn send_text(&mut self, prefix: &str, text: &str) -> Result<(), Ended> {
+        self.send_parts(Data::Text, prefix.as_bytes(), text.as_bytes())
+    }
+
+    /// Closes the session with a code and a reason of at most 123 bytes, waits for the peer's answer, and says how
+    /// it went.
+    pub fn close(&mut self, code: u16, reason: &str) -> Ended {
+        let first = self.session.outbox().close(code, reason);
+        self.session.reach(Phase::Closing);
+        match first {
+            Ok(_) => self.await_close(Ended::by_server(code, reason)),
+            Err(error) => self.fail(Error::Io(error)),
+        }
+    }
+
+    /// Sends one data frame whose payload lies in two parts.
+    fn send_parts(&self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), Ended> {
+        debug!("#{} Sending to client: {}", self.session.id(), Shown(kind, prefix, payload));
+        self.session
+            .outbox()
+            .send(&header_of(OpCode::Data(kind)), prefix, payload)
+            .map_err(|error| self.lost(&error))?;
+        let counters = self.session.counters();
+        counters.messages_out.add(1);
+        counters.bytes_out.add((prefix.len() + payload.len()) as u64);
+        Ok(())
+    }
+
+    /// Counts and logs a data message.
+    fn note_received(&self, message: &Message) {
+        let counters = self.session.counters();
+        counters.messages_in.add(1);
+        counters.bytes_in.add(message.len() as u64);
+        let kind = if message.is_text() { Data::Text } else { Data::Binary };
+        let payload: &[u8] = match message {
+            Message::Text(text) => text.as_ref(),
+            Message::Binary(bytes) => bytes,
+            _ => b"",
+        };
+        debug!("#{} Received back from client: {}", self.session.id(), Shown(kind, b"", payload));
+    }
+
+    /// The peer's Close has come: it is answered (tungstenite has the answer ready), unless it is itself an answer.
+    fn answer_close(&mut self, frame: Option<&CloseFrame>) -> Ended {
+        let (code, reason) = frame.map_or((NO_CODE, ""), |frame| (frame.code.into(), frame.reason.as_str()));
+        let ended = match self.ended_by_supervisor() {
+            Some(ended) => answered(ended),
+            None => Ended::Closed { by: Side::Client, code, reason: reason.to_owned(), clean: true },
+        };
+        // tungstenite says ConnectionClosed when its answer is out of its hands.
+        while self.socket.flush().is_ok() {}
+        self.linger();
+        ended
+    }
+
+    /// Reads until the peer answers a Close that has gone out, discarding what it still says.
+    fn await_close(&mut self, ended: Ended) -> Ended {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Close(_)) => {
+                    while self.socket.flush().is_ok() {}
+                    self.linger();
+                    return answered(ended);
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    self.linger();
+                    return ended;
+                }
+            }
+        }
+    }
+
+    /// The stream cannot be read on: says why, where the peer is still there to hear it.
+    fn fail(&mut self, error: Error) -> Ended {
+        let (code, reason) = match error {
+            Error::Io(error) => return self.lost(&error),
+            Error::ConnectionClosed
+            | Error::AlreadyClosed
+            | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                return self.ended_by_supervisor().unwrap_or(Ended::Vanished);
+            }
+            Error::Protocol(error) => (1002, error.to_string()),
+            Error::Utf8(_) => (1007, "a text message has to be UTF-8".to_owned()),
+            Error::Capacity(_) => (1009, format!("a message may have {} bytes", self.config.max_message)),
+            error => (1011, error.to_string()),
+        };
+        let ended = match self.session.outbox().close(code, &reason) {
+            Ok(true) => Ended::by_server(code, reason),
+            // The supervisor's Close went out first, or the peer is gone.
+            Ok(false) => self.ended_by_supervisor().unwrap_or(Ended::Vanished),
+            Err(error) => return self.lost(&error),
+        };
+        self.linger();
+        ended
+    }
+
+    /// The connection itself failed.
+    fn lost(&self, error: &io::Error) -> Ended {
+        debug!("#{} lost: {error}", self.session.id());
+        self.ended_by_supervisor().unwrap_or(Ended::Vanished)
+    }
+
+    /// What the supervisor did to this session, if it did anything.
+    fn ended_by_supervisor(&self) -> Option<Ended> {
+        Some(match self.session.verdict()? {
+            Verdict::Stop => Ended::by_server(1001, STOPPING),
+            Verdict::Keepalive => Ended::by_server(1011, KEEPALIVE),
+            Verdict::WriteStalled => Ended::Cut,
+            Verdict::HandshakeTimeout => Ended::Answered(408),
+        })
+    }
+
+    /// Everything has been said: ends the sending half, and waits for the peer to end the other.
+    fn linger(&mut self) {
+        self.socket.get_mut().linger();
+    }
+}
+
+/// The reason of the Close when the server stops.
+pub(crate) const STOPPING: &str = "server shutting down";
+
+/// The reason of the Close when a peer shows no sign of life.
+pub(crate) const KEEPALIVE: &str = "keepalive timeout";
+
+/// The same end, now that the other side has answered.
+fn answered(mut ended: Ended) -> Ended {
+    if let Ended::Closed { clean, .. } = &mut ended {
+        *clean = true;
+    }
+    ended
+}
+
+/// A payload in two parts as a log line shows it.
+struct Shown<'a>(Data, &'a [u8], &'a [u8]);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(kind, prefix, payload) = self;
+        match (kind, std::str::from_utf8(payload)) {
+            (Data::Text, Ok(text)) => {
+                write!(f, "{}{}", Excerpt(&String::from_utf8_lossy(prefix)), Excerpt(text))
+            }
+            _ => write!(f, "{} bytes", prefix.len() + payload.len()),
+        }
+    }
+}

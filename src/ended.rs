@@ -1,0 +1,88 @@
+//! How a session ended: by whom, with which close code, and whether both sides agreed.
+
+use std::fmt;
+
+/// The code of a Close frame without one (RFC 6455, 7.4.1); never sent.
+pub const NO_CODE: u16 = 1005;
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// A Close frame went over the wire.
+    Closed {
+        /// Who sent the first Close.
+        by: Side,
+        /// Its code; [`NO_CODE`] when it had none.
+        code: u16,
+        /// Its reason, often empty.
+        reason: String,
+        /// Whether the other side answered it in time.
+        clean: bool,
+    },
+    /// The peer went without a Close (what browsers report as 1006).
+    Vanished,
+    /// The server cut the connection without a Close, because the peer had stopped reading.
+    Cut,
+    /// The request was answered with a plain HTTP status, and never became a session.
+    Answered(u16),
+    /// The peer connected and went, or was sent away, without having said anything.
+    Silent,
+}
+
+/// One of the two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The peer.
+    Client,
+    /// This server.
+    Server,
+}
+
+impl Ended {
+    /// A Close that the server sent, and that nobody has answered yet.
+    pub(crate) fn by_server(code: u16, reason: impl Into<String>) -> Self {
+        Self::Closed { by: Side::Server, code, reason: reason.into(), clean: false }
+    }
+
+    /// Whether both sides said Close.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        matches!(self, Self::Closed { clean: true, .. })
+    }
+
+    /// Who ended it and how, in one word each: the labels under which it is counted.
+    #[must_use]
+    pub fn labels(&self) -> (&'static str, u16) {
+        match self {
+            Self::Closed { by: Side::Client, code, .. } => ("client", *code),
+            Self::Closed { by: Side::Server, code, .. } => ("server", *code),
+            Self::Vanished => ("vanished", 1006),
+            Self::Cut => ("cut", 1006),
+            Self::Answered(status) => ("http", *status),
+            Self::Silent => ("silent", 0),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed { by, code, reason, clean } => {
+                let by = if *by == Side::Client { "client" } else { "server" };
+                write!(f, "closed by the {by}")?;
+                if *code != NO_CODE {
+                    write!(f, " with {code}")?;
+                }
+                if !reason.is_empty() {
+                    write!(f, " \"{}\"", reason.escape_debug())?;
+                }
+                if *clean { write!(f, ", answered") } else { Ok(()) }
+            }
+            Self::Vanished => write!(f, "the client went without a Close"),
+            Self::Cut => write!(f, "cut: the client had stopped reading"),
+            Self::Answered(status) => write!(f, "answered {status}"),
+            Self::Silent => write!(f, "the client said nothing"),
+        }
+    }
+}

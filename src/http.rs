@@ -1,0 +1,230 @@
+//! The request head, read within bounds, and the plain answers to it.
+
+use std::io::Read;
+
+use crate::transport::Transport;
+
+/// Longest request head that is read, in bytes, with its closing empty line.
+pub(crate) const HEAD_LIMIT: usize = 16 << 10;
+
+/// Most header fields that a request may have.
+pub(crate) const HEADER_LIMIT: usize = 100;
+
+/// A request head (RFC 9112, 2 to 5).
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// The method, as sent.
+    pub(crate) method: String,
+    /// The path of the target, without the query.
+    pub(crate) path: String,
+    /// What follows the `?` of the target; empty without one.
+    pub(crate) query: String,
+    /// The minor version of HTTP/1.
+    pub(crate) minor: u8,
+    /// Names as sent, and values, in order.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// Why there is no request head.
+#[derive(Debug)]
+pub(crate) enum HeadError {
+    /// The peer ended the connection, or it was cut, before a head was complete.
+    Ended,
+    /// It is too long, or has too many fields.
+    TooLarge,
+    /// It is no HTTP/1 request head; the sentence says why.
+    Malformed(String),
+}
+
+impl Head {
+    /// Reads up to the empty line. Returns the head, and the bytes that came behind it.
+    pub(crate) fn read(transport: &mut Transport) -> Result<(Self, Vec<u8>), HeadError> {
+        let mut bytes = Vec::with_capacity(1024);
+        loop {
+            let from = bytes.len();
+            bytes.resize((from + 1024).min(HEAD_LIMIT), 0);
+            if from == bytes.len() {
+                return Err(HeadError::TooLarge);
+            }
+            let n = match transport.read(&mut bytes[from..]) {
+                Ok(0) | Err(_) => return Err(HeadError::Ended),
+                Ok(n) => n,
+            };
+            bytes.truncate(from + n);
+            // A head ends with a line feed: without a new one there is nothing to find, however slowly it comes.
+            if bytes[from..].contains(&b'\n')
+                && let Some((head, length)) = Self::parse(&bytes)?
+            {
+                return Ok((head, bytes.split_off(length)));
+            }
+        }
+    }
+
+    /// Parses a head and says how long it is; `None` while it is not complete.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeadError> {
+        let mut fields = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+        let mut request = httparse::Request::new(&mut fields);
+        let length = match request.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
+            Err(error) => return Err(HeadError::Malformed(format!("this is no HTTP/1.1 request: {error}"))),
+        };
+        let target = request.path.unwrap_or("/");
+        let (path, query) = split_target(target);
+        let headers = request
+            .headers
+            .iter()
+            .map(|field| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned()))
+            .collect();
+        let head = Self {
+            method: request.method.unwrap_or_default().to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            minor: request.version.unwrap_or(1),
+            headers,
+        };
+        Ok(Some((head, length)))
+    }
+
+    /// The values of all fields of that name, in order.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    /// The value of the only field of that name; `None` when there is none or more than one.
+    pub(crate) fn only<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let mut values = self.values(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// Whether a comma-separated field has an item, whatever its case.
+    pub(crate) fn lists(&self, name: &str, item: &str) -> bool {
+        self.items(name).any(|have| have.eq_ignore_ascii_case(item))
+    }
+
+    /// The items of a comma-separated field, over all its lines.
+    pub(crate) fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.values(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
+    }
+}
+
+/// The path and the query of a request target, in origin form or in the absolute form that proxies send
+/// (RFC 9112, 3.2).
+fn split_target(target: &str) -> (&str, &str) {
+    let origin_form = match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+            rest.find(['/', '?']).map_or("/", |at| &rest[at..])
+        }
+        _ => target,
+    };
+    let without_fragment = origin_form.split('#').next().unwrap_or_default();
+    let (path, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
+    (if path.is_empty() { "/" } else { path }, query)
+}
+
+/// Whether a byte may stand in a token (RFC 9110, 5.6.2).
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A plain HTTP answer, after which the connection ends.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The media type of the body.
+    content_type: &'static str,
+    /// Fields beyond those that every answer has.
+    headers: Vec<(&'static str, String)>,
+    /// What the client reads.
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer that a person reads: a sentence, with its line end added.
+    pub(crate) fn text(status: u16, sentence: &str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", format!("{sentence}\n").into_bytes())
+    }
+
+    /// An answer of any media type.
+    pub(crate) fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { status, content_type, headers: Vec::new(), body }
+    }
+
+    /// Adds a field.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The answer's bytes; without the body for a HEAD request, which still tells its length (RFC 9110, 9.3.2).
+    pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
+        let Self { status, content_type, headers, body } = self;
+        let mut text = format!(
+            "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\
+             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+            reason(*status),
+            body.len(),
+        );
+        for (name, value) in headers {
+            text.push_str(name);
+            text.push_str(": ");
+            text.push_str(value);
+            text.push_str("\r\n");
+        }
+        text.push_str("\r\n");
+        let mut bytes = text.into_bytes();
+        if !head_only {
+            bytes.extend_from_slice(body);
+        }
+        bytes
+    }
+}
+
+/// The reason phrase of a status code (RFC 9110, 15).
+fn reason(status: u16) -> &'static str {
+    tungstenite::http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|s| s.canonical_reason())
+        .unwrap_or("Unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_a_path_and_a_query() {
+        for (target, path, query) in [
+            ("/", "/", ""),
+            ("/delay?ms=5&x", "/delay", "ms=5&x"),
+            ("/?", "/", ""),
+            ("?a", "/", "a"),
+            ("http://host:80/echo?a=b", "/echo", "a=b"),
+            ("ws://host", "/", ""),
+            ("/redirect?to=http://host/", "/redirect", "to=http://host/"),
+            ("/a#b?c", "/a", ""),
+        ] {
+            assert_eq!(split_target(target), (path, query), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_incomplete_until_its_empty_line() {
+        let text = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for end in 0..text.len() {
+            assert!(matches!(Head::parse(&text[..end]), Ok(None)), "complete after {end} bytes");
+        }
+        assert!(matches!(Head::parse(text), Ok(Some((_, length))) if length == text.len()));
+    }
+
+    #[test]
+    fn a_repeated_field_has_no_only_value() {
+        let text = b"GET / HTTP/1.1\r\nA: 1\r\na: 2\r\nB: x, Y ,\r\n\r\n";
+        let Ok(Some((head, _))) = Head::parse(text) else { panic!("a complete head") };
+        assert_eq!(head.only("A"), None);
+        assert_eq!(head.only("b"), Some("x, Y ,"));
+        assert!(head.lists("B", "y") && !head.lists("B", ""));
+    }
+}

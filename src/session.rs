@@ -1,0 +1,242 @@
+//! One connection, from the first byte to the last.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use log::{error, info};
+use tungstenite::protocol::{WebSocket, WebSocketConfig};
+
+use crate::admission::{Arrival, Permit};
+use crate::behavior::Routes;
+use crate::config::Config;
+use crate::conversation::{Conversation, Request};
+use crate::ended::Ended;
+use crate::handle::{SessionHandle, Verdict};
+use crate::handshake::{self, Upgrade};
+use crate::http::{Answer, Head, HeadError};
+use crate::metrics::Snapshot;
+use crate::site;
+use crate::transport::Transport;
+
+/// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
+/// messages and memory on idle connections.
+const READ_BUFFER: usize = 4 << 10;
+
+/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
+const CONTROL_BUFFER: usize = 4 << 10;
+
+/// What every session of a server shares.
+pub(crate) struct Context {
+    /// The server's waits and limits.
+    pub(crate) config: Arc<Config>,
+    /// Which path does what.
+    pub(crate) routes: Routes,
+    /// To the supervisor.
+    pub(crate) events: Sender<Event>,
+    /// What the supervisor last counted.
+    pub(crate) published: Mutex<Arc<Snapshot>>,
+    /// Numbers the sessions.
+    pub(crate) ids: AtomicU64,
+}
+
+/// What a session tells the supervisor.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A worker has taken a connection.
+    Opened(Arc<SessionHandle>),
+    /// A worker is done with it.
+    Closed(Report),
+    /// A connection was refused before a worker had it.
+    Refused(crate::refusal::Reason),
+    /// An accept loop has ended.
+    ListenerDone,
+}
+
+/// How a session went; its counters are in its handle.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Which session.
+    pub(crate) id: u64,
+    /// How it ended.
+    pub(crate) ended: Ended,
+    /// Whether it was a WebSocket session, and not a plain request.
+    pub(crate) upgraded: bool,
+    /// Whether its behaviour panicked.
+    pub(crate) panicked: bool,
+}
+
+/// A worker's job: one connection, and then each one that waits, as long as there are any.
+pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
+    let mut next = Some((first, permit));
+    while let Some((arrival, permit)) = next {
+        serve(arrival, context);
+        next = permit.next();
+    }
+}
+
+/// Serves one connection. A panic ends it alone, and never reaches the pool.
+fn serve(arrival: Arrival, context: &Context) {
+    let id = context.ids.fetch_add(1, Relaxed) + 1;
+    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket));
+    let mut record = Record::open(Arc::clone(&session), context);
+    record.ended = catch_unwind(AssertUnwindSafe(|| attend(&session, context))).unwrap_or_else(|_| {
+        error!("#{id} {} panicked; this session ends with 1011", session.peer());
+        record.panicked = true;
+        catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
+    });
+}
+
+/// Tells the supervisor that a session has opened, and, whatever happens in between, that it has closed.
+struct Record<'a> {
+    /// The session.
+    session: Arc<SessionHandle>,
+    /// Where the supervisor is.
+    context: &'a Context,
+    /// When it began.
+    since: Instant,
+    /// How it ended.
+    ended: Ended,
+    /// Whether its behaviour panicked.
+    panicked: bool,
+}
+
+impl<'a> Record<'a> {
+    /// A session has opened.
+    fn open(session: Arc<SessionHandle>, context: &'a Context) -> Self {
+        // The supervisor outlives every worker's job; if it has failed all the same, there is nobody to tell.
+        let _ = context.events.send(Event::Opened(Arc::clone(&session)));
+        Self { session, context, since: Instant::now(), ended: Ended::Cut, panicked: false }
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let session = &self.session;
+        let upgraded = session.is_upgraded();
+        if upgraded {
+            let counters = session.counters();
+            info!(
+                "#{} {} {} after {:.1?}: {} messages in, {} out",
+                session.id(),
+                session.peer(),
+                self.ended,
+                self.since.elapsed(),
+                counters.messages_in.get(),
+                counters.all_messages_out(),
+            );
+        }
+        session.cut();
+        let report =
+            Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
+        let _ = self.context.events.send(Event::Closed(report));
+    }
+}
+
+/// Reads the request, answers it, and holds the session that it may ask for.
+fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
+    let mut transport = Transport::new(Arc::clone(session));
+    let (head, rest) = match Head::read(&mut transport) {
+        Ok(read) => read,
+        Err(error) => return refuse_head(&mut transport, session, error),
+    };
+    if !handshake::is_attempt(&head) {
+        let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
+        return answer(&mut transport, session, &head, &site::answer(&head, &metrics));
+    }
+    let upgrade = match Upgrade::judge(&head, &context.config) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return answer(&mut transport, session, &head, &refusal),
+    };
+    transport.replay(upgrade.canonical_head(), &rest);
+    let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
+        return unfinished(session);
+    };
+    info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
+    let Head { path, query, headers, .. } = head;
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
+    let behavior = Arc::clone(context.routes.find(&request.path));
+    let mut conversation =
+        Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config));
+    match behavior(&mut conversation) {
+        Ok(()) => conversation.close(1000, ""),
+        Err(ended) => ended,
+    }
+}
+
+/// tungstenite's side of the opening handshake. `None` when the supervisor's answer went out first.
+fn accept(
+    transport: Transport,
+    session: &SessionHandle,
+    upgrade: &Upgrade,
+    config: &Config,
+) -> Option<WebSocket<Transport>> {
+    let limits = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(CONTROL_BUFFER)
+        .max_message_size(Some(config.max_message))
+        .max_frame_size(Some(config.max_message));
+    #[expect(clippy::result_large_err, reason = "the type is tungstenite's, and an error is never made")]
+    let complete = |_: &_, mut response| {
+        upgrade.complete(&mut response);
+        Ok(response)
+    };
+    let accepted = tungstenite::accept_hdr_with_config(transport, complete, Some(limits)).ok()?;
+    if !session.outbox().open().ok()? {
+        return None;
+    }
+    session.upgrade();
+    Some(accepted)
+}
+
+/// Answers a request head that could not be read.
+fn refuse_head(transport: &mut Transport, session: &SessionHandle, error: HeadError) -> Ended {
+    let answer = match error {
+        HeadError::Ended => return unfinished(session),
+        HeadError::TooLarge => Answer::text(431, "the request head is too large, or has too many fields"),
+        HeadError::Malformed(sentence) => Answer::text(400, &sentence),
+    };
+    say(transport, session, &answer, false)
+}
+
+/// Answers a request, and logs it.
+fn answer(transport: &mut Transport, session: &SessionHandle, head: &Head, answer: &Answer) -> Ended {
+    let (method, path) = (head.method.escape_debug(), head.path.escape_debug());
+    info!("#{} {} {method} {path} answered {}", session.id(), session.peer(), answer.status);
+    say(transport, session, answer, head.method == "HEAD")
+}
+
+/// Sends a final answer, and waits for the peer to have it.
+fn say(transport: &mut Transport, session: &SessionHandle, answer: &Answer, head_only: bool) -> Ended {
+    let first = session.outbox().answer(&answer.to_bytes(head_only));
+    transport.linger();
+    match first {
+        Ok(true) => Ended::Answered(answer.status),
+        Ok(false) | Err(_) => unfinished(session),
+    }
+}
+
+/// How a connection ended that did not become a session.
+fn unfinished(session: &SessionHandle) -> Ended {
+    match session.verdict() {
+        _ if session.counters().reads.get() == 0 => Ended::Silent,
+        Some(Verdict::HandshakeTimeout) => Ended::Answered(408),
+        Some(Verdict::Stop) => Ended::Answered(503),
+        _ => Ended::Vanished,
+    }
+}
+
+/// The last words of a session whose behaviour panicked.
+fn apologise(session: &Arc<SessionHandle>) -> Ended {
+    const SORRY: &str = "internal error";
+    let mut transport = Transport::new(Arc::clone(session));
+    if !session.is_upgraded() {
+        return say(&mut transport, session, &Answer::text(500, SORRY), false);
+    }
+    let first = session.outbox().close(1011, SORRY);
+    transport.linger();
+    if matches!(first, Ok(true)) { Ended::by_server(1011, SORRY) } else { Ended::Cut }
+}

@@ -1,0 +1,109 @@
+//! What tungstenite reads from and writes to: the worker's end of one connection.
+
+pub(crate) mod outbox;
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use crate::handle::{Phase, SessionHandle};
+
+/// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
+///
+/// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one write.
+pub(crate) struct Transport {
+    /// The session, whose outbox takes everything that is written.
+    session: Arc<SessionHandle>,
+    /// Bytes that were received already and have to be read again: the request head, and what came with it.
+    replay: Replay,
+}
+
+/// Received bytes to be handed out again. A read never crosses the end of the request head, because tungstenite
+/// refuses bytes that follow it before the 101 has gone out.
+#[derive(Default)]
+struct Replay {
+    /// The bytes.
+    bytes: Vec<u8>,
+    /// How many of them have been handed out.
+    at: usize,
+    /// Where the request head ends.
+    head: usize,
+}
+
+impl Transport {
+    /// The worker's end of `session`.
+    pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
+        Self { session, replay: Replay::default() }
+    }
+
+    /// Has a request head and what came behind it read before anything new.
+    pub(crate) fn replay(&mut self, mut head: Vec<u8>, rest: &[u8]) {
+        let length = head.len();
+        head.extend_from_slice(rest);
+        self.replay = Replay { bytes: head, at: 0, head: length };
+    }
+
+    /// Everything has been said: ends the sending half, then reads until the peer ends its own or the session is
+    /// cut. What the peer still says does not matter, but to close a socket with unread bytes makes the kernel
+    /// reset the connection, and the peer could lose our last words.
+    pub(crate) fn linger(&mut self) {
+        self.session.reach(Phase::Lingering);
+        self.replay = Replay::default();
+        let outbox = self.session.outbox();
+        if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let mut scrap = [0; 2048];
+        while matches!(self.read(&mut scrap), Ok(n) if n > 0) {}
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(n) = self.replay.read(buffer) {
+            return Ok(n);
+        }
+        self.session.outbox().flush()?;
+        loop {
+            match self.session.outbox().socket().read(buffer) {
+                Ok(n) => {
+                    if n > 0 {
+                        self.session.counters().reads.add(1);
+                    }
+                    return Ok(n);
+                }
+                Err(e) if outbox::is_passing(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.session.outbox().append(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: tungstenite flushes after each Pong, and a burst should still be one write.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Replay {
+    /// Hands out some of the bytes; `None` when there are none left.
+    fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let end = if self.at < self.head { self.head } else { self.bytes.len() };
+        if self.at == end {
+            if !self.bytes.is_empty() {
+                *self = Self::default();
+            }
+            return None;
+        }
+        let n = buffer.len().min(end - self.at);
+        buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
+        self.at += n;
+        Some(n)
+    }
+}

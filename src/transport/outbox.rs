@@ -1,0 +1,379 @@
+//! The outbox: the one way by which bytes reach a peer.
+//!
+//! A worker answers its peer, the supervisor puts a Ping or a Close between two of those answers, and any other
+//! thread may push a message. They meet here, at a mutex around one queue of bytes that only ever takes whole
+//! frames. The worker may block in a send while it holds the lock, because nobody else waits for the lock: other
+//! threads try it, send without blocking, and find it [`Posted::Busy`] otherwise.
+//!
+//! What a non-blocking send could not get rid of stays in the queue, in its place, so no frame is ever torn. The
+//! clocks that tell a stalled peer are atomics outside the lock, since a stuck writer holds it.
+
+use std::io::{self, IoSlice, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use socket2::SockRef;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, OpCode};
+
+/// The queue is written out when it grows past this, in bytes, so that a long burst cannot fill memory.
+const GATHER_LIMIT: usize = 32 << 10;
+
+/// Payloads from this size, in bytes, are written from where they lie instead of being copied into the queue.
+const DIRECT: usize = 16 << 10;
+
+/// Another thread's message is not queued behind more than this, in bytes: a peer that reads too slowly misses it.
+const PUSH_LIMIT: usize = 256 << 10;
+
+/// Longest reason of a Close frame, in bytes (RFC 6455, 5.5: 125 bytes of payload less the code).
+const REASON_LIMIT: usize = 123;
+
+/// Flags for a send by a thread that must not wait.
+const WITHOUT_WAITING: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// Everything that goes to one peer goes through here.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// The connection.
+    socket: TcpStream,
+    /// What waits to be sent, and what may still be added.
+    queue: Mutex<Queue>,
+    /// A non-blocking send left bytes in the queue.
+    owed: AtomicBool,
+    /// The worker is inside a send that may block.
+    writing: AtomicBool,
+    /// Moves whenever a send took bytes.
+    progress: AtomicU64,
+}
+
+/// The bytes behind the lock.
+#[derive(Debug)]
+struct Queue {
+    /// What may be added.
+    stage: Stage,
+    /// Whole frames, in the order in which they go out; the first may have gone out in part.
+    bytes: Vec<u8>,
+}
+
+/// What the connection is ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The answer to the request head has not been queued: frames would arrive in front of it.
+    Handshake,
+    /// Frames may go out.
+    Open,
+    /// A Close or a final answer was queued: nothing may follow (RFC 6455, 5.5.1).
+    Sealed,
+}
+
+/// What became of something that another thread wanted sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Posted {
+    /// The kernel has it.
+    Sent,
+    /// It is in the queue; the rest of it goes out with the worker's next flush or the supervisor's next tick.
+    Queued,
+    /// Nothing was queued: the worker is writing, or too much waits already. Try again.
+    Busy,
+    /// Nothing was queued, and nothing can be any more, or not yet.
+    Refused,
+}
+
+impl Outbox {
+    /// The outbox of a connection whose handshake has not begun.
+    pub(crate) fn new(socket: TcpStream) -> Self {
+        Self {
+            socket,
+            queue: Mutex::new(Queue { stage: Stage::Handshake, bytes: Vec::new() }),
+            owed: AtomicBool::new(false),
+            writing: AtomicBool::new(false),
+            progress: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection itself, for reading.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Whether the worker is inside a send that may block.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.load(Relaxed)
+    }
+
+    /// A number that moves whenever the peer's side took bytes.
+    pub(crate) fn progress(&self) -> u64 {
+        self.progress.load(Relaxed)
+    }
+
+    /// The worker's way to send one frame: `head` and `body` are its payload in two parts. Gathers small frames;
+    /// a large one is written at once, together with all that was gathered. A sealed outbox drops the frame.
+    pub(crate) fn send(&self, header: &FrameHeader, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let mut queue = self.lock()?;
+        match queue.stage {
+            Stage::Open => {}
+            Stage::Sealed => return Ok(()),
+            Stage::Handshake => return Err(io::Error::other("a frame before the handshake was answered")),
+        }
+        queue.append_header(header, head.len() + body.len());
+        queue.bytes.extend_from_slice(head);
+        if body.len() >= DIRECT {
+            return self.write_out(&mut queue, body);
+        }
+        queue.bytes.extend_from_slice(body);
+        if queue.bytes.len() > GATHER_LIMIT { self.write_out(&mut queue, &[]) } else { Ok(()) }
+    }
+
+    /// The worker's way for bytes that tungstenite made: the 101 answer, a Pong, a Close. They are whole frames
+    /// (its write buffer has no size, so each frame is one call), and a Close seals.
+    pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut queue = self.lock()?;
+        if queue.stage == Stage::Sealed {
+            return Ok(());
+        }
+        queue.bytes.extend_from_slice(bytes);
+        if queue.stage == Stage::Open && bytes.first().is_some_and(|&first| opcode_bits(first) == CLOSE) {
+            queue.stage = Stage::Sealed;
+        }
+        Ok(())
+    }
+
+    /// The 101 answer has been queued: from now on frames may follow it. Returns whether they may; they may not
+    /// when the supervisor gave the final answer first.
+    pub(crate) fn open(&self) -> io::Result<bool> {
+        let mut queue = self.lock()?;
+        if queue.stage == Stage::Handshake {
+            queue.stage = Stage::Open;
+        }
+        Ok(queue.stage == Stage::Open)
+    }
+
+    /// The worker's final answer to a request that does not become a session. Returns whether it was the first.
+    pub(crate) fn answer(&self, bytes: &[u8]) -> io::Result<bool> {
+        let mut queue = self.lock()?;
+        if queue.stage != Stage::Handshake {
+            return Ok(false);
+        }
+        queue.bytes.extend_from_slice(bytes);
+        queue.stage = Stage::Sealed;
+        self.write_out(&mut queue, &[])?;
+        Ok(true)
+    }
+
+    /// The worker's Close: behind everything gathered, sealed in the same hold of the lock, and written out.
+    /// Returns whether it was the first Close.
+    pub(crate) fn close(&self, code: u16, reason: &str) -> io::Result<bool> {
+        let mut queue = self.lock()?;
+        if queue.stage != Stage::Open {
+            return Ok(false);
+        }
+        queue.append_close(code, reason);
+        self.write_out(&mut queue, &[])?;
+        Ok(true)
+    }
+
+    /// The worker is about to block in a read: everything gathered goes out first.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        let mut queue = self.lock()?;
+        if queue.bytes.is_empty() { Ok(()) } else { self.write_out(&mut queue, &[]) }
+    }
+
+    /// Another thread's way to send a frame.
+    pub(crate) fn post(&self, header: &FrameHeader, payload: &[u8]) -> io::Result<Posted> {
+        self.post_with(Stage::Open, |queue| {
+            if !queue.bytes.is_empty() && queue.bytes.len() + payload.len() > PUSH_LIMIT {
+                return false;
+            }
+            queue.append_header(header, payload.len());
+            queue.bytes.extend_from_slice(payload);
+            true
+        })
+    }
+
+    /// Another thread's Close. It is queued behind everything gathered, even when that has to wait. `sealed` is
+    /// called in the same hold of the lock, so that whoever meets the seal finds the reason noted.
+    pub(crate) fn post_close(&self, code: u16, reason: &str, sealed: impl FnOnce()) -> io::Result<Posted> {
+        self.post_with(Stage::Open, |queue| {
+            queue.append_close(code, reason);
+            sealed();
+            true
+        })
+    }
+
+    /// Another thread's final answer to a client that is still in its handshake; nothing of an answer has gone
+    /// out at that stage. Ends the sending half, so that the client sees where the answer ends. `sealed` is as for
+    /// [`post_close`](Self::post_close).
+    pub(crate) fn post_answer(&self, bytes: &[u8], sealed: impl FnOnce()) -> io::Result<Posted> {
+        let posted = self.post_with(Stage::Handshake, |queue| {
+            let first = queue.bytes.is_empty();
+            if first {
+                queue.bytes.extend_from_slice(bytes);
+                queue.stage = Stage::Sealed;
+                sealed();
+            }
+            first
+        })?;
+        if posted == Posted::Sent {
+            self.socket.shutdown(Shutdown::Write)?;
+        }
+        Ok(posted)
+    }
+
+    /// Another thread's try to get rid of what an earlier non-blocking send left behind.
+    pub(crate) fn nudge(&self) -> io::Result<()> {
+        if self.owed.load(Relaxed)
+            && let Some(mut queue) = self.try_lock()?
+        {
+            self.send_without_waiting(&mut queue)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a non-blocking send left bytes behind.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.owed.load(Relaxed)
+    }
+
+    /// Lets `add` append to the queue if the connection is at `stage` and the worker is not writing.
+    fn post_with(&self, stage: Stage, add: impl FnOnce(&mut Queue) -> bool) -> io::Result<Posted> {
+        let Some(mut queue) = self.try_lock()? else { return Ok(Posted::Busy) };
+        if queue.stage != stage {
+            return Ok(Posted::Refused);
+        }
+        if !add(&mut queue) {
+            return Ok(Posted::Busy);
+        }
+        self.send_without_waiting(&mut queue)
+    }
+
+    /// Sends what the kernel takes at once; the rest stays queued, and owed.
+    fn send_without_waiting(&self, queue: &mut Queue) -> io::Result<Posted> {
+        let mut sent = 0;
+        while sent < queue.bytes.len() {
+            match SockRef::from(&self.socket).send_with_flags(&queue.bytes[sent..], WITHOUT_WAITING) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    sent += n;
+                    self.note_progress();
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        queue.bytes.drain(..sent);
+        let owed = !queue.bytes.is_empty();
+        self.owed.store(owed, Relaxed);
+        Ok(if owed { Posted::Queued } else { Posted::Sent })
+    }
+
+    /// Writes the queue and then `payload`, blocking until the kernel has all of it. There is no deadline here: a
+    /// send time-out on the socket only makes progress visible, and the supervisor cuts a peer that makes none.
+    fn write_out(&self, queue: &mut Queue, payload: &[u8]) -> io::Result<()> {
+        self.writing.store(true, Relaxed);
+        let outcome = self.write_blocking(&queue.bytes, payload);
+        self.writing.store(false, Relaxed);
+        self.owed.store(false, Relaxed);
+        queue.empty();
+        if outcome.is_err() {
+            // Part of a frame may have gone out: anything that followed would be read as its rest.
+            queue.stage = Stage::Sealed;
+        }
+        outcome
+    }
+
+    /// The loop of [`write_out`](Self::write_out).
+    fn write_blocking(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let mut both = [IoSlice::new(first), IoSlice::new(second)];
+        let mut parts = if second.is_empty() { &mut both[..1] } else { &mut both[..] };
+        while !parts.is_empty() {
+            let written = match &*parts {
+                [only] => (&self.socket).write(only),
+                several => (&self.socket).write_vectored(several),
+            };
+            match written {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.note_progress();
+                    IoSlice::advance_slices(&mut parts, n);
+                }
+                Err(e) if is_passing(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the supervisor that the peer took bytes. Under the lock, so one writer at a time.
+    fn note_progress(&self) {
+        self.progress.store(self.progress.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// The worker's lock. Only a bug poisons it, and then only this session ends.
+    fn lock(&self) -> io::Result<MutexGuard<'_, Queue>> {
+        self.queue.lock().map_err(|_| poisoned())
+    }
+
+    /// Another thread's lock: `None` while the worker holds it.
+    fn try_lock(&self) -> io::Result<Option<MutexGuard<'_, Queue>>> {
+        match self.queue.try_lock() {
+            Ok(queue) => Ok(Some(queue)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Poisoned(_)) => Err(poisoned()),
+        }
+    }
+}
+
+impl Queue {
+    /// Adds the header of a frame whose payload of `length` bytes follows.
+    fn append_header(&mut self, header: &FrameHeader, length: usize) {
+        let formatted = header.format(length as u64, &mut self.bytes);
+        debug_assert!(formatted.is_ok(), "a vector takes every byte");
+    }
+
+    /// Adds a Close frame and seals.
+    fn append_close(&mut self, code: u16, reason: &str) {
+        let mut end = reason.len().min(REASON_LIMIT);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let header = FrameHeader { opcode: OpCode::Control(Control::Close), ..FrameHeader::default() };
+        self.append_header(&header, 2 + end);
+        self.bytes.extend_from_slice(&code.to_be_bytes());
+        self.bytes.extend_from_slice(&reason.as_bytes()[..end]);
+        self.stage = Stage::Sealed;
+    }
+
+    /// Forgets what was written, and gives memory back that only a large burst needed.
+    fn empty(&mut self) {
+        self.bytes.clear();
+        if self.bytes.capacity() > GATHER_LIMIT {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// A frame header of a single unmasked data frame.
+pub(crate) fn header_of(opcode: OpCode) -> FrameHeader {
+    FrameHeader { opcode, ..FrameHeader::default() }
+}
+
+/// The opcode of a Close frame (RFC 6455, 11.8).
+const CLOSE: u8 = 0x8;
+
+/// The opcode in the first byte of a frame.
+fn opcode_bits(first: u8) -> u8 {
+    first & 0x0F
+}
+
+/// Whether a blocking call only has to be made again: a signal, or the time-out of one system call. Which of the
+/// two kinds a time-out has depends on the platform.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The error of a session whose thread panicked while it held the lock.
+fn poisoned() -> io::Error {
+    io::Error::other("a thread panicked while it wrote to this session")
+}
