@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use flate2::{Compress, Compression, FlushCompress};
 
-/// Smaller messages go out as they are: the gain is a few bytes, the cost is microseconds.
+/// A smaller message that the server is free to send either way goes out as it is: the gain would be a few
+/// bytes, the cost is microseconds.
 pub const COMPRESS_FROM: usize = 256;
 /// The fastest level. Level 6 takes five times the time for a few per cent fewer bytes.
 pub const DEFAULT_LEVEL: u32 = 1;
@@ -30,6 +31,10 @@ thread_local! {
 
 /// Compresses a message where that makes it smaller; `None` says to send it as it is, which a sender is free
 /// to do for each message (section 6).
+///
+/// For what the server says unasked. The answer to a message goes the way the message came: [`deflate`] after
+/// a compressed one of any size, for the client chose to have it so and may test just that, and plain after a
+/// plain one.
 #[must_use]
 pub fn deflate_if_smaller(message: &[u8], level: u32, window_bits: u8) -> Option<Vec<u8>> {
     if message.len() < COMPRESS_FROM {
