@@ -22,6 +22,7 @@
 //! | how connections come in, wait or are refused | [`server`], `admission`, `refusal` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
+//! | compression, and what is wrong with a frame | [`extensions`] |
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |
@@ -35,6 +36,7 @@ pub mod config;
 pub mod conversation;
 pub mod ended;
 pub mod error;
+pub mod extensions;
 pub mod handle;
 pub mod headers;
 pub mod logging;
