@@ -86,13 +86,19 @@ struct Capacity {
 #[command(next_help_heading = "TLS")]
 struct TlsArguments {
     /// Address to listen on for wss://; scripts/dev-cert makes a certificate to try it with
-    #[arg(long = "tls-listen", env = "WS_ECHO_TLS_LISTEN", hide_env = true, value_name = "HOST:PORT", value_parser = address)]
+    #[arg(id = "tls_listen", long = "tls-listen", env = "WS_ECHO_TLS_LISTEN", hide_env = true, value_name = "HOST:PORT", value_parser = address)]
     listen: Option<String>,
     /// Its certificate, followed by the chain behind it, in PEM
-    #[arg(long = "tls-cert", env = "WS_ECHO_TLS_CERT", hide_env = true, value_name = "FILE")]
+    #[arg(
+        id = "tls_cert",
+        long = "tls-cert",
+        env = "WS_ECHO_TLS_CERT",
+        hide_env = true,
+        value_name = "FILE"
+    )]
     cert: Option<PathBuf>,
     /// The certificate's key in PEM
-    #[arg(long = "tls-key", env = "WS_ECHO_TLS_KEY", hide_env = true, value_name = "FILE")]
+    #[arg(id = "tls_key", long = "tls-key", env = "WS_ECHO_TLS_KEY", hide_env = true, value_name = "FILE")]
     key: Option<PathBuf>,
 }
 

@@ -20,8 +20,9 @@
 //! |---|---|
 //! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
 //! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
-//! | one connection from its first byte to its last | `session`, `http`, `handshake`, [`conversation`] |
+//! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
+//! | compression, and what is wrong with a frame | [`extensions`] |
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
 //! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
@@ -37,7 +38,9 @@ pub mod config;
 pub mod conversation;
 pub mod ended;
 pub mod error;
+pub mod extensions;
 pub mod handle;
+pub mod headers;
 pub mod listener;
 pub mod logging;
 pub mod machine;

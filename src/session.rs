@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::{error, info};
-use tungstenite::protocol::{WebSocket, WebSocketConfig};
+use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
 use crate::admission::{Arrival, Permit};
 use crate::behavior::Routes;
@@ -25,7 +25,7 @@ use crate::transport::wire::Wire;
 
 /// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
 /// messages and memory on idle connections.
-const READ_BUFFER: usize = 4 << 10;
+const READ_BUFFER: usize = 2 << 10;
 
 /// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
 const CONTROL_BUFFER: usize = 4 << 10;
@@ -143,42 +143,52 @@ impl Drop for Record<'_> {
     }
 }
 
-/// Reads the request, answers it, and holds the session that it may ask for.
+/// Holds the conversation that a connection asks for, if it asks for one.
 fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ended {
-    let mut transport = Transport::new(Arc::clone(session));
-    if secure && let Err(failure) = transport.shake_hands() {
-        return refuse_insecure(&mut transport, session, failure);
-    }
-    let (head, rest) = match Head::read(&mut transport) {
-        Ok(read) => read,
-        Err(error) => return refuse_head(&mut transport, session, error),
+    let mut conversation = match open(session, secure, context) {
+        Ok(conversation) => conversation,
+        Err(ended) => return ended,
     };
-    if !handshake::is_attempt(&head) {
-        let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
-        return answer(&mut transport, session, &head, &site::answer(&head, &metrics));
-    }
-    let upgrade = match Upgrade::judge(&head, &context.config) {
-        Ok(upgrade) => upgrade,
-        Err(refusal) => return answer(&mut transport, session, &head, &refusal),
-    };
-    transport.replay(upgrade.canonical_head(), &rest);
-    let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
-        return unfinished(session);
-    };
-    info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
-    let Head { path, query, headers, .. } = head;
-    let tls = if secure { session.outbox().tls_facts() } else { None };
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, tls };
-    let behavior = Arc::clone(context.routes.find(&request.path));
-    let mut conversation =
-        Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config));
+    let behavior = Arc::clone(context.routes.find(&conversation.request().path));
     match behavior(&mut conversation) {
         Ok(()) => conversation.close(1000, ""),
         Err(ended) => ended,
     }
 }
 
-/// tungstenite's side of the opening handshake. `None` when the supervisor's answer went out first.
+/// Reads the request and answers it. Not inlined: a page of stack that is touched once stays with its thread, so
+/// what the handshake needs must not lie below what the session needs.
+#[inline(never)]
+fn open(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Result<Conversation, Ended> {
+    let mut transport = Transport::new(Arc::clone(session));
+    if secure && let Err(failure) = transport.shake_hands() {
+        return Err(refuse_insecure(&mut transport, session, failure));
+    }
+    let (head, rest) = match Head::read(&mut transport) {
+        Ok(read) => read,
+        Err(error) => return Err(refuse_head(&mut transport, session, error)),
+    };
+    if !handshake::is_attempt(&head) {
+        let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
+        return Err(answer(&mut transport, session, &head, &site::answer(&head, &metrics)));
+    }
+    let upgrade = match Upgrade::judge(&head, &context.config) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
+    };
+    transport.unread(rest);
+    let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
+        return Err(unfinished(session));
+    };
+    info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
+    let Head { path, query, headers, .. } = head;
+    let tls = if secure { session.outbox().tls_facts() } else { None };
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, tls };
+    Ok(Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config)))
+}
+
+/// The protocol over the worker's end of a connection, its 101 queued. `None` when the supervisor's answer went out
+/// first.
 fn accept(
     transport: Transport,
     session: &SessionHandle,
@@ -191,17 +201,11 @@ fn accept(
         .max_write_buffer_size(CONTROL_BUFFER)
         .max_message_size(Some(config.max_message))
         .max_frame_size(Some(config.max_message));
-    #[expect(clippy::result_large_err, reason = "the type is tungstenite's, and an error is never made")]
-    let complete = |_: &_, mut response| {
-        upgrade.complete(&mut response);
-        Ok(response)
-    };
-    let accepted = tungstenite::accept_hdr_with_config(transport, complete, Some(limits)).ok()?;
-    if !session.outbox().open().ok()? {
+    if !session.outbox().open(&upgrade.response).ok()? {
         return None;
     }
     session.upgrade();
-    Some(accepted)
+    Some(WebSocket::from_raw_socket(transport, Role::Server, Some(limits)))
 }
 
 /// Deals with a client that is not in a TLS session as it should be.

@@ -16,28 +16,16 @@ use tls::{Inbox, Insecure};
 pub(crate) struct Transport {
     /// The session, whose outbox takes everything that is written.
     session: Arc<SessionHandle>,
-    /// Bytes that were received already and have to be read again: the request head, and what came with it.
-    replay: Replay,
+    /// Bytes that were received behind the request head, and how many of them have been read again.
+    ahead: (Vec<u8>, usize),
     /// Raw bytes on their way into TLS; a plain connection has none.
     tls: Option<Inbox>,
-}
-
-/// Received bytes to be handed out again. A read never crosses the end of the request head, because tungstenite
-/// refuses bytes that follow it before the 101 has gone out.
-#[derive(Default)]
-struct Replay {
-    /// The bytes.
-    bytes: Vec<u8>,
-    /// How many of them have been handed out.
-    at: usize,
-    /// Where the request head ends.
-    head: usize,
 }
 
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, replay: Replay::default(), tls: None }
+        Self { session, ahead: (Vec::new(), 0), tls: None }
     }
 
     /// Holds the TLS handshake. From then on, what is read was encrypted.
@@ -45,11 +33,21 @@ impl Transport {
         self.tls.get_or_insert_default().shake_hands(&self.session)
     }
 
-    /// Has a request head and what came behind it read before anything new.
-    pub(crate) fn replay(&mut self, mut head: Vec<u8>, rest: &[u8]) {
-        let length = head.len();
-        head.extend_from_slice(rest);
-        self.replay = Replay { bytes: head, at: 0, head: length };
+    /// Has bytes that came behind the request head read before anything new.
+    pub(crate) fn unread(&mut self, bytes: Vec<u8>) {
+        self.ahead = (bytes, 0);
+    }
+
+    /// Reads some of those bytes again; 0 when there are none left.
+    fn reread(&mut self, buffer: &mut [u8]) -> usize {
+        let (bytes, at) = &mut self.ahead;
+        let n = buffer.len().min(bytes.len() - *at);
+        buffer[..n].copy_from_slice(&bytes[*at..*at + n]);
+        *at += n;
+        if *at == bytes.len() {
+            self.ahead = (Vec::new(), 0);
+        }
+        n
     }
 
     /// Everything has been said: ends the sending half, then reads until the peer ends its own or the session is
@@ -57,25 +55,25 @@ impl Transport {
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
-        self.replay = Replay::default();
+        self.unread(Vec::new());
         if self.session.outbox().end().is_err() {
             return;
         }
         let mut scrap = [0; 2048];
-        while matches!(receive(&self.session, &mut scrap), Ok(n) if n > 0) {}
+        while matches!(receive_raw(&self.session, &mut scrap), Ok(n) if n > 0) {}
     }
 }
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(n) = self.replay.read(buffer) {
-            return Ok(n);
+        if !self.ahead.0.is_empty() {
+            return Ok(self.reread(buffer));
         }
         if let Some(tls) = &mut self.tls {
             return tls.read(&self.session, buffer);
         }
         self.session.outbox().flush()?;
-        receive(&self.session, buffer)
+        receive_raw(&self.session, buffer)
     }
 }
 
@@ -91,25 +89,8 @@ impl Write for Transport {
     }
 }
 
-impl Replay {
-    /// Hands out some of the bytes; `None` when there are none left.
-    fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let end = if self.at < self.head { self.head } else { self.bytes.len() };
-        if self.at == end {
-            if !self.bytes.is_empty() {
-                *self = Self::default();
-            }
-            return None;
-        }
-        let n = buffer.len().min(end - self.at);
-        buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
-        self.at += n;
-        Some(n)
-    }
-}
-
 /// Receives bytes as they are, and counts that as a sign of life.
-fn receive(session: &SessionHandle, buffer: &mut [u8]) -> io::Result<usize> {
+fn receive_raw(session: &SessionHandle, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match session.outbox().socket().read(buffer) {
             Ok(n) => {

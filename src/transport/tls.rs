@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::receive;
+use super::receive_raw;
 use crate::handle::SessionHandle;
 
 /// Bytes received at a time from a peer that says little.
@@ -82,7 +82,7 @@ impl Inbox {
             self.buffer = vec![0; SMALL];
         }
         (self.from, self.to) = (0, 0);
-        self.to = receive(session, &mut self.buffer)?;
+        self.to = receive_raw(session, &mut self.buffer)?;
         Ok(self.to)
     }
 }

@@ -36,7 +36,7 @@ impl TestServer {
     }
 
     pub fn with_routes(config: Config, routes: Routes) -> Self {
-        Self::on(|socket| socket.into(), config, routes)
+        Self::on(Listener::from, config, routes)
     }
 
     /// A server on what becomes of a listening socket.

@@ -99,7 +99,7 @@ pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Secure {
 struct TlsServer {
     server: TestServer,
     client: Arc<ClientConfig>,
-    _files: Files,
+    files: Files,
 }
 
 impl TlsServer {
@@ -111,7 +111,7 @@ impl TlsServer {
         let files = Files::new();
         let certificate = files.load();
         let server = TestServer::on(|socket| Listener::secure(socket, certificate), config, routes);
-        Self { server, client: files.client(&[&TLS13]), _files: files }
+        Self { server, client: files.client(&[&TLS13]), files }
     }
 
     fn open(&self, path: &str) -> Secure {
@@ -175,7 +175,7 @@ fn large_echoes_survive_pings_between_them() {
             let mut client = tls.open("/echo");
             scope.spawn(move || {
                 let payload: Vec<u8> =
-                    (0..size).map(|n: u32| n.to_le_bytes()[usize::from(n % 3 == 0)]).collect();
+                    (0..size).map(|n: u32| n.to_le_bytes()[usize::from(n.is_multiple_of(3))]).collect();
                 let message = masked(0x82, &payload);
                 let mut pings = 0;
                 for round in 0..8 {
@@ -337,7 +337,7 @@ fn a_push_to_a_client_that_does_not_read_is_busy_and_what_was_taken_arrives() {
 fn a_second_connection_resumes_the_session_of_the_first() {
     let tls = TlsServer::start();
     for version in [&TLS12, &TLS13] {
-        let client = tls._files.client(&[version]);
+        let client = tls.files.client(&[version]);
         let handshake = || {
             let mut session = connect(tls.server.address, &client).open("/echo");
             session.send(text("a ticket has come with the answer"));
