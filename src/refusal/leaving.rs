@@ -37,14 +37,13 @@ impl Leaving {
         let Arrival { socket, tls, .. } = arrival;
         socket.set_nonblocking(true).ok()?;
         let answer = answer.to_bytes(false);
-        let handshake = match tls {
-            Some(config) => Some(Handshake::new(config, answer)?),
-            None => {
-                // The send buffer of a new connection has room for an answer.
-                (&socket).write_all(&answer).ok()?;
-                socket.shutdown(Shutdown::Write).ok()?;
-                None
-            }
+        let handshake = if let Some(config) = tls {
+            Some(Handshake::new(config, answer)?)
+        } else {
+            // The send buffer of a new connection has room for an answer.
+            (&socket).write_all(&answer).ok()?;
+            socket.shutdown(Shutdown::Write).ok()?;
+            None
         };
         Some(Self { socket, until: now + PATIENCE, handshake })
     }
