@@ -46,6 +46,7 @@ pub mod server;
 pub mod stop;
 
 mod admission;
+mod codec;
 mod handshake;
 mod http;
 mod refusal;

@@ -7,26 +7,20 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::{error, info};
-use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
 use crate::admission::{Arrival, Permit};
 use crate::behavior::Routes;
+use crate::codec::Codec;
 use crate::config::Config;
 use crate::conversation::{Conversation, Request};
 use crate::ended::Ended;
+use crate::extensions::Tap;
 use crate::handle::{SessionHandle, Verdict};
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
 use crate::metrics::Snapshot;
 use crate::site;
 use crate::transport::Transport;
-
-/// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
-/// messages and memory on idle connections.
-const READ_BUFFER: usize = 2 << 10;
-
-/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
-const CONTROL_BUFFER: usize = 4 << 10;
 
 /// What every session of a server shares.
 pub(crate) struct Context {
@@ -165,35 +159,17 @@ fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<Conversation,
         Ok(upgrade) => upgrade,
         Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
     };
-    transport.unread(rest);
-    let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
+    if !matches!(session.outbox().open(&upgrade.response), Ok(true)) {
+        // The supervisor's answer went out first.
         return Err(unfinished(session));
-    };
+    }
+    session.upgrade();
+    transport.upgrade(rest, Tap::new(upgrade.deflate.is_some()));
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
     let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
-    Ok(Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config)))
-}
-
-/// The protocol over the worker's end of a connection, its 101 queued. `None` when the supervisor's answer went out
-/// first.
-fn accept(
-    transport: Transport,
-    session: &SessionHandle,
-    upgrade: &Upgrade,
-    config: &Config,
-) -> Option<WebSocket<Transport>> {
-    let limits = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(CONTROL_BUFFER)
-        .max_message_size(Some(config.max_message))
-        .max_frame_size(Some(config.max_message));
-    if !session.outbox().open(&upgrade.response).ok()? {
-        return None;
-    }
-    session.upgrade();
-    Some(WebSocket::from_raw_socket(transport, Role::Server, Some(limits)))
+    let codec = Codec::new(upgrade.deflate, &context.config);
+    Ok(Conversation::new(transport, codec, Arc::clone(session), request, Arc::clone(&context.config)))
 }
 
 /// Answers a request head that could not be read.

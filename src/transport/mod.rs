@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
+use crate::extensions::{Arrival, Tap, Violation};
 use crate::handle::{Phase, SessionHandle};
 
 /// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
@@ -16,17 +17,47 @@ pub(crate) struct Transport {
     session: Arc<SessionHandle>,
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
+    /// Follows the frames, once there are any.
+    tap: Option<Tap>,
 }
 
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, ahead: (Vec::new(), 0) }
+        Self { session, ahead: (Vec::new(), 0), tap: None }
     }
 
-    /// Has bytes that came behind the request head read before anything new.
-    pub(crate) fn unread(&mut self, bytes: Vec<u8>) {
-        self.ahead = (bytes, 0);
+    /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
+    pub(crate) fn upgrade(&mut self, ahead: Vec<u8>, tap: Tap) {
+        self.ahead = (ahead, 0);
+        self.tap = Some(tap);
+    }
+
+    /// What the data message that tungstenite has just returned was. To be called once for each of them.
+    pub(crate) fn next_arrival(&mut self) -> Arrival {
+        self.tap.as_mut().and_then(Tap::next_arrival).unwrap_or(Arrival::Plain)
+    }
+
+    /// What the peer did wrong, once it did.
+    fn violation(&self) -> Option<Violation> {
+        self.tap.as_ref().and_then(Tap::violation)
+    }
+
+    /// Reads from the connection, after everything gathered has gone out.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.session.outbox().flush()?;
+        loop {
+            match self.session.outbox().socket().read(buffer) {
+                Ok(n) => {
+                    if n > 0 {
+                        self.session.counters().reads.add(1);
+                    }
+                    return Ok(n);
+                }
+                Err(e) if outbox::is_passing(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     /// Reads some of those bytes again; 0 when there are none left.
@@ -46,7 +77,7 @@ impl Transport {
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
-        self.unread(Vec::new());
+        (self.ahead, self.tap) = ((Vec::new(), 0), None);
         let outbox = self.session.outbox();
         if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
             return;
@@ -58,21 +89,17 @@ impl Transport {
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.ahead.0.is_empty() {
-            return Ok(self.reread(buffer));
-        }
-        self.session.outbox().flush()?;
-        loop {
-            match self.session.outbox().socket().read(buffer) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.session.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
-                Err(e) if outbox::is_passing(&e) => {}
-                Err(e) => return Err(e),
+        let mut n = 0;
+        // tungstenite asks for more only when it has worked on everything in front of a violation.
+        if self.violation().is_none() {
+            n = if self.ahead.0.is_empty() { self.receive(buffer)? } else { self.reread(buffer) };
+            if let Some(tap) = &mut self.tap {
+                n = tap.scan(&mut buffer[..n]);
             }
+        }
+        match self.violation() {
+            Some(violation) if n == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, violation)),
+            _ => Ok(n),
         }
     }
 }
