@@ -1,13 +1,15 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
+mod bulk;
 pub(crate) mod outbox;
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use crate::extensions::{Arrival, Tap, Violation};
 use crate::handle::{Phase, SessionHandle};
+use bulk::Bulk;
 
 /// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
 ///
@@ -17,6 +19,8 @@ pub(crate) struct Transport {
     session: Arc<SessionHandle>,
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
+    /// Reads ahead while large frames come in.
+    bulk: Bulk,
     /// Follows the frames, once there are any.
     tap: Option<Tap>,
 }
@@ -24,7 +28,7 @@ pub(crate) struct Transport {
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, ahead: (Vec::new(), 0), tap: None }
+        Self { session, ahead: (Vec::new(), 0), bulk: Bulk::default(), tap: None }
     }
 
     /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
@@ -43,21 +47,9 @@ impl Transport {
         self.tap.as_ref().and_then(Tap::violation)
     }
 
-    /// Reads from the connection, after everything gathered has gone out.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.session.outbox().flush()?;
-        loop {
-            match self.session.outbox().socket().read(buffer) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.session.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
-                Err(e) if outbox::is_passing(&e) => {}
-                Err(e) => return Err(e),
-            }
-        }
+    /// Reads from the connection, or what was read ahead.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bulk.read(&mut Socket(&self.session), buffer)
     }
 
     /// Reads some of those bytes again; 0 when there are none left.
@@ -77,13 +69,46 @@ impl Transport {
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
-        (self.ahead, self.tap) = ((Vec::new(), 0), None);
+        (self.ahead, self.tap, self.bulk) = ((Vec::new(), 0), None, Bulk::default());
         let outbox = self.session.outbox();
         if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
             return;
         }
         let mut scrap = [0; 2048];
         while matches!(self.read(&mut scrap), Ok(n) if n > 0) {}
+    }
+}
+
+/// The connection itself.
+struct Socket<'a>(&'a SessionHandle);
+
+impl Socket<'_> {
+    /// One read, made again where it only has to be, and counted as a sign of life. Everything gathered goes out
+    /// before it blocks.
+    fn receive(&self, mut read: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        self.0.outbox().flush()?;
+        loop {
+            match read(self.0.outbox().socket()) {
+                Ok(n) => {
+                    if n > 0 {
+                        self.0.counters().reads.add(1);
+                    }
+                    return Ok(n);
+                }
+                Err(e) if outbox::is_passing(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(|mut socket| socket.read(buffer))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.receive(|mut socket| socket.read_vectored(buffers))
     }
 }
 
