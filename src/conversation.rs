@@ -19,6 +19,7 @@ use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
 use crate::transport::outbox::header_of;
+pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Request {
     pub headers: Headers,
     /// The subprotocol that was agreed on.
     pub subprotocol: Option<String>,
+    /// What the TLS handshake agreed on; `None` over plain TCP.
+    pub tls: Option<TlsFacts>,
 }
 
 /// An open session, in the hands of its worker.

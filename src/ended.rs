@@ -26,6 +26,8 @@ pub enum Ended {
     Cut,
     /// The request was answered with a plain HTTP status, and never became a session.
     Answered(u16),
+    /// There was no TLS session: the handshake failed, or was not complete in time.
+    Insecure,
     /// The peer connected and went, or was sent away, without having said anything.
     Silent,
 }
@@ -60,6 +62,7 @@ impl Ended {
             Self::Vanished => ("vanished", 1006),
             Self::Cut => ("cut", 1006),
             Self::Answered(status) => ("http", *status),
+            Self::Insecure => ("tls", 0),
             Self::Silent => ("silent", 0),
         }
     }
@@ -82,6 +85,7 @@ impl fmt::Display for Ended {
             Self::Vanished => write!(f, "the client went without a Close"),
             Self::Cut => write!(f, "cut: the client had stopped reading"),
             Self::Answered(status) => write!(f, "answered {status}"),
+            Self::Insecure => write!(f, "there was no TLS session"),
             Self::Silent => write!(f, "the client said nothing"),
         }
     }

@@ -21,6 +21,8 @@ use crate::http::{Answer, Head, HeadError};
 use crate::metrics::Snapshot;
 use crate::site;
 use crate::transport::Transport;
+use crate::transport::tls::Insecure;
+use crate::transport::wire::Wire;
 
 /// What every session of a server shares.
 pub(crate) struct Context {
@@ -73,14 +75,20 @@ pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
 
 /// Serves one connection. A panic ends it alone, and never reaches the pool.
 fn serve(arrival: Arrival, context: &Context) {
+    let wire = match arrival.tls.map_or(Ok(Wire::Plain), Wire::tls) {
+        Ok(wire) => wire,
+        Err(error) => return error!("{} cannot be served over TLS: {error}", arrival.peer),
+    };
+    let secure = matches!(wire, Wire::Tls(_));
     let id = context.ids.fetch_add(1, Relaxed) + 1;
-    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket));
+    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket, wire));
     let mut record = Record::open(Arc::clone(&session), context);
-    record.ended = catch_unwind(AssertUnwindSafe(|| attend(&session, context))).unwrap_or_else(|_| {
-        error!("#{id} {} panicked; this session ends with 1011", session.peer());
-        record.panicked = true;
-        catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
-    });
+    record.ended =
+        catch_unwind(AssertUnwindSafe(|| attend(&session, secure, context))).unwrap_or_else(|_| {
+            error!("#{id} {} panicked; this session ends with 1011", session.peer());
+            record.panicked = true;
+            catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
+        });
 }
 
 /// Tells the supervisor that a session has opened, and, whatever happens in between, that it has closed.
@@ -122,7 +130,7 @@ impl Drop for Record<'_> {
                 counters.all_messages_out(),
             );
         }
-        session.cut();
+        session.leave();
         let report =
             Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
         let _ = self.context.events.send(Event::Closed(report));
@@ -130,8 +138,8 @@ impl Drop for Record<'_> {
 }
 
 /// Holds the conversation that a connection asks for, if it asks for one.
-fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
-    let mut conversation = match open(session, context) {
+fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ended {
+    let mut conversation = match open(session, secure, context) {
         Ok(conversation) => conversation,
         Err(ended) => return ended,
     };
@@ -145,8 +153,11 @@ fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
 /// Reads the request and answers it. Not inlined: a page of stack that is touched once stays with its thread, so
 /// what the handshake needs must not lie below what the session needs.
 #[inline(never)]
-fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<Conversation, Ended> {
+fn open(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Result<Conversation, Ended> {
     let mut transport = Transport::new(Arc::clone(session));
+    if secure && let Err(failure) = transport.shake_hands() {
+        return Err(refuse_insecure(&mut transport, session, failure));
+    }
     let (head, rest) = match Head::read(&mut transport) {
         Ok(read) => read,
         Err(error) => return Err(refuse_head(&mut transport, session, error)),
@@ -167,9 +178,29 @@ fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<Conversation,
     transport.upgrade(rest, Tap::new(upgrade.deflate.is_some()));
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
+    let tls = if secure { session.outbox().tls_facts() } else { None };
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, tls };
     let codec = Codec::new(upgrade.deflate, &context.config);
     Ok(Conversation::new(transport, codec, Arc::clone(session), request, Arc::clone(&context.config)))
+}
+
+/// Deals with a client that is not in a TLS session as it should be.
+fn refuse_insecure(transport: &mut Transport, session: &SessionHandle, failure: Insecure) -> Ended {
+    let (id, peer) = (session.id(), session.peer());
+    match failure {
+        Insecure::Plain if session.outbox().give_up_tls().is_ok() => {
+            info!("#{id} {peer} does not speak TLS: answered 400");
+            let sentence = "this port speaks TLS; use wss:// or https:// in place of ws:// or http://";
+            return say(transport, session, &Answer::text(400, sentence), false);
+        }
+        Insecure::Failed(error) => {
+            info!("#{id} {peer} TLS handshake failed: {error}");
+            // The alert has gone out; closing at once could make the peer lose it.
+            transport.linger();
+        }
+        Insecure::Plain | Insecure::Ended => {}
+    }
+    unfinished(session)
 }
 
 /// Answers a request head that could not be read.
@@ -203,6 +234,7 @@ fn say(transport: &mut Transport, session: &SessionHandle, answer: &Answer, head
 fn unfinished(session: &SessionHandle) -> Ended {
     match session.verdict() {
         _ if session.counters().reads.get() == 0 => Ended::Silent,
+        _ if session.outbox().is_shaking_hands() => Ended::Insecure,
         Some(Verdict::HandshakeTimeout) => Ended::Answered(408),
         Some(Verdict::Stop) => Ended::Answered(503),
         _ => Ended::Vanished,

@@ -2,14 +2,17 @@
 
 mod bulk;
 pub(crate) mod outbox;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::io::{self, IoSliceMut, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::extensions::{Arrival, Tap, Violation};
 use crate::handle::{Phase, SessionHandle};
 use bulk::Bulk;
+use tls::{Inbox, Insecure};
 
 /// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
 ///
@@ -19,8 +22,10 @@ pub(crate) struct Transport {
     session: Arc<SessionHandle>,
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
-    /// Reads ahead while large frames come in.
+    /// Reads ahead on a plain connection while large frames come in.
     bulk: Bulk,
+    /// Raw bytes on their way into TLS; a plain connection has none.
+    tls: Option<Inbox>,
     /// Follows the frames, once there are any.
     tap: Option<Tap>,
 }
@@ -28,7 +33,12 @@ pub(crate) struct Transport {
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, ahead: (Vec::new(), 0), bulk: Bulk::default(), tap: None }
+        Self { session, ahead: (Vec::new(), 0), bulk: Bulk::default(), tls: None, tap: None }
+    }
+
+    /// Holds the TLS handshake. From then on, what is read was encrypted.
+    pub(crate) fn shake_hands(&mut self) -> Result<(), Insecure> {
+        self.tls.get_or_insert_default().shake_hands(&self.session)
     }
 
     /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
@@ -49,7 +59,10 @@ impl Transport {
 
     /// Reads from the connection, or what was read ahead.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.bulk.read(&mut Socket(&self.session), buffer)
+        match &mut self.tls {
+            Some(tls) => tls.read(&self.session, buffer),
+            None => self.bulk.read(&mut Plain(&self.session), buffer),
+        }
     }
 
     /// Reads some of those bytes again; 0 when there are none left.
@@ -69,46 +82,26 @@ impl Transport {
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
-        (self.ahead, self.tap, self.bulk) = ((Vec::new(), 0), None, Bulk::default());
-        let outbox = self.session.outbox();
-        if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
+        if self.session.outbox().end().is_err() {
             return;
         }
         let mut scrap = [0; 2048];
-        while matches!(self.read(&mut scrap), Ok(n) if n > 0) {}
+        while matches!(receive_raw(&self.session, |mut socket| socket.read(&mut scrap)), Ok(n) if n > 0) {}
     }
 }
 
-/// The connection itself.
-struct Socket<'a>(&'a SessionHandle);
+/// A plain connection, on which everything gathered goes out before a read may block.
+struct Plain<'a>(&'a SessionHandle);
 
-impl Socket<'_> {
-    /// One read, made again where it only has to be, and counted as a sign of life. Everything gathered goes out
-    /// before it blocks.
-    fn receive(&self, mut read: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
-        self.0.outbox().flush()?;
-        loop {
-            match read(self.0.outbox().socket()) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.0.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
-                Err(e) if outbox::is_passing(&e) => {}
-                Err(e) => return Err(e),
-            }
-        }
-    }
-}
-
-impl Read for Socket<'_> {
+impl Read for Plain<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive(|mut socket| socket.read(buffer))
+        self.0.outbox().flush()?;
+        receive_raw(self.0, |mut socket| socket.read(buffer))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.receive(|mut socket| socket.read_vectored(buffers))
+        self.0.outbox().flush()?;
+        receive_raw(self.0, |mut socket| socket.read_vectored(buffers))
     }
 }
 
@@ -138,5 +131,24 @@ impl Write for Transport {
     /// Does nothing: tungstenite flushes after each Pong, and a burst should still be one write.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Receives bytes as they are, made again where it only has to be, and counted as a sign of life.
+fn receive_raw(
+    session: &SessionHandle,
+    mut read: impl FnMut(&TcpStream) -> io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match read(session.outbox().socket()) {
+            Ok(n) => {
+                if n > 0 {
+                    session.counters().reads.add(1);
+                }
+                return Ok(n);
+            }
+            Err(e) if outbox::is_passing(&e) => {}
+            Err(e) => return Err(e),
+        }
     }
 }

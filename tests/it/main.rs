@@ -25,3 +25,4 @@ mod process;
 mod push;
 mod shutdown;
 mod tap;
+mod tls;
