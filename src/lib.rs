@@ -24,6 +24,7 @@
 //! | what each path does with a message | [`behavior`] |
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
+//! | how a behaviour waits | `conversation/timing`, `pause` |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |
 //! | what is counted | [`metrics`] |
 //! | what a plain HTTP request gets | `site`, and `html/` |
@@ -45,6 +46,7 @@ pub mod stop;
 mod admission;
 mod handshake;
 mod http;
+mod pause;
 mod refusal;
 mod session;
 mod site;

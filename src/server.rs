@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -109,7 +109,7 @@ impl Server {
             config: Arc::new(config),
             routes,
             events: events.clone(),
-            published: Mutex::default(),
+            published: Arc::default(),
             ids: AtomicU64::new(0),
         });
         let supervisor = Supervisor::new(

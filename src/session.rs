@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -17,7 +17,7 @@ use crate::ended::Ended;
 use crate::handle::{SessionHandle, Verdict};
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
-use crate::metrics::Snapshot;
+use crate::metrics::Published;
 use crate::site;
 use crate::transport::Transport;
 
@@ -37,7 +37,7 @@ pub(crate) struct Context {
     /// To the supervisor.
     pub(crate) events: Sender<Event>,
     /// What the supervisor last counted.
-    pub(crate) published: Mutex<Arc<Snapshot>>,
+    pub(crate) published: Published,
     /// Numbers the sessions.
     pub(crate) ids: AtomicU64,
 }
@@ -128,7 +128,9 @@ impl Drop for Record<'_> {
                 counters.all_messages_out(),
             );
         }
-        session.cut();
+        if !session.is_abandoned() {
+            session.cut();
+        }
         let report =
             Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
         let _ = self.context.events.send(Event::Closed(report));
@@ -146,8 +148,12 @@ fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
         let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
         return answer(&mut transport, session, &head, &site::answer(&head, &metrics));
     }
-    let upgrade = match Upgrade::judge(&head, &context.config) {
-        Ok(upgrade) => upgrade,
+    let judged = Upgrade::judge(&head, &context.config).and_then(|upgrade| {
+        let behavior = context.routes.plan(&head.path, &head.query, &context.config, &context.published)?;
+        Ok((upgrade, behavior))
+    });
+    let (upgrade, behavior) = match judged {
+        Ok(granted) => granted,
         Err(refusal) => return answer(&mut transport, session, &head, &refusal),
     };
     transport.replay(upgrade.canonical_head(), &rest);
@@ -156,8 +162,7 @@ fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
     };
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
-    let behavior = Arc::clone(context.routes.find(&request.path));
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, ..Request::default() };
     let mut conversation =
         Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config));
     match behavior(&mut conversation) {

@@ -5,6 +5,7 @@ pub(crate) mod outbox;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::handle::{Phase, SessionHandle};
 
@@ -16,6 +17,10 @@ pub(crate) struct Transport {
     session: Arc<SessionHandle>,
     /// Bytes that were received already and have to be read again: the request head, and what came with it.
     replay: Replay,
+    /// When a read that is still waiting gives up with `WouldBlock`; only behaviours that keep time have one.
+    deadline: Option<Instant>,
+    /// Pongs are left out: a fault that one path is asked for.
+    mute: bool,
 }
 
 /// Received bytes to be handed out again. A read never crosses the end of the request head, because tungstenite
@@ -33,7 +38,7 @@ struct Replay {
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, replay: Replay::default() }
+        Self { session, replay: Replay::default(), deadline: None, mute: false }
     }
 
     /// Has a request head and what came behind it read before anything new.
@@ -43,12 +48,54 @@ impl Transport {
         self.replay = Replay { bytes: head, at: 0, head: length };
     }
 
+    /// Bounds the reads that follow, or no longer does.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        if deadline.is_none() && self.deadline.is_some() {
+            // What fails here fails again at the next read, which says so.
+            let _ = self.session.outbox().socket().set_read_timeout(None);
+        }
+        self.deadline = deadline;
+    }
+
+    /// Leaves Pings without an answer from now on.
+    pub(crate) fn mute_pongs(&mut self) {
+        self.mute = true;
+    }
+
+    /// One read from the connection, made again until it returns something or the deadline has come.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut socket = self.session.outbox().socket();
+        loop {
+            let read = match self.deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                None => socket.read(buffer),
+                // The one reader of this socket is here, and nobody writes to it without `MSG_DONTWAIT` but this
+                // thread: so the flag of the whole descriptor is free to use.
+                Some(Duration::ZERO) => {
+                    socket.set_nonblocking(true)?;
+                    let read = socket.read(buffer);
+                    socket.set_nonblocking(false)?;
+                    read
+                }
+                Some(wait) => socket.set_read_timeout(Some(wait)).and_then(|()| socket.read(buffer)),
+            };
+            match read {
+                Err(e) if outbox::is_passing(&e) => {
+                    if self.deadline.is_some_and(|at| Instant::now() >= at) {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Everything has been said: ends the sending half, then reads until the peer ends its own or the session is
     /// cut. What the peer still says does not matter, but to close a socket with unread bytes makes the kernel
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
         self.replay = Replay::default();
+        self.set_deadline(None);
         let outbox = self.session.outbox();
         if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
             return;
@@ -64,24 +111,20 @@ impl Read for Transport {
             return Ok(n);
         }
         self.session.outbox().flush()?;
-        loop {
-            match self.session.outbox().socket().read(buffer) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.session.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
-                Err(e) if outbox::is_passing(&e) => {}
-                Err(e) => return Err(e),
-            }
+        let n = self.receive(buffer)?;
+        if n > 0 {
+            self.session.counters().reads.add(1);
         }
+        Ok(n)
     }
 }
 
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.session.outbox().append(bytes)?;
+        // tungstenite hands over one frame a call, so the first byte tells which.
+        if !(self.mute && bytes.first().is_some_and(|&first| outbox::is_pong(first))) {
+            self.session.outbox().append(bytes)?;
+        }
         Ok(bytes.len())
     }
 
