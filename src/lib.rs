@@ -20,8 +20,9 @@
 //! |---|---|
 //! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
 //! | how connections come in, wait or are refused | [`server`], `admission`, `refusal` |
-//! | one connection from its first byte to its last | `session`, `http`, `handshake`, [`conversation`] |
+//! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
+//! | compression, and what is wrong with a frame | [`extensions`] |
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
 //! | how a behaviour waits | `conversation/timing`, `pause` |
@@ -36,7 +37,9 @@ pub mod config;
 pub mod conversation;
 pub mod ended;
 pub mod error;
+pub mod extensions;
 pub mod handle;
+pub mod headers;
 pub mod logging;
 pub mod machine;
 pub mod metrics;

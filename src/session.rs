@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::{error, info};
-use tungstenite::protocol::{WebSocket, WebSocketConfig};
+use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
 use crate::admission::{Arrival, Permit};
-use crate::behavior::Routes;
+use crate::behavior::{Behavior, Routes};
 use crate::config::Config;
 use crate::conversation::{Conversation, Request};
 use crate::ended::Ended;
@@ -23,7 +23,7 @@ use crate::transport::Transport;
 
 /// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
 /// messages and memory on idle connections.
-const READ_BUFFER: usize = 4 << 10;
+const READ_BUFFER: usize = 2 << 10;
 
 /// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
 const CONTROL_BUFFER: usize = 4 << 10;
@@ -137,16 +137,30 @@ impl Drop for Record<'_> {
     }
 }
 
-/// Reads the request, answers it, and holds the session that it may ask for.
+/// Holds the conversation that a connection asks for, if it asks for one.
 fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
+    let (mut conversation, behavior) = match open(session, context) {
+        Ok(opened) => opened,
+        Err(ended) => return ended,
+    };
+    match behavior(&mut conversation) {
+        Ok(()) => conversation.close(1000, ""),
+        Err(ended) => ended,
+    }
+}
+
+/// Reads the request, answers it, and says what its path does. Not inlined: a page of stack that is touched once stays with its thread, so
+/// what the handshake needs must not lie below what the session needs.
+#[inline(never)]
+fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<(Conversation, Behavior), Ended> {
     let mut transport = Transport::new(Arc::clone(session));
     let (head, rest) = match Head::read(&mut transport) {
         Ok(read) => read,
-        Err(error) => return refuse_head(&mut transport, session, error),
+        Err(error) => return Err(refuse_head(&mut transport, session, error)),
     };
     if !handshake::is_attempt(&head) {
         let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
-        return answer(&mut transport, session, &head, &site::answer(&head, &metrics));
+        return Err(answer(&mut transport, session, &head, &site::answer(&head, &metrics)));
     }
     let judged = Upgrade::judge(&head, &context.config).and_then(|upgrade| {
         let behavior = context.routes.plan(&head.path, &head.query, &context.config, &context.published)?;
@@ -154,24 +168,20 @@ fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
     });
     let (upgrade, behavior) = match judged {
         Ok(granted) => granted,
-        Err(refusal) => return answer(&mut transport, session, &head, &refusal),
+        Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
     };
-    transport.replay(upgrade.canonical_head(), &rest);
+    transport.unread(rest);
     let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
-        return unfinished(session);
+        return Err(unfinished(session));
     };
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
     let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, ..Request::default() };
-    let mut conversation =
-        Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config));
-    match behavior(&mut conversation) {
-        Ok(()) => conversation.close(1000, ""),
-        Err(ended) => ended,
-    }
+    Ok((Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config)), behavior))
 }
 
-/// tungstenite's side of the opening handshake. `None` when the supervisor's answer went out first.
+/// The protocol over the worker's end of a connection, its 101 queued. `None` when the supervisor's answer went out
+/// first.
 fn accept(
     transport: Transport,
     session: &SessionHandle,
@@ -184,17 +194,11 @@ fn accept(
         .max_write_buffer_size(CONTROL_BUFFER)
         .max_message_size(Some(config.max_message))
         .max_frame_size(Some(config.max_message));
-    #[expect(clippy::result_large_err, reason = "the type is tungstenite's, and an error is never made")]
-    let complete = |_: &_, mut response| {
-        upgrade.complete(&mut response);
-        Ok(response)
-    };
-    let accepted = tungstenite::accept_hdr_with_config(transport, complete, Some(limits)).ok()?;
-    if !session.outbox().open().ok()? {
+    if !session.outbox().open(&upgrade.response).ok()? {
         return None;
     }
     session.upgrade();
-    Some(accepted)
+    Some(WebSocket::from_raw_socket(transport, Role::Server, Some(limits)))
 }
 
 /// Answers a request head that could not be read.

@@ -34,7 +34,7 @@ pub use echo::{echo, received};
 use parameters::Parameters;
 
 /// What a path does: talks to its peer until the session has ended. To return `Ok` closes the session with 1000.
-type Behavior = Arc<dyn Fn(&mut Conversation) -> Result<(), Ended> + Send + Sync>;
+pub(crate) type Behavior = Arc<dyn Fn(&mut Conversation) -> Result<(), Ended> + Send + Sync>;
 
 /// What comes of a request whose parameters make sense.
 enum Plan {

@@ -18,6 +18,7 @@ use tungstenite::{Error, Message};
 use crate::config::Config;
 use crate::ended::{Ended, NO_CODE, Side};
 use crate::handle::{Phase, SessionHandle, Verdict};
+use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
 use crate::transport::outbox::{header_of, is_passing};
@@ -29,8 +30,8 @@ pub struct Request {
     pub path: String,
     /// What followed the `?` of the target; empty without one.
     pub query: String,
-    /// All header fields, names as sent, in order.
-    pub headers: Vec<(String, String)>,
+    /// All header fields.
+    pub headers: Headers,
     /// The subprotocol that was agreed on.
     pub subprotocol: Option<String>,
     /// The extensions that were agreed on, as the answer named them.

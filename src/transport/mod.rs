@@ -15,37 +15,35 @@ use crate::handle::{Phase, SessionHandle};
 pub(crate) struct Transport {
     /// The session, whose outbox takes everything that is written.
     session: Arc<SessionHandle>,
-    /// Bytes that were received already and have to be read again: the request head, and what came with it.
-    replay: Replay,
+    /// Bytes that were received behind the request head, and how many of them have been read again.
+    ahead: (Vec<u8>, usize),
     /// When a read that is still waiting gives up with `WouldBlock`; only behaviours that keep time have one.
     deadline: Option<Instant>,
     /// Pongs are left out: a fault that one path is asked for.
     mute: bool,
 }
 
-/// Received bytes to be handed out again. A read never crosses the end of the request head, because tungstenite
-/// refuses bytes that follow it before the 101 has gone out.
-#[derive(Default)]
-struct Replay {
-    /// The bytes.
-    bytes: Vec<u8>,
-    /// How many of them have been handed out.
-    at: usize,
-    /// Where the request head ends.
-    head: usize,
-}
-
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, replay: Replay::default(), deadline: None, mute: false }
+        Self { session, ahead: (Vec::new(), 0), deadline: None, mute: false }
     }
 
-    /// Has a request head and what came behind it read before anything new.
-    pub(crate) fn replay(&mut self, mut head: Vec<u8>, rest: &[u8]) {
-        let length = head.len();
-        head.extend_from_slice(rest);
-        self.replay = Replay { bytes: head, at: 0, head: length };
+    /// Has bytes that came behind the request head read before anything new.
+    pub(crate) fn unread(&mut self, bytes: Vec<u8>) {
+        self.ahead = (bytes, 0);
+    }
+
+    /// Reads some of those bytes again; 0 when there are none left.
+    fn reread(&mut self, buffer: &mut [u8]) -> usize {
+        let (bytes, at) = &mut self.ahead;
+        let n = buffer.len().min(bytes.len() - *at);
+        buffer[..n].copy_from_slice(&bytes[*at..*at + n]);
+        *at += n;
+        if *at == bytes.len() {
+            self.ahead = (Vec::new(), 0);
+        }
+        n
     }
 
     /// Bounds the reads that follow, or no longer does.
@@ -94,7 +92,7 @@ impl Transport {
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
         self.session.reach(Phase::Lingering);
-        self.replay = Replay::default();
+        self.unread(Vec::new());
         self.set_deadline(None);
         let outbox = self.session.outbox();
         if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
@@ -107,8 +105,8 @@ impl Transport {
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(n) = self.replay.read(buffer) {
-            return Ok(n);
+        if !self.ahead.0.is_empty() {
+            return Ok(self.reread(buffer));
         }
         self.session.outbox().flush()?;
         let n = self.receive(buffer)?;
@@ -131,22 +129,5 @@ impl Write for Transport {
     /// Does nothing: tungstenite flushes after each Pong, and a burst should still be one write.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Replay {
-    /// Hands out some of the bytes; `None` when there are none left.
-    fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let end = if self.at < self.head { self.head } else { self.bytes.len() };
-        if self.at == end {
-            if !self.bytes.is_empty() {
-                *self = Self::default();
-            }
-            return None;
-        }
-        let n = buffer.len().min(end - self.at);
-        buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
-        self.at += n;
-        Some(n)
     }
 }

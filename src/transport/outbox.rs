@@ -125,7 +125,7 @@ impl Outbox {
         if queue.bytes.len() > GATHER_LIMIT { self.write_out(&mut queue, &[]) } else { Ok(()) }
     }
 
-    /// The worker's way for bytes that tungstenite made: the 101 answer, a Pong, a Close. They are whole frames
+    /// The worker's way for bytes that tungstenite made: a Pong, a Close. They are whole frames
     /// (its write buffer has no size, so each frame is one call), and a Close seals.
     pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut queue = self.lock()?;
@@ -139,14 +139,16 @@ impl Outbox {
         Ok(())
     }
 
-    /// The 101 answer has been queued: from now on frames may follow it. Returns whether they may; they may not
-    /// when the supervisor gave the final answer first.
-    pub(crate) fn open(&self) -> io::Result<bool> {
+    /// The worker's 101 answer: from now on frames may follow it. Returns whether they may; they may not when the
+    /// supervisor gave the final answer first.
+    pub(crate) fn open(&self, switching: &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
-        if queue.stage == Stage::Handshake {
+        let first = queue.stage == Stage::Handshake;
+        if first {
+            queue.bytes.extend_from_slice(switching);
             queue.stage = Stage::Open;
         }
-        Ok(queue.stage == Stage::Open)
+        Ok(first)
     }
 
     /// The worker's final answer to a request that does not become a session. Returns whether it was the first.

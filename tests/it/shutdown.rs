@@ -109,10 +109,10 @@ fn a_stalled_client_cannot_outlast_the_deadline() {
     stuffed.stream.set_nonblocking(true).unwrap();
     let message = masked(0x82, vec![1; 1 << 20]);
     // Until neither side takes any more: the worker is stuck in a write.
-    let mut refused_since = None;
+    let (mut refused_since, mut at) = (None, 0);
     while refused_since.is_none_or(|since: Instant| since.elapsed() < Duration::from_millis(200)) {
-        match stuffed.stream.write(&message) {
-            Ok(n) => refused_since = if n > 0 { None } else { refused_since },
+        match stuffed.stream.write(&message[at..]) {
+            Ok(n) => (refused_since, at) = (None, (at + n) % message.len()),
             Err(_) => refused_since = refused_since.or(Some(Instant::now())),
         }
     }
