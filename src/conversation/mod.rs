@@ -1,5 +1,11 @@
 //! A session as its behaviour sees it: receive, send, close.
 
+mod faults;
+mod timing;
+
+pub use faults::HangUp;
+pub(crate) use faults::parts_of;
+
 use std::io;
 use std::sync::Arc;
 
@@ -18,7 +24,7 @@ use crate::handle::{Phase, SessionHandle, Verdict};
 use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
-use crate::transport::outbox::header_of;
+use crate::transport::outbox::{header_of, is_passing};
 pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.
@@ -32,6 +38,8 @@ pub struct Request {
     pub headers: Headers,
     /// The subprotocol that was agreed on.
     pub subprotocol: Option<String>,
+    /// The extensions that were agreed on, as the answer named them.
+    pub extensions: Option<String>,
     /// What the TLS handshake agreed on; `None` over plain TCP.
     pub tls: Option<TlsFacts>,
 }
@@ -88,18 +96,28 @@ impl Conversation {
     /// Waits for the next data message. Everything sent before goes out first; Pings are answered on the way.
     pub fn receive(&mut self) -> Result<Message, Ended> {
         loop {
+            if let Some(message) = self.next_message()? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// The next data message; `None` when the transport's deadline came first, if it has one.
+    fn next_message(&mut self) -> Result<Option<Message>, Ended> {
+        loop {
             match self.protocol.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let arrival = self.transport.next_arrival();
                     let message = self.codec.decode(message, arrival).map_err(|error| self.fail(error))?;
                     self.note_received(&message);
-                    return Ok(message);
+                    return Ok(Some(message));
                 }
                 Ok(Message::Ping(_)) => self.session.counters().pings_in.add(1),
                 Ok(Message::Pong(_)) => self.session.counters().pongs_in.add(1),
                 Ok(Message::Close(frame)) => return Err(self.answer_close(frame.as_ref())),
                 // Only writing makes raw frames.
                 Ok(Message::Frame(_)) => {}
+                Err(Error::Io(error)) if is_passing(&error) => return Ok(None),
                 Err(error) => return Err(self.fail(error)),
             }
         }
@@ -225,12 +243,13 @@ impl Conversation {
         self.ended_by_supervisor().unwrap_or(Ended::Vanished)
     }
 
-    /// What the supervisor did to this session, if it did anything.
+    /// What another thread did to this session, if any did anything.
     fn ended_by_supervisor(&self) -> Option<Ended> {
         Some(match self.session.verdict()? {
             Verdict::Stop => Ended::by_server(1001, STOPPING),
             Verdict::Keepalive => Ended::by_server(1011, KEEPALIVE),
             Verdict::WriteStalled => Ended::Cut,
+            Verdict::TooSlow => Ended::by_server(TOO_SLOW.0, TOO_SLOW.1),
             Verdict::HandshakeTimeout => Ended::Answered(408),
         })
     }
@@ -269,6 +288,9 @@ pub(crate) const STOPPING: &str = "server shutting down";
 
 /// The reason of the Close when a peer shows no sign of life.
 pub(crate) const KEEPALIVE: &str = "keepalive timeout";
+
+/// The Close of a session that did not keep up with what others pushed to it.
+pub(crate) const TOO_SLOW: (u16, &str) = (1013, "you read too slowly for this room");
 
 /// The same end, now that the other side has answered.
 fn answered(mut ended: Ended) -> Ended {
