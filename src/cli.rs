@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 
 use crate::config::{Config, DEFAULT_WORKERS};
+use crate::extensions::deflate;
 
 /// The longest wait that an option takes.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -121,6 +122,13 @@ struct Protocol {
     /// Subprotocol to speak, repeatable, the preferred one first [default: none]
     #[arg(long, env = "WS_ECHO_SUBPROTOCOL", hide_env = true, value_name = "NAME", value_delimiter = ',', value_parser = token)]
     subprotocol: Vec<String>,
+    /// Decline compression (permessage-deflate), which is on by default
+    #[arg(long, env = "WS_ECHO_NO_DEFLATE", hide_env = true)]
+    no_deflate: bool,
+    /// Level of compression, from 0 (none, but in its format) to 9 (smallest)
+    #[arg(long, env = "WS_ECHO_DEFLATE_LEVEL", hide_env = true, value_name = "LEVEL")]
+    #[arg(default_value_t = deflate::DEFAULT_LEVEL, value_parser = level)]
+    deflate_level: u32,
 }
 
 /// How long anything may take.
@@ -252,6 +260,7 @@ impl Cli {
             reply_prefix: protocol.reply_prefix,
             allow_origin: protocol.allow_origin,
             subprotocols: protocol.subprotocol,
+            deflate: (!protocol.no_deflate).then_some(protocol.deflate_level),
         }
     }
 }
@@ -283,6 +292,15 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// How many connections may wait: each is an open file, so the number has a bound.
 fn waiting(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n <= 65_536).ok_or_else(|| "give a whole number from 0 to 65536".to_owned())
+}
+
+/// A level of compression.
+fn level(text: &str) -> Result<u32, String> {
+    let highest = deflate::HIGHEST_LEVEL;
+    text.parse()
+        .ok()
+        .filter(|&n| n <= highest)
+        .ok_or_else(|| format!("give a whole number from 0 to {highest}"))
 }
 
 /// A message size.

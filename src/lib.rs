@@ -26,6 +26,7 @@
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
 //! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
+//! | how a behaviour waits | `conversation/timing`, `pause` |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |
 //! | what is counted | [`metrics`] |
 //! | what a plain HTTP request gets | `site`, and `html/` |
@@ -50,8 +51,10 @@ pub mod signals;
 pub mod stop;
 
 mod admission;
+mod codec;
 mod handshake;
 mod http;
+mod pause;
 mod refusal;
 mod session;
 mod site;

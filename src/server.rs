@@ -2,8 +2,8 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ impl Server {
             config: Arc::new(config),
             routes,
             events: events.clone(),
-            published: Mutex::default(),
+            published: Arc::default(),
             ids: AtomicU64::new(0),
         });
         let supervisor = Supervisor::new(

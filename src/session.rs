@@ -2,33 +2,27 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::{error, info};
-use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
 use crate::admission::{Arrival, Permit};
-use crate::behavior::Routes;
+use crate::behavior::{Behavior, Routes};
+use crate::codec::Codec;
 use crate::config::Config;
 use crate::conversation::{Conversation, Request};
 use crate::ended::Ended;
+use crate::extensions::Tap;
 use crate::handle::{SessionHandle, Verdict};
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
-use crate::metrics::Snapshot;
+use crate::metrics::Published;
 use crate::site;
 use crate::transport::Transport;
 use crate::transport::tls::Insecure;
 use crate::transport::wire::Wire;
-
-/// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
-/// messages and memory on idle connections.
-const READ_BUFFER: usize = 2 << 10;
-
-/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
-const CONTROL_BUFFER: usize = 4 << 10;
 
 /// What every session of a server shares.
 pub(crate) struct Context {
@@ -39,7 +33,7 @@ pub(crate) struct Context {
     /// To the supervisor.
     pub(crate) events: Sender<Event>,
     /// What the supervisor last counted.
-    pub(crate) published: Mutex<Arc<Snapshot>>,
+    pub(crate) published: Published,
     /// Numbers the sessions.
     pub(crate) ids: AtomicU64,
 }
@@ -136,7 +130,9 @@ impl Drop for Record<'_> {
                 counters.all_messages_out(),
             );
         }
-        session.leave();
+        if !session.is_abandoned() {
+            session.leave();
+        }
         let report =
             Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
         let _ = self.context.events.send(Event::Closed(report));
@@ -145,21 +141,24 @@ impl Drop for Record<'_> {
 
 /// Holds the conversation that a connection asks for, if it asks for one.
 fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ended {
-    let mut conversation = match open(session, secure, context) {
-        Ok(conversation) => conversation,
+    let (mut conversation, behavior) = match open(session, secure, context) {
+        Ok(opened) => opened,
         Err(ended) => return ended,
     };
-    let behavior = Arc::clone(context.routes.find(&conversation.request().path));
     match behavior(&mut conversation) {
         Ok(()) => conversation.close(1000, ""),
         Err(ended) => ended,
     }
 }
 
-/// Reads the request and answers it. Not inlined: a page of stack that is touched once stays with its thread, so
+/// Reads the request, answers it, and says what its path does. Not inlined: a page of stack that is touched once stays with its thread, so
 /// what the handshake needs must not lie below what the session needs.
 #[inline(never)]
-fn open(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Result<Conversation, Ended> {
+fn open(
+    session: &Arc<SessionHandle>,
+    secure: bool,
+    context: &Context,
+) -> Result<(Conversation, Behavior), Ended> {
     let mut transport = Transport::new(Arc::clone(session));
     if secure && let Err(failure) = transport.shake_hands() {
         return Err(refuse_insecure(&mut transport, session, failure));
@@ -172,40 +171,28 @@ fn open(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Result
         let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
         return Err(answer(&mut transport, session, &head, &site::answer(&head, &metrics)));
     }
-    let upgrade = match Upgrade::judge(&head, &context.config) {
-        Ok(upgrade) => upgrade,
+    let judged = Upgrade::judge(&head, &context.config).and_then(|upgrade| {
+        let behavior = context.routes.plan(&head.path, &head.query, &context.config, &context.published)?;
+        Ok((upgrade, behavior))
+    });
+    let (upgrade, behavior) = match judged {
+        Ok(granted) => granted,
         Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
     };
-    transport.unread(rest);
-    let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
+    if !matches!(session.outbox().open(&upgrade.response), Ok(true)) {
+        // The supervisor's answer went out first.
         return Err(unfinished(session));
-    };
+    }
+    session.upgrade();
+    transport.upgrade(rest, Tap::new(upgrade.deflate.is_some()));
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
     let tls = if secure { session.outbox().tls_facts() } else { None };
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, tls };
-    Ok(Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config)))
-}
-
-/// The protocol over the worker's end of a connection, its 101 queued. `None` when the supervisor's answer went out
-/// first.
-fn accept(
-    transport: Transport,
-    session: &SessionHandle,
-    upgrade: &Upgrade,
-    config: &Config,
-) -> Option<WebSocket<Transport>> {
-    let limits = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(CONTROL_BUFFER)
-        .max_message_size(Some(config.max_message))
-        .max_frame_size(Some(config.max_message));
-    if !session.outbox().open(&upgrade.response).ok()? {
-        return None;
-    }
-    session.upgrade();
-    Some(WebSocket::from_raw_socket(transport, Role::Server, Some(limits)))
+    let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
+    let codec = Codec::new(upgrade.deflate, &context.config);
+    let config = Arc::clone(&context.config);
+    Ok((Conversation::new(transport, codec, Arc::clone(session), request, config), behavior))
 }
 
 /// Deals with a client that is not in a TLS session as it should be.

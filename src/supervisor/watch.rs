@@ -96,7 +96,8 @@ impl Watch {
             self.since = now;
         }
         let reads = self.session.counters().reads.get();
-        if reads != self.reads {
+        // A worker that pauses on purpose does not read, and its peer is not to blame.
+        if reads != self.reads || self.session.pause().is_on() {
             self.reads = reads;
             self.heard = now;
             self.pinged = None;

@@ -413,6 +413,11 @@ pub(crate) fn header_of(opcode: OpCode) -> FrameHeader {
 /// The opcode of a Close frame (RFC 6455, 11.8).
 const CLOSE: u8 = 0x8;
 
+/// Whether the first byte of a frame is that of a Pong (RFC 6455, 11.8).
+pub(crate) fn is_pong(first: u8) -> bool {
+    opcode_bits(first) == 0xA
+}
+
 /// The opcode in the first byte of a frame.
 fn opcode_bits(first: u8) -> u8 {
     first & 0x0F

@@ -3,8 +3,7 @@
 
 use std::io;
 
-use super::receive_raw;
-use crate::handle::SessionHandle;
+use super::receiver::Receiver;
 
 /// Bytes received at a time from a peer that says little.
 const SMALL: usize = 2 << 10;
@@ -36,10 +35,10 @@ pub(crate) enum Insecure {
 
 impl Inbox {
     /// Holds the TLS handshake. Has no deadline of its own: the supervisor cuts a peer that takes too long.
-    pub(super) fn shake_hands(&mut self, session: &SessionHandle) -> Result<(), Insecure> {
+    pub(super) fn shake_hands(&mut self, receiver: &Receiver) -> Result<(), Insecure> {
         let mut begun = false;
         loop {
-            if self.receive(session).map_err(|_| Insecure::Ended)? == 0 {
+            if self.receive(receiver).map_err(|_| Insecure::Ended)? == 0 {
                 return Err(Insecure::Ended);
             }
             // The first byte of a TLS record is a small number (RFC 8446, 5.1), that of a request a letter.
@@ -47,19 +46,19 @@ impl Inbox {
                 return Err(Insecure::Plain);
             }
             begun = true;
-            if self.feed(|raw| session.outbox().shake_hands(raw)).map_err(Insecure::Failed)? {
+            if self.feed(|raw| receiver.session().outbox().shake_hands(raw)).map_err(Insecure::Failed)? {
                 return Ok(());
             }
         }
     }
 
     /// Reads what the peer said. Everything gathered for the peer goes out before this blocks.
-    pub(super) fn read(&mut self, session: &SessionHandle, plain: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, receiver: &Receiver, plain: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(n) = self.feed(|raw| session.outbox().decrypt(raw, plain))? {
+            if let Some(n) = self.feed(|raw| receiver.session().outbox().decrypt(raw, plain))? {
                 return Ok(n);
             }
-            if self.receive(session)? == 0 {
+            if self.receive(receiver)? == 0 {
                 // An end that the peer did not declare may be somebody else's doing (RFC 8446, 6.1).
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -75,14 +74,14 @@ impl Inbox {
     }
 
     /// Blocks until the peer sends something. All that came before has been fed.
-    fn receive(&mut self, session: &SessionHandle) -> io::Result<usize> {
+    fn receive(&mut self, receiver: &Receiver) -> io::Result<usize> {
         if self.to == self.buffer.len() && self.to < LARGE {
             self.buffer = vec![0; (self.to * 4).clamp(SMALL, LARGE)];
         } else if self.to <= SMALL && self.buffer.len() > SMALL {
             self.buffer = vec![0; SMALL];
         }
         (self.from, self.to) = (0, 0);
-        self.to = receive_raw(session, &mut self.buffer)?;
+        self.to = receiver.receive(&mut self.buffer)?;
         Ok(self.to)
     }
 }
