@@ -76,7 +76,9 @@ impl std::error::Error for Error {
 /// What somebody who could not listen may do about it.
 fn listen_advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "stop the program that has it, or choose another port with --listen",
+        io::ErrorKind::AddrInUse => {
+            "stop the program that has it, or choose another port with --listen or --tls-listen"
+        }
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need a privilege; choose a higher one with --listen"
         }

@@ -220,7 +220,7 @@ impl SessionHandle {
 
     /// The worker is done with the connection. A peer that has not been told so before is told now, if it listens.
     pub(crate) fn leave(&self) {
-        self.outbox.abandon();
+        self.outbox.leave();
         self.cut();
     }
 

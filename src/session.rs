@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use log::{error, info};
+use log::{debug, error, info};
 
 use crate::admission::{Arrival, Permit};
 use crate::behavior::{Behavior, Routes};
@@ -209,7 +209,7 @@ fn refuse_insecure(transport: &mut Transport, session: &SessionHandle, failure: 
             // The alert has gone out; closing at once could make the peer lose it.
             transport.linger();
         }
-        Insecure::Plain | Insecure::Ended => {}
+        Insecure::Plain | Insecure::Ended => debug!("#{id} {peer} did not finish its TLS handshake"),
     }
     unfinished(session)
 }

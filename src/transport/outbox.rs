@@ -193,7 +193,7 @@ impl Outbox {
 
     /// The worker leaves, whatever has been said: nothing more will be, which TLS has to tell. Nobody waits for a
     /// peer to hear it.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn leave(&self) {
         if let Ok(Some(mut queue)) = self.try_lock()
             && queue.wire.end()
         {

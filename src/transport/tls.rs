@@ -81,7 +81,12 @@ impl Inbox {
             self.buffer = vec![0; SMALL];
         }
         (self.from, self.to) = (0, 0);
-        self.to = receiver.receive(&mut self.buffer)?;
-        Ok(self.to)
+        let received = receiver.receive(&mut self.buffer);
+        match &received {
+            Ok(n) => self.to = *n,
+            // A peer that has gone silent, or gone.
+            Err(_) => self.buffer = Vec::new(),
+        }
+        received
     }
 }
