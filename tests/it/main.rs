@@ -22,6 +22,7 @@ mod handshake;
 mod harness;
 mod keepalive;
 mod limits;
+mod memory;
 mod page;
 mod process;
 mod push;

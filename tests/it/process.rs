@@ -12,13 +12,13 @@ use rlimit::Resource;
 use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade};
 
 /// A running server, killed when it goes out of scope.
-struct Process {
+pub struct Process {
     child: Child,
     out: BufReader<ChildStdout>,
     address: SocketAddr,
 }
 
-fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ws-echo"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WS_ECHO_") || name == "RUST_LOG") {
@@ -28,11 +28,12 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        Self::spawn(command(&["--listen", "127.0.0.1:0", "--workers", "8"]).args(arguments))
+    pub fn start(arguments: &[&str]) -> Self {
+        let workers: &[&str] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
+        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(workers).args(arguments))
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -42,11 +43,15 @@ impl Process {
         Self { child, out, address }
     }
 
-    fn open(&self, path: &str) -> Client {
+    pub fn open(&self, path: &str) -> Client {
         let mut client = Client::connect(self.address);
         client.send(upgrade(path));
         assert!(client.read_head().starts_with("HTTP/1.1 101 "));
         client
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn signal(&self, name: &str) {
