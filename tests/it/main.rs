@@ -13,6 +13,7 @@
 
 mod answers;
 mod capacity;
+mod certificate;
 mod close;
 mod echo;
 mod endpoints;

@@ -13,9 +13,9 @@ use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade}
 
 /// A running server, killed when it goes out of scope.
 pub struct Process {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    address: SocketAddr,
+    pub child: Child,
+    pub out: BufReader<ChildStdout>,
+    pub address: SocketAddr,
 }
 
 pub fn command(arguments: &[&str]) -> Command {
@@ -36,10 +36,7 @@ impl Process {
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap();
+        let address = ready_line(&mut out, "ws");
         Self { child, out, address }
     }
 
@@ -54,13 +51,13 @@ impl Process {
         self.child.id()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     /// Waits for the end: exit code, standard output after the ready line, standard error.
-    fn wait(mut self) -> (Option<i32>, String, String) {
+    pub fn wait(mut self) -> (Option<i32>, String, String) {
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "it does not end");
@@ -73,6 +70,15 @@ impl Process {
     }
 }
 
+/// Reads a ready line and says where the server listens.
+pub fn ready_line(out: &mut impl BufRead, scheme: &str) -> SocketAddr {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let prefix = format!("listening on {scheme}://");
+    let address = line.trim().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('/'));
+    address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap()
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -81,7 +87,7 @@ impl Drop for Process {
 }
 
 /// Runs to the end without anybody connecting.
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
+pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(arguments).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }
