@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod browser;
 mod capacity;
 mod close;
 mod echo;
@@ -29,3 +30,4 @@ mod rooms;
 mod shutdown;
 mod tap;
 mod timing;
+mod webdriver;
