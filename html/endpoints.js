@@ -19,13 +19,14 @@ const Endpoints = (() => {
     }
   }
 
-  /** An endpoint: its button, what it does, and a field for each parameter. */
+  /** An endpoint: a button with the target that it stands for, what that does, and a field for each parameter. */
   function entry({ path, summary, parameters, example }) {
     const made = make("li");
     const form = make("form");
-    const button = make("button", "", path);
+    const button = make("button");
     const about = make("p", "", summary);
-    about.id = `about-${list.id}-${path}`;
+    about.id = `about-${path}`;
+    button.dataset.path = path;
     button.setAttribute("aria-describedby", about.id);
     form.append(button, about);
     const [examplePath, exampleQuery = ""] = example.split("?");
@@ -39,8 +40,15 @@ const Endpoints = (() => {
       fields.append(field(parameter, given.get(parameter.name) ?? ""));
     }
     if (fields.childElementCount > 0) {
-      form.append(fields);
+      const details = make("details");
+      details.append(make("summary", "", "Parameters"), fields);
+      form.append(details);
     }
+    const show = () => {
+      button.textContent = target(path, fields);
+    };
+    show();
+    form.addEventListener("input", show);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       chosen(target(path, fields));
@@ -75,7 +83,9 @@ const Endpoints = (() => {
         query.set(input.name, input.value);
       }
     }
-    return query.size > 0 ? `${full}?${query}` : full;
+    // Nothing but spaces and the like has to be escaped for a person to read it.
+    const text = [...query].map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`);
+    return text.length > 0 ? `${full}?${text.join("&")}` : full;
   }
 
   return { show };

@@ -111,10 +111,10 @@ fn a_burst_comes_back_whole_and_the_log_stays_short() {
 fn there_is_a_button_for_each_endpoint_and_each_fault_is_told_in_words() {
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);
-    browser.expect("#endpoints", "/stats");
+    browser.wait_for("#endpoints", "all endpoints", |text| text.ends_with("totals"));
     let press = |path: &str| {
         let script = format!(
-            "const button = [...document.querySelectorAll('#endpoints button')].find((b) => b.textContent === '{path}'); \
+            "const button = [...document.querySelectorAll('#endpoints button')].find((b) => b.dataset.path === '{path}'); \
              document.getElementById('clear').click(); button.click();"
         );
         browser.run(&script);
@@ -182,13 +182,14 @@ fn a_stop_of_the_server_is_told_in_words_and_the_page_comes_back_by_itself() {
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn a_page_on_a_phone_fits_and_has_room_for_a_thumb() {
     let server = TestServer::with(Config { workers: 4, ..config() });
+    let browser = open(&server, "#url=/delay?ms=20%26jitter=10&watch=1", PHONE);
+    for n in 1..=20 {
+        browser.click("#send");
+        browser.wait_for("#log", "an echo", |log| log.matches("same bytes").count() == n);
+    }
     for (size, scheme) in [(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark")] {
-        let browser = open(&server, "#url=/delay?ms=20%26jitter=10&watch=1", size);
+        browser.resize(size);
         browser.prefer(scheme);
-        for _ in 0..3 {
-            browser.click("#send");
-            browser.expect("#log", "same bytes");
-        }
         browser.expect("#server-figures", "open");
         browser.expect("#endpoints", "/stats");
         browser.run("document.getElementById('more').open = true");
@@ -206,6 +207,6 @@ fn a_page_on_a_phone_fits_and_has_room_for_a_thumb() {
         );
         assert_eq!(unnamed.as_array().unwrap().len(), 0, "without a label: {unnamed}");
         browser.picture(&format!("{}-{scheme}", if size == PHONE { "phone" } else { "desktop" }));
-        browser.finish(&[]);
     }
+    browser.finish(&[]);
 }

@@ -63,11 +63,15 @@ impl Browser {
         } } });
         let session = browser.call("POST", "/session", &wanted);
         session["sessionId"].as_str().unwrap_or_else(|| panic!("{session}")).clone_into(&mut browser.session);
-        // Headless windows have a least width of their own; the page is laid out for this one.
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
-        browser.devtools("Emulation.setDeviceMetricsOverride", &size);
+        browser.resize((width, height));
         browser.go(url);
         browser
+    }
+
+    /// Lays the page out for a window of that size. Headless windows have a least width of their own.
+    pub fn resize(&self, (width, height): (u32, u32)) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", &size);
     }
 
     /// Goes to another page.
