@@ -71,6 +71,7 @@ Connection.listen({
     const status = element("status");
     status.dataset.state = name;
     status.textContent = words;
+    status.title = words;
     const busy = name === "open" || name === "connecting" || name === "waiting";
     element("connection").textContent = busy ? "Disconnect" : "Connect";
     Traffic.setOpen(name === "open");

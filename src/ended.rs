@@ -28,6 +28,8 @@ pub enum Ended {
     Dropped,
     /// The request was answered with a plain HTTP status, and never became a session.
     Answered(u16),
+    /// There was no TLS session: the handshake failed, or was not complete in time.
+    Insecure,
     /// The peer connected and went, or was sent away, without having said anything.
     Silent,
 }
@@ -63,6 +65,7 @@ impl Ended {
             Self::Cut => ("cut", 1006),
             Self::Dropped => ("dropped", 1006),
             Self::Answered(status) => ("http", *status),
+            Self::Insecure => ("tls", 0),
             Self::Silent => ("silent", 0),
         }
     }
@@ -86,6 +89,7 @@ impl fmt::Display for Ended {
             Self::Cut => write!(f, "cut: the client had stopped reading"),
             Self::Dropped => write!(f, "dropped on purpose"),
             Self::Answered(status) => write!(f, "answered {status}"),
+            Self::Insecure => write!(f, "there was no TLS session"),
             Self::Silent => write!(f, "the client said nothing"),
         }
     }

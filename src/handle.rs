@@ -9,6 +9,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use crate::conversation::TOO_SLOW;
 use crate::pause::Pause;
 use crate::transport::outbox::{Outbox, Posted, header_of};
+use crate::transport::wire::Wire;
 
 /// A session as seen from other threads. Cheap to share behind an `Arc`; it keeps the connection's descriptor open,
 /// so let go of it when the session ends.
@@ -112,11 +113,11 @@ pub enum PushError {
 
 impl SessionHandle {
     /// The handle of a connection that has just been handed to a worker.
-    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream) -> Self {
+    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, wire: Wire) -> Self {
         Self {
             id,
             peer,
-            outbox: Outbox::new(socket),
+            outbox: Outbox::new(socket, wire),
             counters: Counters::default(),
             phase: AtomicU8::new(Phase::Handshake as u8),
             upgraded: AtomicBool::new(false),
@@ -215,6 +216,12 @@ impl SessionHandle {
     /// Whether the handshake was answered with 101.
     pub(crate) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Relaxed)
+    }
+
+    /// The worker is done with the connection. A peer that has not been told so before is told now, if it listens.
+    pub(crate) fn leave(&self) {
+        self.outbox.abandon();
+        self.cut();
     }
 
     /// The last resort: ends the connection both ways, which wakes a worker blocked in a read or a write. Judge

@@ -7,6 +7,7 @@ use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderValue;
 
 use crate::config::Config;
+use crate::extensions::negotiation::{MalformedHeader, Negotiated, negotiate};
 use crate::http::{Answer, Head};
 
 /// The version of the protocol that is spoken here (RFC 6455, 4.2.1).
@@ -19,6 +20,8 @@ pub(crate) struct Upgrade {
     pub(crate) response: Vec<u8>,
     /// The subprotocol that was agreed on.
     pub(crate) subprotocol: Option<String>,
+    /// The compression that was agreed on.
+    pub(crate) deflate: Option<Negotiated>,
 }
 
 /// Whether a request speaks of WebSockets at all, rightly or wrongly.
@@ -56,10 +59,15 @@ impl Upgrade {
         let key = check_key(head)?;
         check_origin(head, &config.allow_origin)?;
         let subprotocol = choose_subprotocol(head, &config.subprotocols);
-        let agreed = [("Sec-WebSocket-Protocol", subprotocol.as_deref())];
+        let deflate = if config.deflate.is_some() { negotiate_deflate(head)? } else { None };
+        let extensions = deflate.map(|negotiated| negotiated.to_string());
+        let agreed = [
+            ("Sec-WebSocket-Protocol", subprotocol.as_deref()),
+            ("Sec-WebSocket-Extensions", extensions.as_deref()),
+        ];
         let response = accept(key, &agreed)
             .map_err(|error| Answer::text(500, &format!("the handshake could not be answered: {error}")))?;
-        Ok(Self { response, subprotocol })
+        Ok(Self { response, subprotocol, deflate })
     }
 }
 
@@ -129,6 +137,12 @@ fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Answer> {
         ));
     }
     Ok(())
+}
+
+/// The first acceptable offer of permessage-deflate (RFC 7692, 5).
+fn negotiate_deflate(head: &Head) -> Result<Option<Negotiated>, Answer> {
+    negotiate(head.headers.values("Sec-WebSocket-Extensions").map(str::as_bytes))
+        .map_err(|MalformedHeader| bad("the Sec-WebSocket-Extensions header is malformed (RFC 6455, 9.1)"))
 }
 
 /// The subprotocol that the server likes best among those offered (RFC 6455, 4.2.2; names are case-sensitive).

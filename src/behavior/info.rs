@@ -19,6 +19,10 @@ pub(super) fn plan(_: &Parameters, _: &Setting) -> Result<Plan, String> {
 fn describe(conversation: &Conversation) -> String {
     let request = conversation.request();
     let headers: Vec<_> = request.headers.iter().map(|(name, value)| json!([name, value])).collect();
+    let tls = request
+        .tls
+        .as_ref()
+        .map(|tls| json!({ "version": tls.version, "alpn": tls.alpn, "resumed": tls.resumed }));
     json!({
         "peer": conversation.handle().peer().to_string(),
         "path": request.path,
@@ -26,7 +30,7 @@ fn describe(conversation: &Conversation) -> String {
         "headers": headers,
         "subprotocol": request.subprotocol,
         "extensions": request.extensions,
-        "tls": request.tls,
+        "tls": tls,
     })
     .to_string()
 }

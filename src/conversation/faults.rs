@@ -45,7 +45,7 @@ impl Conversation {
 
     /// Leaves the peer's Pings without an answer from now on.
     pub fn mute_pongs(&mut self) {
-        self.socket.get_mut().mute_pongs();
+        self.transport.mute_pongs();
     }
 
     /// Ends the connection without a closing handshake. What is owed goes out first.

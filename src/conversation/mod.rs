@@ -11,17 +11,21 @@ use std::sync::Arc;
 
 use log::debug;
 use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
-use tungstenite::protocol::{CloseFrame, WebSocket};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
+use crate::codec::Codec;
 use crate::config::Config;
 use crate::ended::{Ended, NO_CODE, Side};
+use crate::extensions::Violation;
 use crate::handle::{Phase, SessionHandle, Verdict};
 use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
 use crate::transport::outbox::{header_of, is_passing};
+pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +40,8 @@ pub struct Request {
     pub subprotocol: Option<String>,
     /// The extensions that were agreed on, as the answer named them.
     pub extensions: Option<String>,
-    /// The version of TLS that the session runs over, if it does.
-    pub tls: Option<String>,
+    /// What the TLS handshake agreed on; `None` over plain TCP.
+    pub tls: Option<TlsFacts>,
 }
 
 /// An open session, in the hands of its worker.
@@ -45,8 +49,12 @@ pub struct Request {
 /// Everything blocks; the supervisor keeps the time. An `Err` says how the session ended, and a behaviour hands it
 /// on with `?`.
 pub struct Conversation {
-    /// The protocol over the worker's end of the connection.
-    socket: WebSocket<Transport>,
+    /// The protocol.
+    protocol: WebSocketContext,
+    /// The worker's end of the connection.
+    transport: Transport,
+    /// Compression, where it was agreed on.
+    codec: Codec,
     /// What other threads know of the session.
     session: Arc<SessionHandle>,
     /// What it was opened with.
@@ -58,12 +66,13 @@ pub struct Conversation {
 impl Conversation {
     /// A session whose handshake is done.
     pub(crate) fn new(
-        socket: WebSocket<Transport>,
+        transport: Transport,
+        codec: Codec,
         session: Arc<SessionHandle>,
         request: Request,
         config: Arc<Config>,
     ) -> Self {
-        Self { socket, session, request, config }
+        Self { protocol: protocol(&config), transport, codec, session, request, config }
     }
 
     /// What the session was opened with.
@@ -96,8 +105,10 @@ impl Conversation {
     /// The next data message; `None` when the transport's deadline came first, if it has one.
     fn next_message(&mut self) -> Result<Option<Message>, Ended> {
         loop {
-            match self.socket.read() {
+            match self.protocol.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    let arrival = self.transport.next_arrival();
+                    let message = self.codec.decode(message, arrival).map_err(|error| self.fail(error))?;
                     self.note_received(&message);
                     return Ok(Some(message));
                 }
@@ -141,10 +152,13 @@ impl Conversation {
     /// Sends one data frame whose payload lies in two parts.
     fn send_parts(&self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), Ended> {
         debug!("#{} Sending to client: {}", self.session.id(), Shown(kind, prefix, payload));
-        self.session
-            .outbox()
-            .send(&header_of(OpCode::Data(kind)), prefix, payload)
-            .map_err(|error| self.lost(&error))?;
+        let outbox = self.session.outbox();
+        let header = header_of(OpCode::Data(kind));
+        let sent = match self.codec.encode(prefix, payload) {
+            Some(deflated) => outbox.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated),
+            None => outbox.send(&header, prefix, payload),
+        };
+        sent.map_err(|error| self.lost(&error))?;
         let counters = self.session.counters();
         counters.messages_out.add(1);
         counters.bytes_out.add((prefix.len() + payload.len()) as u64);
@@ -173,7 +187,7 @@ impl Conversation {
             None => Ended::Closed { by: Side::Client, code, reason: reason.to_owned(), clean: true },
         };
         // tungstenite says ConnectionClosed when its answer is out of its hands.
-        while self.socket.flush().is_ok() {}
+        while self.protocol.flush(&mut self.transport).is_ok() {}
         self.linger();
         ended
     }
@@ -181,9 +195,9 @@ impl Conversation {
     /// Reads until the peer answers a Close that has gone out, discarding what it still says.
     fn await_close(&mut self, ended: Ended) -> Ended {
         loop {
-            match self.socket.read() {
+            match self.protocol.read(&mut self.transport) {
                 Ok(Message::Close(_)) => {
-                    while self.socket.flush().is_ok() {}
+                    while self.protocol.flush(&mut self.transport).is_ok() {}
                     self.linger();
                     return answered(ended);
                 }
@@ -199,7 +213,10 @@ impl Conversation {
     /// The stream cannot be read on: says why, where the peer is still there to hear it.
     fn fail(&mut self, error: Error) -> Ended {
         let (code, reason) = match error {
-            Error::Io(error) => return self.lost(&error),
+            Error::Io(error) => match violation_in(&error) {
+                Some(violation) => (violation.close_code().into(), violation.to_string()),
+                None => return self.lost(&error),
+            },
             Error::ConnectionClosed
             | Error::AlreadyClosed
             | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
@@ -239,8 +256,31 @@ impl Conversation {
 
     /// Everything has been said: ends the sending half, and waits for the peer to end the other.
     fn linger(&mut self) {
-        self.socket.get_mut().linger();
+        self.transport.linger();
     }
+}
+
+/// Bytes that tungstenite reads at a time. It zero-fills them before every read, and a session keeps them while it
+/// is idle.
+const READ_BUFFER: usize = 2 << 10;
+
+/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
+const CONTROL_BUFFER: usize = 4 << 10;
+
+/// tungstenite's state of a session in which nothing has been said.
+fn protocol(config: &Config) -> WebSocketContext {
+    let limits = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(CONTROL_BUFFER)
+        .max_message_size(Some(config.max_message))
+        .max_frame_size(Some(config.max_message));
+    WebSocketContext::new(Role::Server, Some(limits))
+}
+
+/// The breach of the protocol that the transport reports as an error of reading.
+fn violation_in(error: &io::Error) -> Option<Violation> {
+    error.get_ref()?.downcast_ref().copied()
 }
 
 /// The reason of the Close when the server stops.

@@ -14,9 +14,9 @@ use crate::ended::Ended;
 impl Conversation {
     /// Waits for the next data message, but no longer than `wait`; zero only looks whether one is there.
     pub fn receive_within(&mut self, wait: Duration) -> Result<Option<Message>, Ended> {
-        self.socket.get_mut().set_deadline(Some(Instant::now() + wait));
+        self.transport.set_deadline(Some(Instant::now() + wait));
         let received = self.next_message();
-        self.socket.get_mut().set_deadline(None);
+        self.transport.set_deadline(None);
         received
     }
 

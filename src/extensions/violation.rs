@@ -30,13 +30,18 @@ pub enum Violation {
     LengthTooLarge,
     /// A text message with bytes that no continuation can turn into UTF-8 (section 8.1).
     InvalidUtf8,
+    /// A compressed message that does not inflate (RFC 7692, section 7.2.2).
+    CorruptDeflate,
 }
 
 impl Violation {
     /// The code for the Close frame that answers it (section 7.4.1).
     #[must_use]
     pub fn close_code(self) -> CloseCode {
-        if self == Self::InvalidUtf8 { CloseCode::Invalid } else { CloseCode::Protocol }
+        match self {
+            Self::InvalidUtf8 | Self::CorruptDeflate => CloseCode::Invalid,
+            _ => CloseCode::Protocol,
+        }
     }
 }
 
@@ -53,6 +58,7 @@ impl fmt::Display for Violation {
             Self::LengthNotMinimal => "payload length in more bytes than needed",
             Self::LengthTooLarge => "payload length with its highest bit set",
             Self::InvalidUtf8 => "text that is not UTF-8",
+            Self::CorruptDeflate => "compressed message that does not inflate",
         })
     }
 }

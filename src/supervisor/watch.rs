@@ -128,12 +128,13 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
+    use crate::transport::wire::Wire;
 
     fn watch(now: Instant) -> Watch {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = socket.peer_addr().unwrap();
-        Watch::new(Arc::new(SessionHandle::new(1, peer, socket)), now)
+        Watch::new(Arc::new(SessionHandle::new(1, peer, socket, Wire::Plain)), now)
     }
 
     #[test]

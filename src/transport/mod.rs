@@ -1,24 +1,35 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
+mod bulk;
 pub(crate) mod outbox;
+mod receiver;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::extensions::{Arrival, Tap, Violation};
 use crate::handle::{Phase, SessionHandle};
+use bulk::Bulk;
+use receiver::Receiver;
+use tls::{Inbox, Insecure};
 
 /// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
 ///
 /// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one write.
 pub(crate) struct Transport {
-    /// The session, whose outbox takes everything that is written.
-    session: Arc<SessionHandle>,
+    /// Receives bytes as they are. Its session's outbox takes everything that is written.
+    receiver: Receiver,
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
-    /// When a read that is still waiting gives up with `WouldBlock`; only behaviours that keep time have one.
-    deadline: Option<Instant>,
+    /// Reads ahead on a plain connection while large frames come in.
+    bulk: Bulk,
+    /// Raw bytes on their way into TLS; a plain connection has none.
+    tls: Option<Inbox>,
+    /// Follows the frames, once there are any.
+    tap: Option<Tap>,
     /// Pongs are left out: a fault that one path is asked for.
     mute: bool,
 }
@@ -26,12 +37,43 @@ pub(crate) struct Transport {
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, ahead: (Vec::new(), 0), deadline: None, mute: false }
+        Self {
+            receiver: Receiver::new(session),
+            ahead: (Vec::new(), 0),
+            bulk: Bulk::default(),
+            tls: None,
+            tap: None,
+            mute: false,
+        }
     }
 
-    /// Has bytes that came behind the request head read before anything new.
-    pub(crate) fn unread(&mut self, bytes: Vec<u8>) {
-        self.ahead = (bytes, 0);
+    /// Holds the TLS handshake. From then on, what is read was encrypted.
+    pub(crate) fn shake_hands(&mut self) -> Result<(), Insecure> {
+        self.tls.get_or_insert_default().shake_hands(&self.receiver)
+    }
+
+    /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
+    pub(crate) fn upgrade(&mut self, ahead: Vec<u8>, tap: Tap) {
+        self.ahead = (ahead, 0);
+        self.tap = Some(tap);
+    }
+
+    /// What the data message that tungstenite has just returned was. To be called once for each of them.
+    pub(crate) fn next_arrival(&mut self) -> Arrival {
+        self.tap.as_mut().and_then(Tap::next_arrival).unwrap_or(Arrival::Plain)
+    }
+
+    /// What the peer did wrong, once it did.
+    fn violation(&self) -> Option<Violation> {
+        self.tap.as_ref().and_then(Tap::violation)
+    }
+
+    /// Reads from the connection, or what was read ahead.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => tls.read(&self.receiver, buffer),
+            None => self.bulk.read(&mut &self.receiver, buffer),
+        }
     }
 
     /// Reads some of those bytes again; 0 when there are none left.
@@ -48,11 +90,7 @@ impl Transport {
 
     /// Bounds the reads that follow, or no longer does.
     pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
-        if deadline.is_none() && self.deadline.is_some() {
-            // What fails here fails again at the next read, which says so.
-            let _ = self.session.outbox().socket().set_read_timeout(None);
-        }
-        self.deadline = deadline;
+        self.receiver.set_deadline(deadline);
     }
 
     /// Leaves Pings without an answer from now on.
@@ -60,60 +98,34 @@ impl Transport {
         self.mute = true;
     }
 
-    /// One read from the connection, made again until it returns something or the deadline has come.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut socket = self.session.outbox().socket();
-        loop {
-            let read = match self.deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                None => socket.read(buffer),
-                // The one reader of this socket is here, and nobody writes to it without `MSG_DONTWAIT` but this
-                // thread: so the flag of the whole descriptor is free to use.
-                Some(Duration::ZERO) => {
-                    socket.set_nonblocking(true)?;
-                    let read = socket.read(buffer);
-                    socket.set_nonblocking(false)?;
-                    read
-                }
-                Some(wait) => socket.set_read_timeout(Some(wait)).and_then(|()| socket.read(buffer)),
-            };
-            match read {
-                Err(e) if outbox::is_passing(&e) => {
-                    if self.deadline.is_some_and(|at| Instant::now() >= at) {
-                        return Err(io::ErrorKind::WouldBlock.into());
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-
     /// Everything has been said: ends the sending half, then reads until the peer ends its own or the session is
     /// cut. What the peer still says does not matter, but to close a socket with unread bytes makes the kernel
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
-        self.session.reach(Phase::Lingering);
-        self.unread(Vec::new());
+        self.receiver.session().reach(Phase::Lingering);
         self.set_deadline(None);
-        let outbox = self.session.outbox();
-        if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
+        if self.receiver.session().outbox().end().is_err() {
             return;
         }
         let mut scrap = [0; 2048];
-        while matches!(self.read(&mut scrap), Ok(n) if n > 0) {}
+        while matches!(self.receiver.receive(&mut scrap), Ok(n) if n > 0) {}
     }
 }
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.ahead.0.is_empty() {
-            return Ok(self.reread(buffer));
+        let mut n = 0;
+        // tungstenite asks for more only when it has worked on everything in front of a violation.
+        if self.violation().is_none() {
+            n = if self.ahead.0.is_empty() { self.receive(buffer)? } else { self.reread(buffer) };
+            if let Some(tap) = &mut self.tap {
+                n = tap.scan(&mut buffer[..n]);
+            }
         }
-        self.session.outbox().flush()?;
-        let n = self.receive(buffer)?;
-        if n > 0 {
-            self.session.counters().reads.add(1);
+        match self.violation() {
+            Some(violation) if n == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, violation)),
+            _ => Ok(n),
         }
-        Ok(n)
     }
 }
 
@@ -121,7 +133,7 @@ impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // tungstenite hands over one frame a call, so the first byte tells which.
         if !(self.mute && bytes.first().is_some_and(|&first| outbox::is_pong(first))) {
-            self.session.outbox().append(bytes)?;
+            self.receiver.session().outbox().append(bytes)?;
         }
         Ok(bytes.len())
     }

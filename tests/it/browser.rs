@@ -108,6 +108,28 @@ fn a_burst_comes_back_whole_and_the_log_stays_short() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
+fn a_flood_from_the_server_leaves_the_page_fluid() {
+    let server = TestServer::start();
+    let browser = open(&server, "", DESKTOP);
+    browser.run(
+        "window.frames_seen = []; const tick = (now) => { frames_seen.push(now); requestAnimationFrame(tick); }; \
+         requestAnimationFrame(tick); const url = document.getElementById('url'); \
+         url.value = '/source?size=100&count=50000'; document.getElementById('open').click();",
+    );
+    let log = browser.expect("#log", "1000: normal closure");
+    let summary = log.lines().find(|line| line.contains("\"messages\":50000")).unwrap_or_else(|| panic!("{log}"));
+    browser.expect("#log-count", "50,0");
+    let frames = browser.run(
+        "let longest = 0; frames_seen.forEach((at, i) => { longest = Math.max(longest, at - (frames_seen[i - 1] ?? at)); }); \
+         return [frames_seen.length, frames_seen.at(-1) - frames_seen[0], longest].map(Math.round);",
+    );
+    println!("flood: {summary}; frames, ms, longest: {frames}");
+    assert!(frames[2].as_u64().unwrap() < 1000, "a frame took {frames}");
+    browser.finish(&[]);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test runs it"]
 fn there_is_a_button_for_each_endpoint_and_each_fault_is_told_in_words() {
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);

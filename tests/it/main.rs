@@ -30,4 +30,5 @@ mod rooms;
 mod shutdown;
 mod tap;
 mod timing;
+mod tls;
 mod webdriver;
