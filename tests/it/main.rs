@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod browser;
 mod capacity;
 mod certificate;
 mod close;
@@ -32,3 +33,4 @@ mod shutdown;
 mod tap;
 mod timing;
 mod tls;
+mod webdriver;
