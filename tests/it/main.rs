@@ -12,8 +12,12 @@
 )]
 
 mod answers;
+mod binary;
 mod capacity;
 mod close;
+mod compression;
+mod deflate;
+mod deflate_faults;
 mod echo;
 mod extensions;
 mod handshake;
