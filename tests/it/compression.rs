@@ -1,5 +1,7 @@
 //! Compressed messages as a client may make them that sets every bit itself.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use flate2::read::DeflateDecoder;
@@ -19,10 +21,18 @@ pub const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The payload of a message compressed by itself, as another implementation would make it.
 pub fn deflated_at(level: u32, message: impl AsRef<[u8]>) -> Vec<u8> {
+    thread_local! {
+        /// One for each level: to make one costs far more than to use it.
+        static COMPRESSORS: RefCell<BTreeMap<u32, Compress>> = const { RefCell::new(BTreeMap::new()) };
+    }
     let message = message.as_ref();
-    let mut payload = Vec::with_capacity(message.len() + message.len() / 100 + 100);
-    let mut compress = Compress::new(Compression::new(level), false);
-    compress.compress_vec(message, &mut payload, FlushCompress::Sync).unwrap();
+    let mut payload = Vec::with_capacity(message.len() * 2 + 100);
+    COMPRESSORS.with_borrow_mut(|compressors| {
+        let make = || Compress::new(Compression::new(level), false);
+        let compress = compressors.entry(level).or_insert_with(make);
+        compress.reset();
+        compress.compress_vec(message, &mut payload, FlushCompress::Sync).unwrap();
+    });
     assert!(payload.ends_with(&TAIL) && payload.len() < payload.capacity());
     payload.truncate(payload.len() - TAIL.len());
     payload

@@ -20,6 +20,7 @@ mod deflate;
 mod deflate_faults;
 mod echo;
 mod extensions;
+mod fuzz;
 mod handshake;
 mod harness;
 mod keepalive;
