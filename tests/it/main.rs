@@ -12,14 +12,19 @@
 )]
 
 mod answers;
+mod binary;
 mod browser;
 mod capacity;
 mod certificate;
 mod close;
+mod compression;
+mod deflate;
+mod deflate_faults;
 mod echo;
 mod endpoints;
 mod extensions;
 mod faults;
+mod fuzz;
 mod handshake;
 mod harness;
 mod keepalive;
