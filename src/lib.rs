@@ -28,6 +28,7 @@
 //! | what is counted | [`metrics`] |
 //! | what a plain HTTP request gets | `site`, and `html/` |
 //! | how it stops | [`stop`] |
+//! | how the load generator works | [`load`] |
 
 pub mod behavior;
 pub mod cli;
@@ -36,6 +37,7 @@ pub mod conversation;
 pub mod ended;
 pub mod error;
 pub mod handle;
+pub mod load;
 pub mod logging;
 pub mod machine;
 pub mod metrics;

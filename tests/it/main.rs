@@ -1,1 +1,12 @@
 //! Behaviour of the server and the load generator, as seen from outside.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test says what it saw by failing"
+)]
+
+mod load;
+mod load_servers;
