@@ -171,7 +171,7 @@ impl Connection {
         let now = Instant::now();
         let took = now.saturating_duration_since(self.since);
         cx.recorder.count(Count::Connected);
-        cx.recorder.record(Metric::Connect, took);
+        cx.opening(Metric::Connect, took, now);
         if took >= SYN_RETRY {
             cx.recorder.count(Count::SlowSyn);
         }
@@ -189,7 +189,7 @@ impl Connection {
         match wire.shake_tls() {
             Ok(true) => {
                 let now = Instant::now();
-                cx.recorder.record(Metric::Tls, now.saturating_duration_since(self.since));
+                cx.opening(Metric::Tls, now.saturating_duration_since(self.since), now);
                 self.since = now;
                 self.start_upgrade(wire, cx);
             }
@@ -228,7 +228,7 @@ impl Connection {
             (_, deflate::Answer::Declined) => false,
             _ => return self.fail(&Failure::unwanted_extension(), cx),
         };
-        cx.recorder.record(Metric::Handshake, now.saturating_duration_since(self.since));
+        cx.opening(Metric::Handshake, now.saturating_duration_since(self.since), now);
         cx.recorder.count(Count::Opened);
         cx.recorder.counters.add(Count::Compressed, u64::from(compress));
         cx.open += 1;

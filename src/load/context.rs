@@ -4,14 +4,14 @@ use super::{
     deflate::Codec,
     plan::{Mode, Plan},
     schedule::{Schedule, Timeline},
-    stats::{Count, Recorder},
+    stats::{Count, Metric, Recorder},
 };
 use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tungstenite::protocol::WebSocketConfig;
 
@@ -115,6 +115,24 @@ impl Context {
     /// Whether what happens at `at` belongs to the figures.
     pub(super) fn is_measured(&self, at: Instant) -> bool {
         self.timeline.is_some_and(|timeline| timeline.is_measured(at))
+    }
+
+    /// Takes one message, or one cycle, from what this thread may still do. False if nothing is left.
+    pub(super) fn spend_quota(&mut self, now: Instant) -> bool {
+        // The warm-up is free.
+        let measured = self.timeline.is_some_and(|timeline| now >= timeline.measure);
+        if self.quota > 0 && (measured || self.plan().warmup.is_zero()) {
+            self.quota -= 1;
+            return true;
+        }
+        self.quota > 0
+    }
+
+    /// Enters how long a step of opening a connection took. Only a storm opens outside its measured time.
+    pub(super) fn opening(&mut self, metric: Metric, took: Duration, now: Instant) {
+        if self.plan().mode != Mode::Churn || self.is_measured(now) {
+            self.recorder.record(metric, took);
+        }
     }
 
     /// Notes that `messages` never had a reply.

@@ -169,6 +169,10 @@ impl Driver {
     fn open_due(&mut self, now: Instant) {
         while let Some((slot, due)) = self.opener.next(now) {
             if let Some(connection) = self.connections.get_mut(slot) {
+                if self.cx.plan().mode == Mode::Churn && !self.cx.spend_quota(now) {
+                    self.opener.stop();
+                    return;
+                }
                 connection.open(self.poll.registry(), &mut self.cx, due, now);
             }
         }
@@ -312,6 +316,7 @@ impl Driver {
                 let warm = schedule.places_before(timeline.measure);
                 self.cx.plan().messages.map_or(until, |more| until.min(warm.saturating_add(more)))
             });
+            self.opener.begin(timeline.start);
             self.hand_over(now);
             self.enter(Stage::Running, now);
             if !self.cx.sending {
@@ -329,12 +334,11 @@ impl Driver {
 
     fn is_run_over(&self, now: Instant) -> bool {
         let Some(timeline) = self.cx.timeline else { return false };
-        let churn = self.cx.plan().mode == Mode::Churn;
         let rate_is_over = self.cx.schedule().is_some() && self.next_release().is_none();
-        timeline.end.is_some_and(|end| now >= end)
-            || self.cx.quota == 0
-            || rate_is_over
-            || (!churn && self.connections.iter().all(Connection::is_done))
+        let spent = self.cx.quota == 0 && self.cx.plan().mode != Mode::Churn;
+        // With `--churn`, those that wait to be opened are not over.
+        let all_done = || self.opener.is_empty() && self.connections.iter().all(Connection::is_done);
+        timeline.end.is_some_and(|end| now >= end) || rate_is_over || spent || all_done()
     }
 
     /// Nothing new is sent; what was due before and has not left is still owed.

@@ -1,6 +1,6 @@
 //! When connections are opened: all at once, over a ramp, or at a rate.
 
-use super::plan::Plan;
+use super::plan::{Mode, Plan};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -13,7 +13,8 @@ const BATCH: u32 = 32;
 #[derive(Debug)]
 pub(super) struct Opener {
     waiting: VecDeque<usize>,
-    start: Instant,
+    /// `None` until the run says when: a storm waits for the measured time.
+    start: Option<Instant>,
     /// Between two of this thread's.
     gap: Duration,
     /// This thread's first one after `start`.
@@ -24,10 +25,10 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    pub(super) fn new(plan: &Plan, thread: u32, slots: usize, start: Instant) -> Self {
+    pub(super) fn new(plan: &Plan, thread: u32, slots: usize, epoch: Instant) -> Self {
         Self {
             waiting: (0..slots).collect(),
-            start,
+            start: (plan.mode != Mode::Churn).then_some(epoch),
             gap: plan.opening_gap.saturating_mul(plan.threads),
             offset: plan.opening_gap.saturating_mul(thread),
             begun: 0,
@@ -36,18 +37,26 @@ impl Opener {
         }
     }
 
-    fn due(&self) -> Instant {
-        self.start + self.offset + self.gap.saturating_mul(self.begun)
+    fn due(&self) -> Option<Instant> {
+        let after = self.offset.saturating_add(self.gap.saturating_mul(self.begun));
+        self.start?.checked_add(after)
+    }
+
+    /// Sets the beginning, if it was left open.
+    pub(super) fn begin(&mut self, start: Instant) {
+        self.start.get_or_insert(start);
+    }
+
+    /// Whether nothing waits to be opened.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// The next connection to be opened by `now`, and when it was due; `None` also ends a batch.
     pub(super) fn next(&mut self, now: Instant) -> Option<(usize, Instant)> {
-        let due = self.due();
-        if self.in_batch == BATCH || due > now {
-            self.in_batch = 0;
-            return None;
-        }
-        let Some(slot) = self.waiting.pop_front() else {
+        let due = self.due().filter(|due| *due <= now && self.in_batch < BATCH);
+        let slot = due.and_then(|_| self.waiting.pop_front());
+        let (Some(due), Some(slot)) = (due, slot) else {
             self.in_batch = 0;
             return None;
         };
@@ -63,7 +72,7 @@ impl Opener {
 
     /// When something will have to be opened.
     pub(super) fn wake(&self) -> Option<Instant> {
-        (!self.waiting.is_empty()).then(|| self.due())
+        if self.waiting.is_empty() { None } else { self.due() }
     }
 
     /// Opens nothing more.

@@ -17,6 +17,8 @@ const SEQUENCE_DIGITS: usize = 9;
 const CONNECTION_DIGITS: usize = 5;
 /// Both together.
 const IDENTITY: usize = SEQUENCE_DIGITS + CONNECTION_DIGITS;
+/// How far into a reply its identity is looked for, should a server put words in front that it was not to.
+const SEARCHED: usize = 256;
 /// How many offsets into the pattern there are; a power of two.
 const OFFSETS: usize = 4096;
 
@@ -130,10 +132,15 @@ impl Payloads {
             && reply.get(parts.head().len()..) == Some(parts.tail())
     }
 
-    /// Whether `reply` could be message `sequence` spoiled on its way: the length is right, or the identity is.
+    /// Whether `reply` could be message `sequence` spoiled on its way: the length is right, or
+    /// the identity stands near its beginning.
     pub(super) fn resembles(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
         let parts = self.parts(connection, sequence);
-        reply.len() == parts.len() || (parts.head_len == IDENTITY && reply.starts_with(parts.head()))
+        let beginning = reply.get(..SEARCHED).unwrap_or(reply);
+        let has_identity = || beginning.windows(IDENTITY).any(|window| window == parts.head());
+        reply.len() == parts.len()
+            || (parts.head_len == IDENTITY && has_identity())
+            || (parts.head_len == 0 && !parts.tail().is_empty() && reply.ends_with(parts.tail()))
     }
 
     /// The connection and sequence number that a generated message carries, if it is whole.

@@ -109,7 +109,7 @@ impl Plan {
             expect_prefix: args.message.expect_prefix,
             deflate: args.message.deflate,
             opening_gap,
-            starts_while_opening: mode == Mode::Churn || mode == Mode::Closed && args.connect.ramp.is_some(),
+            starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
             warmup: args.warmup,
             timeout: args.timeout,
             connect_timeout: args.connect.connect_timeout,

@@ -20,6 +20,8 @@ use std::{
 const SCHEMA: u32 = 1;
 /// The generator did not keep its schedule when more than this share of its sends left late by its own fault.
 const LATE_SHARE: f64 = 0.01;
+/// Fewer late sends than these are the machine's noise.
+const LATE_FEWEST: u64 = 10;
 /// A thread that works this share of its time or more is at its limit.
 const SATURATED: f64 = 0.95;
 /// A rate below this share of the one asked for was not reached.
@@ -177,7 +179,8 @@ impl Report {
         (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
         report.series = points(&outcome.series);
         let counters = &report.total.counters;
-        let late = numbers::share(counters.get(Count::SentLate), counters.get(Count::Scheduled)) > LATE_SHARE;
+        let late = counters.get(Count::SentLate);
+        let late = late >= LATE_FEWEST && numbers::share(late, counters.get(Count::Scheduled)) > LATE_SHARE;
         let saturated = outcome.busy >= SATURATED && plan.mode != Mode::Hold;
         let short = rate_asked.is_some_and(|asked| report.rate < numbers::float(asked) * REACHED);
         report.generator.busy = outcome.busy;

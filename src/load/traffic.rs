@@ -201,7 +201,7 @@ impl Talk {
             Mode::Rate(_) => room.min(released.saturating_sub(self.ledger.next)),
             _ if !cx.sending => 0,
             Mode::Closed => room.min(cx.quota),
-            Mode::Churn => u64::from(self.ledger.next == self.first).min(cx.quota),
+            Mode::Churn => u64::from(self.ledger.next == self.first),
             Mode::Hold => 0,
         }
     }
@@ -221,8 +221,8 @@ impl Talk {
         cx.recorder.count(Count::Sent);
         cx.recorder.counters.add(Count::SentBytes, numbers::wide(payload.len()));
         cx.in_flight += 1;
-        if cx.timeline.is_some_and(|timeline| now >= timeline.measure) || cx.plan().warmup.is_zero() {
-            cx.quota = cx.quota.saturating_sub(1);
+        if cx.plan().mode != Mode::Churn {
+            cx.spend_quota(now);
         }
         self.ledger.ask(due, now);
         let message = if self.compress { compressed(cx, payload)? } else { plain(payload) };

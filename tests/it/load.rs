@@ -1,68 +1,15 @@
-//! The load generator: what it counts, what it measures, and how it ends.
+//! The load generator: what it verifies, and how it ends when things go wrong.
 
-use crate::load_servers::Server;
-use serde_json::Value;
+use crate::{
+    load_harness::{Run, wrongs, ws_load},
+    load_servers::Server,
+};
 use std::{
     io::{Read, Write},
     net::TcpListener,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Mutex,
 };
 use tungstenite::Message;
-
-/// What a run of `ws-load` left behind.
-#[derive(Debug)]
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-    json: Value,
-}
-
-impl Run {
-    fn count(&self, name: &str) -> u64 {
-        self.json["counts"][name].as_u64().unwrap_or_else(|| panic!("no count {name}: {self:?}"))
-    }
-
-    fn number(&self, path: &str) -> f64 {
-        self.json
-            .pointer(path)
-            .and_then(Value::as_f64)
-            .unwrap_or_else(|| panic!("no number {path}: {self:?}"))
-    }
-}
-
-/// A path in the build's own temporary directory that no other test uses.
-fn scratch(name: &str) -> PathBuf {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{number}-{name}", std::process::id()))
-}
-
-/// Runs `ws-load` to its end; every run here has a bound of its own.
-fn ws_load(url: &str, options: &[&str]) -> Run {
-    let json = scratch("result.json");
-    let output = Command::new(env!("CARGO_BIN_EXE_ws-load"))
-        .arg(url)
-        .args(options)
-        .arg("--json")
-        .arg(&json)
-        .stdin(Stdio::null())
-        .output()
-        .expect("ws-load starts");
-    let text = std::fs::read_to_string(&json).unwrap_or_else(|_| "null".into());
-    let _ = std::fs::remove_file(&json);
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        json: serde_json::from_str(&text).expect("the JSON is JSON"),
-    }
-}
 
 #[test]
 fn a_closed_loop_counts_what_the_server_counts() {
@@ -86,23 +33,6 @@ fn spoiled(server: &Server) -> Run {
     let run = ws_load(&server.url(), &["-c", "2", "-n", "100", "--timeout", "300ms", "--drain", "2s"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     run
-}
-
-/// The counters of everything that can be wrong, those that are not zero.
-fn wrongs(run: &Run) -> Vec<(&str, u64)> {
-    const NAMES: [&str; 10] = [
-        "changed",
-        "wrong_kind",
-        "reordered",
-        "repeated",
-        "misdelivered",
-        "unasked",
-        "late",
-        "missing",
-        "failed",
-        "lost",
-    ];
-    NAMES.into_iter().map(|name| (name, run.count(name))).filter(|(_, count)| *count > 0).collect()
 }
 
 #[test]

@@ -9,4 +9,8 @@
 )]
 
 mod load;
+mod load_connections;
+mod load_harness;
+mod load_output;
+mod load_rate;
 mod load_servers;
