@@ -53,8 +53,8 @@ pub(super) trait Watch {
 pub(super) struct Second {
     pub(super) start: Duration,
     pub(super) end: Duration,
-    /// It lies within the measured time.
-    pub(super) measured: bool,
+    /// The part of it that lies within the measured time.
+    pub(super) measured: Option<(Duration, Duration)>,
     pub(super) recorder: Recorder,
     pub(super) open: u32,
     pub(super) in_flight: u64,

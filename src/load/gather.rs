@@ -74,7 +74,7 @@ impl Gather {
         let second = self.pending.entry(interval.start.as_secs()).or_insert_with(|| Second {
             start: interval.start,
             end: interval.end,
-            measured: false,
+            measured: None,
             recorder: Recorder::new(),
             open: 0,
             in_flight: 0,
@@ -82,7 +82,10 @@ impl Gather {
         });
         second.start = second.start.min(interval.start);
         second.end = second.end.max(interval.end);
-        second.measured |= interval.measured;
+        if interval.measured {
+            let (start, end) = second.measured.unwrap_or((interval.start, interval.end));
+            second.measured = Some((start.min(interval.start), end.max(interval.end)));
+        }
         second.recorder.merge(&interval.recorder);
     }
 
@@ -100,8 +103,8 @@ impl Gather {
         second.open = self.threads.iter().map(|thread| thread.open).sum();
         second.in_flight = self.threads.iter().map(|thread| thread.in_flight).sum();
         second.errors = self.total.counters.errors();
-        if second.measured {
-            self.series.push(point(&second));
+        if let Some((start, end)) = second.measured {
+            self.series.push(point(&second, start, end));
         }
         Some(second)
     }
@@ -132,12 +135,12 @@ impl Gather {
     }
 }
 
-fn point(second: &Second) -> Point {
+fn point(second: &Second, start: Duration, end: Duration) -> Point {
     let latency = second.recorder.histogram(Metric::Corrected);
     let percentile = |percent| Duration::from_nanos(latency.value_at_percentile(percent));
     Point {
-        start: second.start,
-        span: second.end.saturating_sub(second.start),
+        start,
+        span: end.saturating_sub(start),
         replies: second.recorder.counters.get(Count::InWindow),
         p50: percentile(50.0),
         p99: percentile(99.0),

@@ -92,7 +92,7 @@ impl Log<'_> {
         let span = second.end.saturating_sub(second.start);
         for (metric, tag) in TAGS {
             let histogram = second.recorder.histogram(metric);
-            if histogram.is_empty() && !(second.measured && metric == Metric::Corrected) {
+            if histogram.is_empty() && (second.measured.is_none() || metric != Metric::Corrected) {
                 continue;
             }
             self.writer

@@ -4,6 +4,7 @@ use super::{
     numbers,
     report::{Percentiles, Report, SeriesPoint},
     stats::{Count, Metric},
+    summary,
     svg::{self, Axis, Line},
     text,
 };
@@ -12,6 +13,8 @@ use std::fmt::Write;
 
 /// Points of the curve of percentiles.
 const CURVE: u32 = 160;
+/// Steps of the staircase of latencies.
+const STAIRS: usize = 30;
 
 const STYLE: &str = include_str!("report.css");
 
@@ -117,6 +120,7 @@ fn charts(report: &Report) -> String {
         let lines = lines.map(|(name, class, histogram)| Line { name, class, points: curve(histogram) });
         let x = Axis::percentiles(corrected.len(), "percentile");
         html.push_str(&svg::chart("Latency by percentile", &x, &heights(&lines, "latency"), &lines));
+        html.push_str(&spread(corrected));
     }
     if report.series.len() > 1 {
         let end = report.series.iter().map(|point| point.start_seconds + point.seconds).fold(0.0, f64::max);
@@ -129,12 +133,20 @@ fn charts(report: &Report) -> String {
             over_time(report, "p99", "a", |point| point.p99_us * 1e3),
             over_time(report, "p50", "b", |point| point.p50_us * 1e3),
         ];
-        html.push_str(&svg::chart("Corrected latency over time", &x, &heights(&lines, "latency"), &lines));
+        if lines.iter().any(|line| !line.points.is_empty()) {
+            html.push_str(&svg::chart(
+                "Corrected latency over time",
+                &x,
+                &heights(&lines, "latency"),
+                &lines,
+            ));
+        }
         if report.errors > 0 {
-            let errors = over_time(report, "errors", "bad", |point| numbers::float(point.errors));
+            let errors =
+                over_time(report, "errors", "bad", |point| numbers::float(point.errors) / point.seconds);
             let y =
                 Axis::linear(errors.points.iter().map(|(_, errors)| *errors).fold(1.0, f64::max), "errors");
-            html.push_str(&svg::chart("Errors over time", &x, &y, &[errors]));
+            html.push_str(&svg::chart("Errors a second over time", &x, &y, &[errors]));
         }
     }
     html
@@ -156,6 +168,21 @@ fn over_time(
 fn heights(lines: &[Line], title: &'static str) -> Axis {
     let values = || lines.iter().flat_map(|line| line.points.iter().map(|(_, value)| *value));
     Axis::durations(values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max), title)
+}
+
+/// How many replies took how long, as a staircase.
+fn spread(latency: &Histogram<u64>) -> String {
+    let rows = summary::rows(latency, STAIRS);
+    let high = rows.iter().map(|(_, count)| numbers::float(*count)).fold(0.0, f64::max);
+    let low = numbers::float(latency.min());
+    let bounds = std::iter::once(low).chain(rows.iter().map(|(bound, _)| numbers::float(*bound)));
+    let stairs = bounds.zip(&rows).flat_map(|(from, (to, count))| {
+        let count = numbers::float(*count);
+        [(from, count), (numbers::float(*to), count)]
+    });
+    let line = Line { name: "replies", class: "a", points: stairs.collect() };
+    let x = Axis::durations(low, numbers::float(latency.max()), "corrected latency");
+    svg::chart("Replies by latency", &x, &Axis::linear(high, "replies"), &[line])
 }
 
 fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// The most points that are kept: a chart is not wider.
 const MAX_POINTS: usize = 600;
+/// A shorter stretch than this, such as the last of a run, goes with the one before: its rate would be noise.
+const SHORTEST: Duration = Duration::from_millis(300);
 
 /// One stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +53,8 @@ pub(super) struct Series {
 impl Series {
     pub(super) fn push(&mut self, point: Point) {
         let per_point = 1_u32 << self.halvings.min(31);
-        if let Some(last) = self.points.last_mut().filter(|_| self.filled < per_point) {
+        let joins = self.filled < per_point || point.span < SHORTEST;
+        if let Some(last) = self.points.last_mut().filter(|_| joins) {
             *last = last.join(point);
             self.filled += 1;
         } else {

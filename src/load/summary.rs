@@ -120,6 +120,9 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         .collect();
     let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
     writeln!(f, "  errors       {seen}")?;
+    if report.get(Changed) > 0 && report.get(Count::Replies) == 0 {
+        writeln!(f, "               does the endpoint put words in front? --expect-prefix says which")?;
+    }
     for (reason, number) in &report.reasons {
         writeln!(f, "               {} × {reason}", text::grouped(*number))?;
     }

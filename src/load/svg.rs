@@ -30,7 +30,9 @@ pub(super) struct Axis {
 impl Axis {
     /// From zero to `high`, in round steps.
     pub(super) fn linear(high: f64, title: &'static str) -> Self {
-        let step = round_up(high.max(1e-9) / TICKS);
+        // An empty chart still has an axis.
+        let high = if high > 0.0 { high } else { 1.0 };
+        let step = round_up(high / TICKS);
         let count = numbers::count((high / step).ceil()).max(1);
         let ticks: Vec<_> =
             (0..=count).map(|tick| numbers::float(tick) * step).map(|value| (value, plain(value))).collect();
