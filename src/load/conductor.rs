@@ -2,9 +2,10 @@
 
 use super::{
     context::Shared,
-    driver::{Driver, Report},
+    driver::Driver,
     error::LoadError,
     gather::Gather,
+    interval::Report,
     plan::{Mode, Plan},
     schedule::Timeline,
     series::Series,

@@ -2,7 +2,7 @@
 
 use super::{
     conductor::{Outcome, Second},
-    driver::Interval,
+    interval::Interval,
     numbers,
     schedule::Timeline,
     series::{Point, Series},

@@ -1,4 +1,27 @@
-//! The load generator.
+//! A load generator for WebSocket echo endpoints, behind `ws-load`.
+//!
+//! ```text
+//! conductor: starts the threads, sets the timeline when all connections are settled, gathers the figures
+//!     │ timeline, stop                ▲ one interval a second, bounded channel
+//!     ▼                               │
+//! driver, --threads of them: one event loop each over thousands of connections
+//!     opener ── when to connect       schedule ── when each message is due
+//!     connection ── SYN, TLS, upgrade, talk, close, as readiness drives it
+//!         traffic ── sends what is due; the ledger judges what comes back
+//! ```
+//!
+//! Nothing is shared while messages flow, and nothing grows with the run: latencies go into histograms, a backlog is
+//! arithmetic on sequence numbers, and a message can be made again from its number when its reply has to be judged.
+//!
+//! | to learn | open |
+//! |---|---|
+//! | what can be asked for | [`cli`](Cli), [`plan`](Plan) |
+//! | the event loop and the stages of a run | `driver/`, `conductor` |
+//! | one connection from SYN to the end | `connection`, `wire`, `failure` |
+//! | why a latency is *corrected* | `schedule`, `traffic` |
+//! | what makes a reply wrong | `ledger`, `payload` |
+//! | how it knows that it is the bottleneck | `traffic` (lateness), `report` |
+//! | what is written | `summary`, `report`, `hdrlog`, `html`, `svg`, `assertion` |
 
 mod alarm;
 mod assertion;
@@ -9,10 +32,12 @@ mod context;
 mod deflate;
 mod driver;
 mod error;
+mod facts;
 mod failure;
 mod gather;
 mod hdrlog;
 mod html;
+mod interval;
 mod ledger;
 mod machine;
 mod numbers;
@@ -49,7 +74,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Report, LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();
-    let facts = report::Facts::of(&plan);
+    let facts = facts::Facts::of(&plan);
     let mut sink = output.hdr_log.as_deref().map(hdrlog::Sink::create).transpose()?;
     let log = sink.as_mut().map(|sink| sink.begin(&facts.url)).transpose()?;
     let mut observer = observer::Observer::new(&plan, log);

@@ -5,9 +5,15 @@
 //! [`DIGITS`], lowest first) and goes on with a slice of a shared pattern, at an offset that the identity gives. Lowest
 //! digits first, so that messages too short for the whole identity still differ from their neighbours.
 
-use super::{numbers, sizes::Sizes};
+use super::{deflate::Codec, numbers, sizes::Sizes};
 use std::path::PathBuf;
-use tungstenite::{Bytes, Utf8Bytes};
+use tungstenite::{
+    Bytes, Message, Utf8Bytes,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
 
 /// The digits of an identity: printable, so that it may stand in a text message.
 const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
@@ -64,6 +70,25 @@ impl Payload {
             Self::Text(text) => text.as_str().len(),
             Self::Binary(bytes) => bytes.len(),
         }
+    }
+
+    /// As it is.
+    pub(super) fn plain(self) -> Message {
+        match self {
+            Self::Text(text) => Message::Text(text),
+            Self::Binary(bytes) => Message::Binary(bytes),
+        }
+    }
+
+    /// As a compressed message, which RSV1 marks.
+    pub(super) fn compressed(self, codec: &mut Codec) -> Option<Message> {
+        let (data, bytes) = match self {
+            Self::Text(text) => (Data::Text, Bytes::from(text)),
+            Self::Binary(bytes) => (Data::Binary, bytes),
+        };
+        let mut frame = Frame::message(codec.deflate(&bytes)?, OpCode::Data(data), true);
+        frame.header_mut().rsv1 = true;
+        Some(Message::Frame(frame))
     }
 }
 

@@ -6,21 +6,15 @@ use super::{
     failure::Failure,
     ledger::{Asked, Ledger, Rules, Verdict},
     numbers,
-    payload::{Kind, Payload},
+    payload::Kind,
     plan::Mode,
     stats::{Count, Metric},
     wire::{Readiness, Wire},
 };
 use std::time::{Duration, Instant};
 use tungstenite::{
-    Bytes, Error, Message, WebSocket,
-    protocol::{
-        CloseFrame,
-        frame::{
-            Frame,
-            coding::{CloseCode, Data, OpCode},
-        },
-    },
+    Error, Message, WebSocket,
+    protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
 /// A send that left later than this after it could have is the generator's own fault, and counted.
@@ -225,7 +219,8 @@ impl Talk {
             cx.spend_quota(now);
         }
         self.ledger.ask(due, now);
-        let message = if self.compress { compressed(cx, payload)? } else { plain(payload) };
+        let message = if self.compress { payload.compressed(&mut cx.codec) } else { Some(payload.plain()) };
+        let message = message.ok_or_else(|| Ended(Failure::bad_deflate()))?;
         match self.websocket.write(message) {
             Ok(()) => Ok(()),
             Err(error) if would_block(&error) => {
@@ -322,22 +317,4 @@ fn lateness(cx: &mut Context, due: Instant, room_at: Instant, now: Instant) {
     if own > SENT_LATE {
         cx.recorder.count(Count::SentLate);
     }
-}
-
-fn plain(payload: Payload) -> Message {
-    match payload {
-        Payload::Text(text) => Message::Text(text),
-        Payload::Binary(bytes) => Message::Binary(bytes),
-    }
-}
-
-fn compressed(cx: &mut Context, payload: Payload) -> Result<Message, Ended> {
-    let (data, bytes) = match payload {
-        Payload::Text(text) => (Data::Text, Bytes::from(text)),
-        Payload::Binary(bytes) => (Data::Binary, bytes),
-    };
-    let deflated = cx.codec.deflate(&bytes).ok_or_else(|| Ended(Failure::bad_deflate()))?;
-    let mut frame = Frame::message(deflated, OpCode::Data(data), true);
-    frame.header_mut().rsv1 = true;
-    Ok(Message::Frame(frame))
 }

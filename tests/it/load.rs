@@ -88,7 +88,10 @@ fn another_connections_message_is_misdelivered() {
     });
     let run = ws_load(&server.url(), &["-c", "2", "-n", "20"]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert_eq!(wrongs(&run), [("repeated", 10), ("misdelivered", 10)], "{run:?}");
+    // One connection gets its own first message again and again, the other one gets it too.
+    let (repeated, misdelivered) = (run.count("repeated"), run.count("misdelivered"));
+    assert!(repeated > 0 && misdelivered > 0 && repeated + misdelivered == 20, "{run:?}");
+    assert_eq!((wrongs(&run).len(), run.count("replies")), (2, 20), "{run:?}");
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! The event loop of one thread: thousands of connections by readiness, and the schedule.
 
+mod stage;
+
 use super::{
     alarm::{ALARM, Alarm},
     connection::Connection,
     context::{Context, Shared},
     error::LoadError,
+    interval::{Interval, Report},
     numbers,
     opener::Opener,
     plan::Mode,
-    stats::{Count, Recorder},
+    stats::Recorder,
     wire::Readiness,
 };
 use crossbeam_channel::Sender;
 use mio::{Events, Poll, Token, Waker};
+use stage::Stage;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -28,46 +32,6 @@ const TICK: Duration = Duration::from_millis(100);
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The token that wakes a thread because the run's state has changed.
 const WAKE: Token = Token(usize::MAX);
-
-/// What a thread tells the conductor.
-#[derive(Debug)]
-pub(super) enum Report {
-    /// What happened since the last one.
-    Interval(Box<Interval>),
-    /// All of its connections are open or have failed.
-    Settled,
-    /// It has ended; nothing more comes from it.
-    Done(Result<(), LoadError>),
-}
-
-/// One second of one thread.
-#[derive(Debug)]
-pub(super) struct Interval {
-    pub(super) thread: usize,
-    /// From the run's epoch.
-    pub(super) start: Duration,
-    pub(super) end: Duration,
-    /// It lies within the measured time.
-    pub(super) measured: bool,
-    pub(super) recorder: Recorder,
-    pub(super) open: u32,
-    pub(super) in_flight: u64,
-    /// How much of the time the thread was at work, and not waiting.
-    pub(super) busy: Duration,
-    pub(super) last_reply: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Stage {
-    /// Not all connections are settled.
-    Opening,
-    /// The load runs.
-    Running,
-    /// Nothing new; what is on its way may arrive.
-    Draining,
-    /// Connections are being closed.
-    Closing,
-}
 
 /// One thread's part of the run.
 pub(super) struct Driver {
@@ -148,7 +112,7 @@ impl Driver {
             self.open_due(woke);
             self.release_due();
             let now = Instant::now();
-            if now >= self.next_tick {
+            if now >= self.next_tick || self.turning_point().is_some_and(|moment| now >= moment) {
                 self.tick(now);
             }
             let until = self.next_wake();
@@ -208,19 +172,9 @@ impl Driver {
         (schedule.place(id, sequence) < self.places).then(|| (slot, sequence, schedule.due(id, sequence)))
     }
 
-    /// Messages that were due in this thread and never left.
-    fn unsent(&self) -> u64 {
-        let all = u64::from(self.cx.plan().connections);
-        let due = |connection: &Connection| {
-            self.places / all + u64::from(u64::from(connection.id()) < self.places % all)
-        };
-        self.connections.iter().map(|connection| due(connection).saturating_sub(connection.sent())).sum()
-    }
-
     fn next_wake(&self) -> Instant {
-        let end = self.cx.timeline.and_then(|timeline| timeline.end).filter(|_| self.stage == Stage::Running);
         let due = self.next_release().map(|(_, _, due)| due);
-        let moments = [due, self.opener.wake(), end];
+        let moments = [due, self.opener.wake(), self.turning_point()];
         moments.into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 
@@ -267,98 +221,6 @@ impl Driver {
             self.next_interval += INTERVAL;
             self.offer(now);
         }
-    }
-
-    fn enter(&mut self, stage: Stage, now: Instant) {
-        (self.stage, self.stage_since) = (stage, now);
-    }
-
-    /// Goes to the next stage when it is time.
-    fn advance(&mut self, now: Instant) {
-        if self.stage < Stage::Draining && self.cx.shared.is_stopping() {
-            self.begin_draining(now);
-        }
-        match self.stage {
-            Stage::Opening => self.advance_opening(now),
-            Stage::Running if self.is_run_over(now) => self.begin_draining(now),
-            Stage::Draining => {
-                let waited = now.saturating_duration_since(self.stage_since);
-                let quiet =
-                    || self.next_release().is_none() && self.connections.iter().all(Connection::is_quiet);
-                if waited >= self.cx.plan().drain || quiet() {
-                    self.begin_closing(now);
-                }
-            }
-            Stage::Running | Stage::Closing => {}
-        }
-    }
-
-    fn advance_opening(&mut self, now: Instant) {
-        let early = self.cx.plan().starts_while_opening;
-        if early && !self.cx.sending {
-            self.start_sending();
-        }
-        let churn = self.cx.plan().mode == Mode::Churn;
-        if !self.opener.is_settled() && (churn || self.connections.iter().all(Connection::is_settled)) {
-            self.opener.settle();
-            // The reasons for failures have to be there before the conductor judges.
-            self.hand_over(now);
-            let _ = self.reports.send(Report::Settled);
-        }
-        if let Some(timeline) = self.cx.shared.timeline.get() {
-            if now < timeline.start {
-                self.next_tick = self.next_tick.min(timeline.start);
-                return;
-            }
-            self.cx.timeline = Some(*timeline);
-            self.places = self.cx.schedule().map_or(0, |schedule| {
-                let until = timeline.end.map_or(u64::MAX, |end| schedule.places_before(end));
-                let warm = schedule.places_before(timeline.measure);
-                self.cx.plan().messages.map_or(until, |more| until.min(warm.saturating_add(more)))
-            });
-            self.opener.begin(timeline.start);
-            self.hand_over(now);
-            self.enter(Stage::Running, now);
-            if !self.cx.sending {
-                self.start_sending();
-            }
-        }
-    }
-
-    fn start_sending(&mut self) {
-        self.cx.sending = true;
-        for connection in &mut self.connections {
-            connection.pump(&mut self.cx);
-        }
-    }
-
-    fn is_run_over(&self, now: Instant) -> bool {
-        let Some(timeline) = self.cx.timeline else { return false };
-        let rate_is_over = self.cx.schedule().is_some() && self.next_release().is_none();
-        let spent = self.cx.quota == 0 && self.cx.plan().mode != Mode::Churn;
-        // With `--churn`, those that wait to be opened are not over.
-        let all_done = || self.opener.is_empty() && self.connections.iter().all(Connection::is_done);
-        timeline.end.is_some_and(|end| now >= end) || rate_is_over || spent || all_done()
-    }
-
-    /// Nothing new is sent; what was due before and has not left is still owed.
-    fn begin_draining(&mut self, now: Instant) {
-        self.cx.sending = false;
-        self.opener.stop();
-        if self.cx.shared.is_stopping() {
-            let due = self.cx.schedule().map_or(0, |schedule| schedule.places_before(now));
-            self.places = self.places.min(due);
-        }
-        self.hand_over(now);
-        self.enter(Stage::Draining, now);
-    }
-
-    fn begin_closing(&mut self, now: Instant) {
-        self.cx.recorder.counters.add(Count::Unsent, self.unsent());
-        for connection in &mut self.connections {
-            connection.close(&mut self.cx);
-        }
-        self.enter(Stage::Closing, now);
     }
 
     fn take_interval(&mut self, now: Instant) -> Box<Interval> {
