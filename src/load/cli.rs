@@ -39,7 +39,8 @@ pub enum Command {
 /// A run.
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// The endpoint: ws://host:port/path or wss://host:port/path.
+    /// The endpoint: ws://host:port/path or wss://host:port/path; or tcp://host:port, a server that sends every byte back,
+    /// to see what the same messages cost without WebSocket.
     #[arg(required = true)]
     pub url: Option<String>,
     /// How many connections.

@@ -1,9 +1,11 @@
 //! One connection from the first SYN to the end, as a state machine that readiness drives.
 
 use super::{
+    channel::Channel,
     context::Context,
     deflate,
     failure::Failure,
+    plain::Plain,
     plan::Mode,
     stats::{Count, Metric},
     traffic::{Ended, Talk},
@@ -89,10 +91,12 @@ impl Connection {
     }
 
     /// Whether nothing is owed any more in either direction.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self, cx: &Context) -> bool {
         match &self.state {
             State::Open(talk) => talk.in_flight() == 0 && self.released <= talk.next(),
-            _ => true,
+            State::Idle | State::Closing(_) | State::Done => true,
+            // A cycle that has begun is finished.
+            State::Connecting(_) | State::Securing(_) | State::Upgrading(_) => cx.plan().mode != Mode::Churn,
         }
     }
 
@@ -199,6 +203,10 @@ impl Connection {
     }
 
     fn start_upgrade(&mut self, mut wire: Wire, cx: &mut Context) {
+        if cx.plan().target.plain {
+            let channel = Channel::Plain(Box::new(Plain::new(wire, cx.websocket)));
+            return self.begin_talk(channel, false, cx);
+        }
         let mut request = cx.plan().target.request.clone();
         if let Ok(key) = HeaderValue::from_str(&generate_key()) {
             request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
@@ -229,11 +237,15 @@ impl Connection {
             _ => return self.fail(&Failure::unwanted_extension(), cx),
         };
         cx.opening(Metric::Handshake, now.saturating_duration_since(self.since), now);
-        cx.recorder.count(Count::Opened);
         cx.recorder.counters.add(Count::Compressed, u64::from(compress));
+        self.begin_talk(Channel::Web(Box::new(websocket)), compress, cx);
+    }
+
+    fn begin_talk(&mut self, channel: Channel, compress: bool, cx: &mut Context) {
+        cx.recorder.count(Count::Opened);
         cx.open += 1;
-        self.since = now;
-        self.state = State::Open(Box::new(Talk::new(websocket, self.id, self.next, compress, now)));
+        self.since = Instant::now();
+        self.state = State::Open(Box::new(Talk::new(channel, self.id, self.next, compress, self.since)));
         // The server may have spoken in the same breath as its 101.
         self.converse(cx, Talk::receive);
     }

@@ -25,6 +25,7 @@
 
 mod alarm;
 mod assertion;
+mod channel;
 mod cli;
 mod conductor;
 mod connection;
@@ -44,6 +45,7 @@ mod numbers;
 mod observer;
 mod opener;
 mod payload;
+mod plain;
 mod plan;
 mod report;
 mod schedule;

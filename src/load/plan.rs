@@ -49,6 +49,8 @@ pub(super) struct Target {
     pub(super) addresses: Vec<SocketAddr>,
     /// The handshake; each connection puts a key of its own in.
     pub(super) request: Request,
+    /// No WebSocket at all.
+    pub(super) plain: bool,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -132,10 +134,11 @@ fn target(args: &LoadArgs) -> Result<Target, LoadError> {
     let bad_url = |problem: &str| LoadError::Usage(format!("the URL \"{url}\" {problem}"));
     let mut request = url.as_str().into_client_request().map_err(|_| bad_url("is not one"))?;
     let uri = request.uri();
-    let secure = match uri.scheme_str() {
-        Some("ws") => false,
-        Some("wss") => true,
-        _ => return Err(bad_url("must start with ws:// or wss://")),
+    let (secure, plain) = match uri.scheme_str() {
+        Some("ws") => (false, false),
+        Some("wss") => (true, false),
+        Some("tcp") if uri.port_u16().is_some() => (false, true),
+        _ => return Err(bad_url("must start with ws:// or wss:// (or tcp:// with a port)")),
     };
     let host = uri.host().ok_or_else(|| bad_url("has no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -156,7 +159,7 @@ fn target(args: &LoadArgs) -> Result<Target, LoadError> {
     } else {
         None
     };
-    Ok(Target { url, addresses, request, tls })
+    Ok(Target { url, addresses, request, plain, tls })
 }
 
 fn headers(request: &mut Request, args: &LoadArgs) -> Result<(), LoadError> {

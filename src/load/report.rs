@@ -41,7 +41,7 @@ pub(super) struct Results<'a> {
 /// The result of a run, or of several that were merged.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// See [`SCHEMA`].
+    /// The version of these names.
     pub schema: u32,
     /// Name and version of the program.
     pub tool: String,

@@ -1,6 +1,7 @@
 //! The conversation on an open connection: sends what is due, judges what comes back.
 
 use super::{
+    channel::Channel,
     connection::would_block,
     context::Context,
     failure::Failure,
@@ -9,11 +10,11 @@ use super::{
     payload::Kind,
     plan::Mode,
     stats::{Count, Metric},
-    wire::{Readiness, Wire},
+    wire::Readiness,
 };
 use std::time::{Duration, Instant};
 use tungstenite::{
-    Error, Message, WebSocket,
+    Error, Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
@@ -27,7 +28,7 @@ pub(super) struct Ended(pub(super) Failure);
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Talk {
-    websocket: WebSocket<Wire>,
+    channel: Channel,
     connection: u32,
     ledger: Ledger,
     compress: bool,
@@ -44,15 +45,9 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(
-        websocket: WebSocket<Wire>,
-        connection: u32,
-        next: u64,
-        compress: bool,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(channel: Channel, connection: u32, next: u64, compress: bool, now: Instant) -> Self {
         Self {
-            websocket,
+            channel,
             connection,
             ledger: Ledger::starting_at(next),
             compress,
@@ -65,7 +60,7 @@ impl Talk {
     }
 
     pub(super) fn note(&mut self, readiness: Readiness) {
-        self.websocket.get_mut().note(readiness);
+        self.channel.wire_mut().note(readiness);
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -77,7 +72,7 @@ impl Talk {
     }
 
     pub(super) fn read_at(&self) -> Instant {
-        self.websocket.get_ref().read_at()
+        self.channel.wire().read_at()
     }
 
     pub(super) fn is_acknowledged(&self) -> bool {
@@ -97,14 +92,14 @@ impl Talk {
     /// Reads until the socket is empty, then sends what the replies made room for.
     pub(super) fn receive(&mut self, cx: &mut Context, released: u64) -> Result<(), Ended> {
         loop {
-            match self.websocket.read() {
+            match self.channel.read() {
                 Ok(Message::Close(frame)) => return Err(Ended(Failure::from_close(frame.as_ref()))),
                 Ok(message) => self.hear(cx, message)?,
                 Err(error) if would_block(&error) => break,
                 Err(error) => return Err(Ended(Failure::from_websocket(&error))),
             }
         }
-        if self.blocked && self.websocket.get_ref().is_writable() {
+        if self.blocked && self.channel.wire().is_writable() {
             self.flush()?;
             self.room_at = Instant::now();
         }
@@ -124,7 +119,7 @@ impl Talk {
     }
 
     fn data(&mut self, cx: &mut Context, reply: &[u8], kind: Kind) -> Result<(), Ended> {
-        if let Some((kind, true)) = self.websocket.get_mut().pop_tap() {
+        if let Some((kind, true)) = self.channel.wire_mut().pop_tap() {
             if !self.compress {
                 return Err(Ended(Failure::unwanted_extension()));
             }
@@ -193,10 +188,10 @@ impl Talk {
         let room = numbers::wide(plan.depth.saturating_sub(self.ledger.in_flight()));
         match plan.mode {
             Mode::Rate(_) => room.min(released.saturating_sub(self.ledger.next)),
-            _ if !cx.sending => 0,
-            Mode::Closed => room.min(cx.quota),
+            // A cycle that has begun is finished, even when no new one begins any more.
             Mode::Churn => u64::from(self.ledger.next == self.first),
-            Mode::Hold => 0,
+            Mode::Closed if cx.sending => room.min(cx.quota),
+            Mode::Closed | Mode::Hold => 0,
         }
     }
 
@@ -221,7 +216,7 @@ impl Talk {
         self.ledger.ask(due, now);
         let message = if self.compress { payload.compressed(&mut cx.codec) } else { Some(payload.plain()) };
         let message = message.ok_or_else(|| Ended(Failure::bad_deflate()))?;
-        match self.websocket.write(message) {
+        match self.channel.write(message) {
             Ok(()) => Ok(()),
             Err(error) if would_block(&error) => {
                 self.blocked = true;
@@ -232,7 +227,7 @@ impl Talk {
     }
 
     fn flush(&mut self) -> Result<(), Ended> {
-        match self.websocket.flush() {
+        match self.channel.flush() {
             Ok(()) => {
                 self.blocked = false;
                 Ok(())
@@ -262,13 +257,13 @@ impl Talk {
     pub(super) fn close(&mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         // An error here comes up again with the next read.
-        let _ = self.websocket.close(Some(frame));
+        let _ = self.channel.close(frame);
     }
 
     /// Reads on after the Close. Once it is over: whether the closing handshake was complete.
     pub(super) fn hear_out(&mut self, cx: &mut Context) -> Option<bool> {
         loop {
-            match self.websocket.read() {
+            match self.channel.read() {
                 Ok(Message::Close(_)) => self.acknowledged = true,
                 Ok(message) => {
                     if self.hear(cx, message).is_err() {
@@ -277,7 +272,7 @@ impl Talk {
                 }
                 Err(error) if would_block(&error) => {
                     // What remains of the Close itself; the next event says if it could not go out.
-                    let _ = self.websocket.flush();
+                    let _ = self.channel.flush();
                     return None;
                 }
                 Err(Error::ConnectionClosed) => return Some(true),

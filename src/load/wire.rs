@@ -134,6 +134,11 @@ impl Wire {
         }
     }
 
+    /// Tells the peer that nothing more comes.
+    pub(super) fn finish_writing(&self) -> io::Result<()> {
+        self.socket.stream.shutdown(Shutdown::Write)
+    }
+
     /// Lets go of the connection at once.
     pub(super) fn shutdown(&self) {
         // It is over either way; the peer may have been faster.

@@ -39,6 +39,7 @@ fn churn_at_a_rate_keeps_the_rate() {
     let run = ws_load(&server.url(), &["--churn", "-c", "20", "--connect-rate", "100", "-D", "1s"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!((80..=110).contains(&run.count("cycles")), "{run:?}");
+    assert_eq!(run.count("attempted"), run.count("cycles"), "what has begun is finished: {run:?}");
 }
 
 #[test]
@@ -247,6 +248,23 @@ fn echo_frames(mut stream: TcpStream, compressed: &AtomicU64) -> std::io::Result
         if two[0] & 0x0f == 8 {
             return Ok(());
         }
+    }
+}
+
+#[test]
+fn a_plain_tcp_echo_is_the_floor() {
+    let server = Server::raw(|mut stream, _, _| {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if stream.write_all(&buffer[..length]).is_err() {
+                return;
+            }
+        }
+    });
+    let url = format!("tcp://{}", server.address);
+    for options in [&["-d", "16"][..], &["--size", "0..300000", "-d", "2"], &["--binary"]] {
+        let run = ws_load(&url, &[&["-c", "3", "-n", "300"][..], options].concat());
+        assert_eq!((run.code, run.count("replies"), run.count("closed_clean")), (Some(0), 300, 3), "{run:?}");
     }
 }
 

@@ -33,8 +33,10 @@ impl Driver {
             Stage::Running if self.is_warm_up_over(now) => self.hand_over(now),
             Stage::Draining => {
                 let waited = now.saturating_duration_since(self.stage_since);
-                let quiet =
-                    || self.next_release().is_none() && self.connections.iter().all(Connection::is_quiet);
+                let quiet = || {
+                    self.next_release().is_none()
+                        && self.connections.iter().all(|connection| connection.is_quiet(&self.cx))
+                };
                 if waited >= self.cx.plan().drain || quiet() {
                     self.begin_closing(now);
                 }
