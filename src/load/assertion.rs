@@ -8,12 +8,13 @@ use super::{
 use std::{fmt, str::FromStr};
 
 /// The names of histograms in an assertion. The latency one can be left out.
-const METRICS: [(&str, Metric); 7] = [
+const METRICS: [(&str, Metric); 8] = [
     ("corrected", Metric::Corrected),
     ("raw", Metric::Raw),
     ("connect", Metric::Connect),
     ("tls", Metric::Tls),
     ("handshake", Metric::Handshake),
+    ("opening", Metric::Opening),
     ("cycle", Metric::Cycle),
     ("lateness", Metric::Lateness),
 ];

@@ -31,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) series: Series,
     /// How long was measured.
     pub(super) measured: Duration,
+    /// From the start of the run until the last connection was open.
+    pub(super) opening: Duration,
     /// How much of the measured time the threads were at work, of all they had.
     pub(super) busy: f64,
     /// The most connections that were open at once.

@@ -245,6 +245,8 @@ impl Connection {
         cx.recorder.count(Count::Opened);
         cx.open += 1;
         self.since = Instant::now();
+        cx.last_opened = Some(self.since);
+        cx.opening(Metric::Opening, self.since.saturating_duration_since(self.due), self.since);
         self.state = State::Open(Box::new(Talk::new(channel, self.id, self.next, compress, self.since)));
         // The server may have spoken in the same breath as its 101.
         self.converse(cx, Talk::receive);

@@ -65,6 +65,8 @@ pub(super) struct Context {
     pub(super) open: u32,
     /// Messages that await their reply now.
     pub(super) in_flight: u64,
+    /// When a connection was last opened.
+    pub(super) last_opened: Option<Instant>,
     /// When the last measured reply came.
     pub(super) last_reply: Option<Instant>,
     /// Which of the host's addresses answered last.
@@ -92,6 +94,7 @@ impl Context {
             quota,
             open: 0,
             in_flight: 0,
+            last_opened: None,
             last_reply: None,
             address: 0,
             shared,

@@ -36,8 +36,8 @@ pub(super) struct Gather {
     busy: Duration,
     span: Duration,
     peak_open: u32,
+    last_opened: Option<Instant>,
     last_reply: Option<Instant>,
-    timeline_end: Duration,
 }
 
 impl Gather {
@@ -50,15 +50,15 @@ impl Gather {
             busy: Duration::ZERO,
             span: Duration::ZERO,
             peak_open: 0,
+            last_opened: None,
             last_reply: None,
-            timeline_end: Duration::ZERO,
         }
     }
 
     pub(super) fn add(&mut self, interval: &Interval) {
         self.total.merge(&interval.recorder);
+        self.last_opened = self.last_opened.max(interval.last_opened);
         self.last_reply = self.last_reply.max(interval.last_reply);
-        self.timeline_end = self.timeline_end.max(interval.end);
         if let Some(thread) = self.threads.get_mut(interval.thread) {
             thread.end = interval.end;
             thread.open = interval.open;
@@ -125,6 +125,7 @@ impl Gather {
         let span = numbers::nanos(self.span);
         Outcome {
             busy: numbers::share(numbers::nanos(self.busy), span),
+            opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
             series: self.series.starting_at(start),
             measured,
             peak_open: self.peak_open,

@@ -35,12 +35,13 @@ const MAX_LINE: u64 = 4 << 20;
 const COUNTERS: &str = "#ws-load ";
 
 /// The tags of the lines.
-const TAGS: [(Metric, Option<&str>); 6] = [
+const TAGS: [(Metric, Option<&str>); 7] = [
     (Metric::Corrected, None),
     (Metric::Raw, Some("raw")),
     (Metric::Connect, Some("connect")),
     (Metric::Tls, Some("tls")),
     (Metric::Handshake, Some("handshake")),
+    (Metric::Opening, Some("opening")),
     (Metric::Cycle, Some("cycle")),
 ];
 

@@ -202,6 +202,7 @@ fn latencies(report: &Report) -> String {
         ("TCP connect", &report.connect),
         ("TLS handshake", &report.tls),
         ("WebSocket handshake", &report.handshake),
+        ("opening, all of it", &report.opening),
         ("cycle", &report.cycle),
     ];
     let rows = rows.iter().filter(|(_, row)| row.count > 0).fold(String::new(), |mut html, (name, row)| {

@@ -28,5 +28,6 @@ pub(super) struct Interval {
     pub(super) in_flight: u64,
     /// How much of the time the thread was at work, and not waiting.
     pub(super) busy: Duration,
+    pub(super) last_opened: Option<Instant>,
     pub(super) last_reply: Option<Instant>,
 }

@@ -57,6 +57,8 @@ pub struct Report {
     pub interrupted: bool,
     /// How long was measured.
     pub measured_seconds: f64,
+    /// How long it took until the last connection was open.
+    pub opening_seconds: f64,
     /// Right replies a second within the measured time.
     pub rate: f64,
     /// The rate that was asked for.
@@ -83,6 +85,8 @@ pub struct Report {
     pub tls: Percentiles,
     /// WebSocket handshake.
     pub handshake: Percentiles,
+    /// All steps of opening a connection, from the moment it was due.
+    pub opening: Percentiles,
     /// With `--churn`: connection due to reply read.
     pub cycle: Percentiles,
     /// How the generator itself fared.
@@ -177,6 +181,7 @@ impl Report {
             rate_asked,
         );
         report.interrupted = outcome.interrupted;
+        report.opening_seconds = outcome.opening.as_secs_f64();
         (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
         report.series = points(&outcome.series);
         let counters = &report.total.counters;
@@ -215,6 +220,7 @@ impl Report {
             machine: Machine::here(),
             interrupted: false,
             measured_seconds: seconds,
+            opening_seconds: 0.0,
             rate,
             rate_asked,
             open_at_end: 0,
@@ -228,6 +234,7 @@ impl Report {
             connect: of(Metric::Connect),
             tls: of(Metric::Tls),
             handshake: of(Metric::Handshake),
+            opening: of(Metric::Opening),
             cycle: of(Metric::Cycle),
             generator: Generator {
                 kept_schedule: true,

@@ -160,6 +160,8 @@ pub(super) enum Metric {
     Tls,
     /// WebSocket handshake: request sent to 101 read.
     Handshake,
+    /// All of these: from the moment a connection was due to its being open.
+    Opening,
     /// With `--churn`: from the moment a connection was due to the reply to its message.
     Cycle,
     /// How late the generator itself was in sending.
@@ -168,8 +170,16 @@ pub(super) enum Metric {
 
 impl Metric {
     /// All of them.
-    pub(super) const ALL: [Self; 7] =
-        [Self::Corrected, Self::Raw, Self::Connect, Self::Tls, Self::Handshake, Self::Cycle, Self::Lateness];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Corrected,
+        Self::Raw,
+        Self::Connect,
+        Self::Tls,
+        Self::Handshake,
+        Self::Opening,
+        Self::Cycle,
+        Self::Lateness,
+    ];
 }
 
 /// An empty histogram with this program's bounds, in nanoseconds.

@@ -136,6 +136,7 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         ("connect", &report.connect),
         ("TLS", &report.tls),
         ("handshake", &report.handshake),
+        ("opening", &report.opening),
         ("cycle", &report.cycle),
     ];
     writeln!(

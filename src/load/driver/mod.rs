@@ -234,6 +234,7 @@ impl Driver {
             open: self.cx.open,
             in_flight: self.cx.in_flight,
             busy: std::mem::take(&mut self.busy),
+            last_opened: self.cx.last_opened,
             last_reply: self.cx.last_reply,
         };
         self.interval_start = now;
