@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustls::ServerConfig;
+
 /// A connection that was accepted and has said nothing yet.
 #[derive(Debug)]
 pub(crate) struct Arrival {
@@ -17,6 +19,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// When it was accepted.
     pub(crate) at: Instant,
+    /// How TLS is spoken with it; `None` on a plain listener.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// What becomes of an arrival.
@@ -59,6 +63,8 @@ struct State {
 pub(crate) struct Permit {
     /// Where it goes back to.
     admission: Arc<Admission>,
+    /// Whether it has not gone back yet.
+    held: bool,
 }
 
 impl Admission {
@@ -74,7 +80,7 @@ impl Admission {
             Decision::Closed(arrival)
         } else if state.busy < self.workers {
             state.busy += 1;
-            Decision::Serve(arrival, Permit { admission: Arc::clone(self) })
+            Decision::Serve(arrival, Permit { admission: Arc::clone(self), held: true })
         } else if state.room.len() < self.waiting {
             state.room.push_back(arrival);
             Decision::Wait
@@ -114,15 +120,26 @@ impl Admission {
 }
 
 impl Permit {
-    /// The worker is done with one connection: the next one that waits.
-    pub(crate) fn next(&self) -> Option<Arrival> {
-        self.admission.state().room.pop_front()
+    /// The worker is done with one connection: the next one that waits, or else its place is free. Both are decided
+    /// in one hold of the lock; between the two, somebody could begin to wait for a worker who has just left.
+    pub(crate) fn next(mut self) -> Option<(Arrival, Self)> {
+        let mut state = self.admission.state();
+        if let Some(arrival) = state.room.pop_front() {
+            drop(state);
+            return Some((arrival, self));
+        }
+        state.busy -= 1;
+        drop(state);
+        self.held = false;
+        None
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.state().busy -= 1;
+        if self.held {
+            self.admission.state().busy -= 1;
+        }
     }
 }
 
@@ -136,7 +153,7 @@ mod tests {
     fn arrival() -> Arrival {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        Arrival { peer: socket.peer_addr().unwrap(), socket, at: Instant::now() }
+        Arrival { peer: socket.peer_addr().unwrap(), socket, at: Instant::now(), tls: None }
     }
 
     #[test]
@@ -145,11 +162,13 @@ mod tests {
         let Decision::Serve(_, permit) = admission.admit(arrival()) else { panic!("a worker is free") };
         assert!(matches!(admission.admit(arrival()), Decision::Wait));
         assert!(matches!(admission.admit(arrival()), Decision::Full(_)));
-        assert!(permit.next().is_some(), "the one who waits is next");
+        let (_, permit) = permit.next().expect("the one who waits is next");
         assert!(matches!(admission.admit(arrival()), Decision::Wait), "its place is free again");
-        assert!(permit.next().is_some() && permit.next().is_none());
-        drop(permit);
+        let (_, permit) = permit.next().expect("and the next");
+        assert!(permit.next().is_none());
+        assert_eq!(admission.busy(), 0, "whoever comes now is served, and does not wait for nobody");
         assert!(matches!(admission.admit(arrival()), Decision::Serve(..)));
+        assert_eq!(admission.busy(), 0, "a permit that is dropped goes back");
     }
 
     #[test]

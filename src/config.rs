@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::extensions::deflate;
+
 /// Connections that a worker serves at once, unless told otherwise; each is a thread.
 pub const DEFAULT_WORKERS: usize = 1024;
 
@@ -34,6 +36,8 @@ pub struct Config {
     pub allow_origin: Vec<String>,
     /// Subprotocols that the server speaks, the one it likes best first (RFC 6455, 1.9).
     pub subprotocols: Vec<String>,
+    /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9; `None` declines it.
+    pub deflate: Option<u32>,
 }
 
 impl Default for Config {
@@ -51,6 +55,7 @@ impl Default for Config {
             reply_prefix: "Received: ".to_owned(),
             allow_origin: Vec::new(),
             subprotocols: Vec::new(),
+            deflate: Some(deflate::DEFAULT_LEVEL),
         }
     }
 }

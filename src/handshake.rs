@@ -1,29 +1,32 @@
 //! The opening handshake (RFC 6455, 4.2): is this request an upgrade, and may it have one?
 //!
-//! tungstenite closes without a word on a request that it does not like. So the request is judged here first, each
-//! fault with its own answer, and tungstenite then accepts a request that is known to be good.
+//! tungstenite's whole `accept` closes without a word on a request that it does not like. So the request is judged
+//! here, each fault with its own answer, and the part of tungstenite that answers 101 sees only good ones.
 
-use tungstenite::handshake::server::Response;
+use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderValue;
 
 use crate::config::Config;
+use crate::extensions::negotiation::{MalformedHeader, Negotiated, negotiate};
 use crate::http::{Answer, Head};
 
 /// The version of the protocol that is spoken here (RFC 6455, 4.2.1).
 const VERSION: &str = "13";
 
 /// What an upgrade was granted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Upgrade {
-    /// The client's `Sec-WebSocket-Key`.
-    key: String,
+    /// The 101 answer, as it goes over the wire.
+    pub(crate) response: Vec<u8>,
     /// The subprotocol that was agreed on.
     pub(crate) subprotocol: Option<String>,
+    /// The compression that was agreed on.
+    pub(crate) deflate: Option<Negotiated>,
 }
 
 /// Whether a request speaks of WebSockets at all, rightly or wrongly.
 pub(crate) fn is_attempt(head: &Head) -> bool {
-    head.lists("Upgrade", "websocket")
+    head.headers.lists("Upgrade", "websocket")
         || head.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("sec-websocket-"))
 }
 
@@ -38,45 +41,57 @@ impl Upgrade {
         if head.minor < 1 {
             return Err(bad("a WebSocket handshake needs HTTP/1.1"));
         }
-        if head.only("Host").is_none() {
+        if head.headers.only("Host").is_none() {
             return Err(bad("the request needs one Host header"));
         }
-        if !head.lists("Upgrade", "websocket") {
+        if !head.headers.lists("Upgrade", "websocket") {
             return Err(bad("the header `Upgrade: websocket` is missing"));
         }
-        if !head.lists("Connection", "Upgrade") {
+        if !head.headers.lists("Connection", "Upgrade") {
             return Err(bad("the header `Connection: Upgrade` is missing"));
         }
-        if head.values("Transfer-Encoding").next().is_some()
-            || head.values("Content-Length").any(|length| length != "0")
+        if head.headers.values("Transfer-Encoding").next().is_some()
+            || head.headers.values("Content-Length").any(|length| length != "0")
         {
             return Err(bad("a WebSocket handshake has no body"));
         }
         check_version(head)?;
-        let key = check_key(head)?.to_owned();
+        let key = check_key(head)?;
         check_origin(head, &config.allow_origin)?;
-        Ok(Self { key, subprotocol: choose_subprotocol(head, &config.subprotocols) })
+        let subprotocol = choose_subprotocol(head, &config.subprotocols);
+        let deflate = if config.deflate.is_some() { negotiate_deflate(head)? } else { None };
+        let extensions = deflate.map(|negotiated| negotiated.to_string());
+        let agreed = [
+            ("Sec-WebSocket-Protocol", subprotocol.as_deref()),
+            ("Sec-WebSocket-Extensions", extensions.as_deref()),
+        ];
+        let response = accept(key, &agreed)
+            .map_err(|error| Answer::text(500, &format!("the handshake could not be answered: {error}")))?;
+        Ok(Self { response, subprotocol, deflate })
     }
+}
 
-    /// The request that tungstenite gets to see: the same handshake without anything that it does not need. Fields
-    /// on several lines, odd characters in the target and a hundred cookies are legal, and none of its business.
-    pub(crate) fn canonical_head(&self) -> Vec<u8> {
-        format!(
-            "GET / HTTP/1.1\r\nHost: -\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: {VERSION}\r\nSec-WebSocket-Key: {}\r\n\r\n",
-            self.key
-        )
-        .into_bytes()
-    }
-
-    /// Adds to tungstenite's 101 what was agreed on.
-    pub(crate) fn complete(&self, response: &mut Response) {
-        if let Some(name) = &self.subprotocol
-            && let Ok(value) = HeaderValue::from_str(name)
-        {
-            response.headers_mut().insert("Sec-WebSocket-Protocol", value);
+/// tungstenite's answer to a handshake with that key, with the fields that were agreed on. tungstenite gets to see a
+/// request without anything that it does not need: fields on several lines, odd characters in the target and a
+/// hundred cookies are legal, and none of its business.
+fn accept(key: &str, agreed: &[(&'static str, Option<&str>)]) -> tungstenite::Result<Vec<u8>> {
+    let request = Request::builder()
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", VERSION)
+        .header("Sec-WebSocket-Key", key)
+        .body(())?;
+    let mut response = create_response(&request)?;
+    for (name, value) in agreed {
+        if let Some(value) = value {
+            response
+                .headers_mut()
+                .insert(*name, HeaderValue::from_str(value).map_err(tungstenite::http::Error::from)?);
         }
     }
+    let mut bytes = Vec::with_capacity(256);
+    write_response(&mut bytes, &response)?;
+    Ok(bytes)
 }
 
 /// 400 with a sentence.
@@ -86,14 +101,14 @@ fn bad(sentence: &str) -> Answer {
 
 /// The version has to be 13; for another one the answer says so (RFC 6455, 4.4).
 fn check_version(head: &Head) -> Result<(), Answer> {
-    match head.only("Sec-WebSocket-Version") {
+    match head.headers.only("Sec-WebSocket-Version") {
         Some(VERSION) => Ok(()),
         Some(_) => {
             Err(Answer::text(426, "this server speaks version 13 of the WebSocket protocol (RFC 6455)")
                 .with("Sec-WebSocket-Version", VERSION)
                 .with("Upgrade", "websocket"))
         }
-        None if head.values("Sec-WebSocket-Key1").next().is_some() => {
+        None if head.headers.values("Sec-WebSocket-Key1").next().is_some() => {
             Err(bad("this is an old draft of WebSockets (Sec-WebSocket-Key1); this server speaks RFC 6455"))
         }
         None => Err(bad("the request needs one Sec-WebSocket-Version header, with the value 13")),
@@ -103,6 +118,7 @@ fn check_version(head: &Head) -> Result<(), Answer> {
 /// The key has to be the base64 form of 16 bytes (RFC 6455, 4.2.1, item 5).
 fn check_key(head: &Head) -> Result<&str, Answer> {
     let key = head
+        .headers
         .only("Sec-WebSocket-Key")
         .ok_or_else(|| bad("the request needs one Sec-WebSocket-Key header"))?;
     match data_encoding::BASE64.decode(key.as_bytes()) {
@@ -114,7 +130,7 @@ fn check_key(head: &Head) -> Result<&str, Answer> {
 /// A browser's origin has to be an allowed one, where only some are (RFC 6455, 10.2).
 fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Answer> {
     let refused = |origin: &str| !allowed.iter().any(|a| a.eq_ignore_ascii_case(origin));
-    if !allowed.is_empty() && head.values("Origin").any(refused) {
+    if !allowed.is_empty() && head.headers.values("Origin").any(refused) {
         return Err(Answer::text(
             403,
             "this origin may not connect; the server's --allow-origin names those that may",
@@ -123,7 +139,16 @@ fn check_origin(head: &Head, allowed: &[String]) -> Result<(), Answer> {
     Ok(())
 }
 
+/// The first acceptable offer of permessage-deflate (RFC 7692, 5).
+fn negotiate_deflate(head: &Head) -> Result<Option<Negotiated>, Answer> {
+    negotiate(head.headers.values("Sec-WebSocket-Extensions").map(str::as_bytes))
+        .map_err(|MalformedHeader| bad("the Sec-WebSocket-Extensions header is malformed (RFC 6455, 9.1)"))
+}
+
 /// The subprotocol that the server likes best among those offered (RFC 6455, 4.2.2; names are case-sensitive).
 fn choose_subprotocol(head: &Head, spoken: &[String]) -> Option<String> {
-    spoken.iter().find(|name| head.items("Sec-WebSocket-Protocol").any(|offered| offered == **name)).cloned()
+    spoken
+        .iter()
+        .find(|name| head.headers.items("Sec-WebSocket-Protocol").any(|offered| offered == **name))
+        .cloned()
 }

@@ -1,7 +1,9 @@
 //! The request head, read within bounds, and the plain answers to it.
 
+use std::fmt::Write;
 use std::io::Read;
 
+use crate::headers::Headers;
 use crate::transport::Transport;
 
 /// Longest request head that is read, in bytes, with its closing empty line.
@@ -9,6 +11,10 @@ pub(crate) const HEAD_LIMIT: usize = 16 << 10;
 
 /// Most header fields that a request may have.
 pub(crate) const HEADER_LIMIT: usize = 100;
+
+/// Fields that a small table has place for. Ten thousand workers remember the largest table they ever made room
+/// for, on their stack or in a gap of the heap, so the large one is made only for those who need it.
+const USUAL_HEADERS: usize = 24;
 
 /// A request head (RFC 9112, 2 to 5).
 #[derive(Debug)]
@@ -21,8 +27,8 @@ pub(crate) struct Head {
     pub(crate) query: String,
     /// The minor version of HTTP/1.
     pub(crate) minor: u8,
-    /// Names as sent, and values, in order.
-    pub(crate) headers: Vec<(String, String)>,
+    /// The header fields.
+    pub(crate) headers: Headers,
 }
 
 /// Why there is no request head.
@@ -62,8 +68,20 @@ impl Head {
 
     /// Parses a head and says how long it is; `None` while it is not complete.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeadError> {
-        let mut fields = [httparse::EMPTY_HEADER; HEADER_LIMIT];
-        let mut request = httparse::Request::new(&mut fields);
+        match Self::parse_within(&mut [httparse::EMPTY_HEADER; USUAL_HEADERS], bytes) {
+            Err(HeadError::TooLarge) => {
+                Self::parse_within(&mut vec![httparse::EMPTY_HEADER; HEADER_LIMIT], bytes)
+            }
+            parsed => parsed,
+        }
+    }
+
+    /// Parses a head that has no more fields than the table has places.
+    fn parse_within<'a>(
+        fields: &mut [httparse::Header<'a>],
+        bytes: &'a [u8],
+    ) -> Result<Option<(Self, usize)>, HeadError> {
+        let mut request = httparse::Request::new(fields);
         let length = match request.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
@@ -72,11 +90,7 @@ impl Head {
         };
         let target = request.path.unwrap_or("/");
         let (path, query) = split_target(target);
-        let headers = request
-            .headers
-            .iter()
-            .map(|field| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned()))
-            .collect();
+        let headers = Headers::new(request.headers.iter().map(|field| (field.name, field.value)));
         let head = Self {
             method: request.method.unwrap_or_default().to_owned(),
             path: path.to_owned(),
@@ -85,27 +99,6 @@ impl Head {
             headers,
         };
         Ok(Some((head, length)))
-    }
-
-    /// The values of all fields of that name, in order.
-    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    }
-
-    /// The value of the only field of that name; `None` when there is none or more than one.
-    pub(crate) fn only<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        let mut values = self.values(name);
-        values.next().filter(|_| values.next().is_none())
-    }
-
-    /// Whether a comma-separated field has an item, whatever its case.
-    pub(crate) fn lists(&self, name: &str, item: &str) -> bool {
-        self.items(name).any(|have| have.eq_ignore_ascii_case(item))
-    }
-
-    /// The items of a comma-separated field, over all its lines.
-    pub(crate) fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.values(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
     }
 }
 
@@ -162,11 +155,15 @@ impl Answer {
     pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
         let Self { status, content_type, headers, body } = self;
         let mut text = format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\
-             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+            "HTTP/1.1 {status} {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\n",
             reason(*status),
-            body.len(),
         );
+        // Two statuses have no body, nor the fields that describe one (RFC 9110, 8.6, 15.3.5 and 15.4.5).
+        let bodiless = matches!(status, 204 | 304);
+        if !bodiless {
+            let _ = write!(text, "Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
+        }
         for (name, value) in headers {
             text.push_str(name);
             text.push_str(": ");
@@ -175,7 +172,7 @@ impl Answer {
         }
         text.push_str("\r\n");
         let mut bytes = text.into_bytes();
-        if !head_only {
+        if !head_only && !bodiless {
             bytes.extend_from_slice(body);
         }
         bytes
@@ -217,14 +214,5 @@ mod tests {
             assert!(matches!(Head::parse(&text[..end]), Ok(None)), "complete after {end} bytes");
         }
         assert!(matches!(Head::parse(text), Ok(Some((_, length))) if length == text.len()));
-    }
-
-    #[test]
-    fn a_repeated_field_has_no_only_value() {
-        let text = b"GET / HTTP/1.1\r\nA: 1\r\na: 2\r\nB: x, Y ,\r\n\r\n";
-        let Ok(Some((head, _))) = Head::parse(text) else { panic!("a complete head") };
-        assert_eq!(head.only("A"), None);
-        assert_eq!(head.only("b"), Some("x, Y ,"));
-        assert!(head.lists("B", "y") && !head.lists("B", ""));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::ops::AddAssign;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -31,7 +32,7 @@ pub struct Snapshot {
     pub sessions: u64,
     /// Those of them in which both sides said Close.
     pub clean: u64,
-    /// Connections that the supervisor cut.
+    /// Those of them that were cut before both sides had.
     pub cut: u64,
     /// What went over all sessions, open and ended.
     pub traffic: Traffic,
@@ -42,6 +43,9 @@ pub struct Snapshot {
     /// The longest WebSocket session that has ended.
     pub longest: Duration,
 }
+
+/// Where the supervisor leaves its last snapshot for everybody.
+pub(crate) type Published = Arc<Mutex<Arc<Snapshot>>>;
 
 /// What goes over a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl Snapshot {
     /// Counts how a connection ended.
     pub(crate) fn note_end(&mut self, ended: &Ended) {
         *self.closed.entry(ended.labels()).or_default() += 1;
-        if matches!(ended, Ended::Closed { clean: true, .. }) {
+        if ended.is_clean() {
             self.clean += 1;
         }
     }
@@ -104,7 +108,12 @@ impl Snapshot {
             ("connections_open", "gauge", "Connections that a worker has now.", self.open),
             ("connections_waiting", "gauge", "Connections that wait for a worker.", self.waiting),
             ("connections_accepted_total", "counter", "Connections that a worker took.", self.accepted),
-            ("connections_cut_total", "counter", "Connections that the supervisor cut.", self.cut),
+            (
+                "sessions_cut_total",
+                "counter",
+                "Sessions that were cut before both sides had said Close.",
+                self.cut,
+            ),
             ("messages_received_total", "counter", "Data messages received.", traffic.messages_in),
             ("messages_sent_total", "counter", "Data messages sent.", traffic.messages_out),
             ("received_bytes_total", "counter", "Payload of data messages received.", traffic.bytes_in),

@@ -2,31 +2,27 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::{error, info};
-use tungstenite::protocol::{WebSocket, WebSocketConfig};
 
 use crate::admission::{Arrival, Permit};
-use crate::behavior::Routes;
+use crate::behavior::{Behavior, Routes};
+use crate::codec::Codec;
 use crate::config::Config;
 use crate::conversation::{Conversation, Request};
 use crate::ended::Ended;
+use crate::extensions::Tap;
 use crate::handle::{SessionHandle, Verdict};
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
-use crate::metrics::Snapshot;
+use crate::metrics::Published;
 use crate::site;
 use crate::transport::Transport;
-
-/// Bytes that tungstenite reads at a time. It zero-fills them before every read, so more costs time on small
-/// messages and memory on idle connections.
-const READ_BUFFER: usize = 4 << 10;
-
-/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
-const CONTROL_BUFFER: usize = 4 << 10;
+use crate::transport::tls::Insecure;
+use crate::transport::wire::Wire;
 
 /// What every session of a server shares.
 pub(crate) struct Context {
@@ -37,7 +33,7 @@ pub(crate) struct Context {
     /// To the supervisor.
     pub(crate) events: Sender<Event>,
     /// What the supervisor last counted.
-    pub(crate) published: Mutex<Arc<Snapshot>>,
+    pub(crate) published: Published,
     /// Numbers the sessions.
     pub(crate) ids: AtomicU64,
 }
@@ -69,9 +65,9 @@ pub(crate) struct Report {
 }
 
 /// A worker's job: one connection, and then each one that waits, as long as there are any.
-pub(crate) fn work(first: Arrival, permit: &Permit, context: &Context) {
-    let mut next = Some(first);
-    while let Some(arrival) = next {
+pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
+    let mut next = Some((first, permit));
+    while let Some((arrival, permit)) = next {
         serve(arrival, context);
         next = permit.next();
     }
@@ -79,14 +75,20 @@ pub(crate) fn work(first: Arrival, permit: &Permit, context: &Context) {
 
 /// Serves one connection. A panic ends it alone, and never reaches the pool.
 fn serve(arrival: Arrival, context: &Context) {
+    let wire = match arrival.tls.map_or(Ok(Wire::Plain), Wire::tls) {
+        Ok(wire) => wire,
+        Err(error) => return error!("{} cannot be served over TLS: {error}", arrival.peer),
+    };
+    let secure = matches!(wire, Wire::Tls(_));
     let id = context.ids.fetch_add(1, Relaxed) + 1;
-    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket));
+    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket, wire));
     let mut record = Record::open(Arc::clone(&session), context);
-    record.ended = catch_unwind(AssertUnwindSafe(|| attend(&session, context))).unwrap_or_else(|_| {
-        error!("#{id} {} panicked; this session ends with 1011", session.peer());
-        record.panicked = true;
-        catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
-    });
+    record.ended =
+        catch_unwind(AssertUnwindSafe(|| attend(&session, secure, context))).unwrap_or_else(|_| {
+            error!("#{id} {} panicked; this session ends with 1011", session.peer());
+            record.panicked = true;
+            catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
+        });
 }
 
 /// Tells the supervisor that a session has opened, and, whatever happens in between, that it has closed.
@@ -128,68 +130,88 @@ impl Drop for Record<'_> {
                 counters.all_messages_out(),
             );
         }
-        session.cut();
+        if !session.is_abandoned() {
+            session.leave();
+        }
         let report =
             Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
         let _ = self.context.events.send(Event::Closed(report));
     }
 }
 
-/// Reads the request, answers it, and holds the session that it may ask for.
-fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
-    let mut transport = Transport::new(Arc::clone(session));
-    let (head, rest) = match Head::read(&mut transport) {
-        Ok(read) => read,
-        Err(error) => return refuse_head(&mut transport, session, error),
+/// Holds the conversation that a connection asks for, if it asks for one.
+fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ended {
+    let (mut conversation, behavior) = match open(session, secure, context) {
+        Ok(opened) => opened,
+        Err(ended) => return ended,
     };
-    if !handshake::is_attempt(&head) {
-        let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
-        return answer(&mut transport, session, &head, &site::answer(&head, &metrics));
-    }
-    let upgrade = match Upgrade::judge(&head, &context.config) {
-        Ok(upgrade) => upgrade,
-        Err(refusal) => return answer(&mut transport, session, &head, &refusal),
-    };
-    transport.replay(upgrade.canonical_head(), &rest);
-    let Some(socket) = accept(transport, session, &upgrade, &context.config) else {
-        return unfinished(session);
-    };
-    info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
-    let Head { path, query, headers, .. } = head;
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
-    let behavior = Arc::clone(context.routes.find(&request.path));
-    let mut conversation =
-        Conversation::new(socket, Arc::clone(session), request, Arc::clone(&context.config));
     match behavior(&mut conversation) {
         Ok(()) => conversation.close(1000, ""),
         Err(ended) => ended,
     }
 }
 
-/// tungstenite's side of the opening handshake. `None` when the supervisor's answer went out first.
-fn accept(
-    transport: Transport,
-    session: &SessionHandle,
-    upgrade: &Upgrade,
-    config: &Config,
-) -> Option<WebSocket<Transport>> {
-    let limits = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(CONTROL_BUFFER)
-        .max_message_size(Some(config.max_message))
-        .max_frame_size(Some(config.max_message));
-    #[expect(clippy::result_large_err, reason = "the type is tungstenite's, and an error is never made")]
-    let complete = |_: &_, mut response| {
-        upgrade.complete(&mut response);
-        Ok(response)
+/// Reads the request, answers it, and says what its path does. Not inlined: a page of stack that is touched once stays with its thread, so
+/// what the handshake needs must not lie below what the session needs.
+#[inline(never)]
+fn open(
+    session: &Arc<SessionHandle>,
+    secure: bool,
+    context: &Context,
+) -> Result<(Conversation, Behavior), Ended> {
+    let mut transport = Transport::new(Arc::clone(session));
+    if secure && let Err(failure) = transport.shake_hands() {
+        return Err(refuse_insecure(&mut transport, session, failure));
+    }
+    let (head, rest) = match Head::read(&mut transport) {
+        Ok(read) => read,
+        Err(error) => return Err(refuse_head(&mut transport, session, error)),
     };
-    let accepted = tungstenite::accept_hdr_with_config(transport, complete, Some(limits)).ok()?;
-    if !session.outbox().open().ok()? {
-        return None;
+    if !handshake::is_attempt(&head) {
+        let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
+        return Err(answer(&mut transport, session, &head, &site::answer(&head, &metrics)));
+    }
+    let judged = Upgrade::judge(&head, &context.config).and_then(|upgrade| {
+        let behavior = context.routes.plan(&head.path, &head.query, &context.config, &context.published)?;
+        Ok((upgrade, behavior))
+    });
+    let (upgrade, behavior) = match judged {
+        Ok(granted) => granted,
+        Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
+    };
+    if !matches!(session.outbox().open(&upgrade.response), Ok(true)) {
+        // The supervisor's answer went out first.
+        return Err(unfinished(session));
     }
     session.upgrade();
-    Some(accepted)
+    transport.upgrade(rest, Tap::new(upgrade.deflate.is_some()));
+    info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
+    let Head { path, query, headers, .. } = head;
+    let tls = if secure { session.outbox().tls_facts() } else { None };
+    let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
+    let codec = Codec::new(upgrade.deflate, &context.config);
+    let config = Arc::clone(&context.config);
+    Ok((Conversation::new(transport, codec, Arc::clone(session), request, config), behavior))
+}
+
+/// Deals with a client that is not in a TLS session as it should be.
+fn refuse_insecure(transport: &mut Transport, session: &SessionHandle, failure: Insecure) -> Ended {
+    let (id, peer) = (session.id(), session.peer());
+    match failure {
+        Insecure::Plain if session.outbox().give_up_tls().is_ok() => {
+            info!("#{id} {peer} does not speak TLS: answered 400");
+            let sentence = "this port speaks TLS; use wss:// or https:// in place of ws:// or http://";
+            return say(transport, session, &Answer::text(400, sentence), false);
+        }
+        Insecure::Failed(error) => {
+            info!("#{id} {peer} TLS handshake failed: {error}");
+            // The alert has gone out; closing at once could make the peer lose it.
+            transport.linger();
+        }
+        Insecure::Plain | Insecure::Ended => {}
+    }
+    unfinished(session)
 }
 
 /// Answers a request head that could not be read.
@@ -223,6 +245,7 @@ fn say(transport: &mut Transport, session: &SessionHandle, answer: &Answer, head
 fn unfinished(session: &SessionHandle) -> Ended {
     match session.verdict() {
         _ if session.counters().reads.get() == 0 => Ended::Silent,
+        _ if session.outbox().is_shaking_hands() => Ended::Insecure,
         Some(Verdict::HandshakeTimeout) => Ended::Answered(408),
         Some(Verdict::Stop) => Ended::Answered(503),
         _ => Ended::Vanished,

@@ -1,5 +1,6 @@
 //! What a plain HTTP request gets: the page, embedded in the binary, and answers for machines.
 
+use crate::behavior::{self, table};
 use crate::http::{Answer, Head};
 use crate::metrics::Snapshot;
 
@@ -30,9 +31,13 @@ pub(crate) fn answer(head: &Head, metrics: &Snapshot) -> Answer {
         "/metrics" => {
             Answer::new(200, "text/plain; version=0.0.4; charset=utf-8", metrics.exposition().into_bytes())
         }
-        _ => Answer::text(
-            404,
-            "there is no page here; every path answers a WebSocket handshake, and / has a page",
-        ),
+        "/endpoints" => {
+            Answer::new(200, "application/json", format!("{:#}\n", table::to_json()).into_bytes())
+        }
+        path => behavior::plain_answer(path, &head.query).unwrap_or_else(|| {
+            let sentence =
+                "there is no page here; every path answers a WebSocket handshake, and / has a page";
+            Answer::text(404, sentence)
+        }),
     }
 }

@@ -1,7 +1,6 @@
 //! What the connections of one thread share with it and with the run.
 
 use super::{
-    deflate::Codec,
     plan::{Mode, Plan},
     schedule::{Schedule, Timeline},
     stats::{Count, Metric, Recorder},
@@ -54,7 +53,8 @@ impl Shared {
 pub(super) struct Context {
     pub(super) shared: Arc<Shared>,
     pub(super) recorder: Recorder,
-    pub(super) codec: Codec,
+    /// The longest message that is looked at.
+    pub(super) max_reply: usize,
     pub(super) websocket: WebSocketConfig,
     pub(super) timeline: Option<Timeline>,
     /// New messages may be sent: the load has begun and has not ended.
@@ -86,7 +86,7 @@ impl Context {
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
         Self {
-            codec: Codec::new(max),
+            max_reply: max,
             websocket,
             recorder: Recorder::new(),
             timeline: None,

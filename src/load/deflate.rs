@@ -1,17 +1,15 @@
 //! The client's side of permessage-deflate (RFC 7692), without context takeover in either direction: every message
-//! stands for itself, so one compressor and one decompressor serve all connections of a thread.
+//! stands for itself, so the compressor and the decompressor of a thread serve all of its connections.
 
 use super::{numbers, payload::Kind};
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use crate::extensions;
 use std::collections::VecDeque;
 use tungstenite::http::HeaderMap;
 
 /// What `--deflate` offers.
 pub(super) const OFFER: &str = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
-/// What a sync flush ends with, and RFC 7692 leaves out.
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// Room by which buffers grow.
-const STEP: usize = 4096;
+/// The window that a client has when the offer leaves it open.
+const WINDOW_BITS: u8 = 15;
 
 /// What the server made of [`OFFER`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,71 +36,14 @@ pub(super) fn answer(headers: &HeaderMap) -> Answer {
     answer
 }
 
-/// Compressor and decompressor of a thread.
-#[derive(Debug)]
-pub(super) struct Codec {
-    compress: Compress,
-    decompress: Decompress,
-    /// The longest message that may come out.
-    max: usize,
+/// The payload of a compressed message. `None` only if the compressor fails, which no message makes it do.
+pub(super) fn deflate(message: &[u8]) -> Option<Vec<u8>> {
+    extensions::deflate::deflate(message, extensions::deflate::DEFAULT_LEVEL, WINDOW_BITS)
 }
 
-impl Codec {
-    pub(super) fn new(max: usize) -> Self {
-        Self { compress: Compress::new(Compression::fast(), false), decompress: Decompress::new(false), max }
-    }
-
-    /// The payload of a compressed message. `None` only if the compressor fails, which deflate has no reason to.
-    pub(super) fn deflate(&mut self, message: &[u8]) -> Option<Vec<u8>> {
-        self.compress.reset();
-        let mut out = Vec::with_capacity(message.len() / 2 + 64);
-        let mut rest = message;
-        loop {
-            let before = self.compress.total_in();
-            // With room for the marker to spare, or it would be written twice.
-            if out.capacity() - out.len() < 64 {
-                out.reserve(STEP);
-            }
-            self.compress.compress_vec(rest, &mut out, FlushCompress::Sync).ok()?;
-            let taken = usize::try_from(self.compress.total_in() - before).ok()?;
-            rest = rest.get(taken..)?;
-            if rest.is_empty() && out.len() < out.capacity() {
-                break;
-            }
-        }
-        if out.ends_with(&TAIL) {
-            out.truncate(out.len() - TAIL.len());
-        }
-        Some(out)
-    }
-
-    /// The message behind a compressed payload, or `None` if it is not deflate or too long.
-    pub(super) fn inflate(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
-        self.decompress.reset(false);
-        let mut out = Vec::with_capacity(payload.len() * 2 + STEP);
-        for part in [payload, &TAIL] {
-            let mut rest = part;
-            loop {
-                let before = self.decompress.total_in();
-                if out.len() == out.capacity() {
-                    out.reserve(STEP.max(out.len()));
-                }
-                let status = self.decompress.decompress_vec(rest, &mut out, FlushDecompress::Sync).ok()?;
-                let taken = usize::try_from(self.decompress.total_in() - before).ok()?;
-                rest = rest.get(taken..)?;
-                if out.len() > self.max {
-                    return None;
-                }
-                if status == Status::StreamEnd || (rest.is_empty() && out.len() < out.capacity()) {
-                    break;
-                }
-                if taken == 0 && out.len() < out.capacity() {
-                    return None;
-                }
-            }
-        }
-        Some(out)
-    }
+/// The message behind a compressed payload, or `None` if it is not deflate or longer than `max`.
+pub(super) fn inflate(payload: &[u8], max: usize) -> Option<Vec<u8>> {
+    extensions::inflate::inflate(payload, max).ok()
 }
 
 /// Follows the frames that come in and clears RSV1, which tungstenite refuses, noting what each message was. It starts
@@ -202,25 +143,6 @@ fn payload(length: u64) -> TapState {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn messages_survive_there_and_back() {
-        let mut codec = Codec::new(1 << 20);
-        let mut messages: Vec<Vec<u8>> = [0, 1, 20, 5000, 300_000].map(|size| vec![b'x'; size]).to_vec();
-        messages.push((0..200_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect());
-        for message in messages {
-            let payload = codec.deflate(&message).expect("deflate");
-            assert_eq!(codec.inflate(&payload).expect("inflate"), message, "{} bytes", message.len());
-        }
-    }
-
-    #[test]
-    fn a_message_over_the_limit_is_refused() {
-        let mut codec = Codec::new(1000);
-        let bomb = codec.deflate(&vec![0; 1 << 20]).expect("deflate");
-        assert_eq!(codec.inflate(&bomb), None);
-        assert_eq!(codec.inflate(b"not deflate at all"), None);
-    }
 
     #[test]
     fn the_tap_rewrites_only_the_first_byte_of_compressed_messages() {

@@ -5,7 +5,7 @@
 //! [`DIGITS`], lowest first) and goes on with a slice of a shared pattern, at an offset that the identity gives. Lowest
 //! digits first, so that messages too short for the whole identity still differ from their neighbours.
 
-use super::{deflate::Codec, numbers, sizes::Sizes};
+use super::{deflate, numbers, sizes::Sizes};
 use std::path::PathBuf;
 use tungstenite::{
     Bytes, Message, Utf8Bytes,
@@ -81,12 +81,12 @@ impl Payload {
     }
 
     /// As a compressed message, which RSV1 marks.
-    pub(super) fn compressed(self, codec: &mut Codec) -> Option<Message> {
+    pub(super) fn compressed(self) -> Option<Message> {
         let (data, bytes) = match self {
             Self::Text(text) => (Data::Text, Bytes::from(text)),
             Self::Binary(bytes) => (Data::Binary, bytes),
         };
-        let mut frame = Frame::message(codec.deflate(&bytes)?, OpCode::Data(data), true);
+        let mut frame = Frame::message(deflate::deflate(&bytes)?, OpCode::Data(data), true);
         frame.header_mut().rsv1 = true;
         Some(Message::Frame(frame))
     }

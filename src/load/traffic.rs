@@ -4,6 +4,7 @@ use super::{
     channel::Channel,
     connection::would_block,
     context::Context,
+    deflate,
     failure::Failure,
     ledger::{Asked, Ledger, Rules, Verdict},
     numbers,
@@ -123,7 +124,8 @@ impl Talk {
             if !self.compress {
                 return Err(Ended(Failure::unwanted_extension()));
             }
-            let inflated = cx.codec.inflate(reply).ok_or_else(|| Ended(Failure::bad_deflate()))?;
+            let inflated =
+                deflate::inflate(reply, cx.max_reply).ok_or_else(|| Ended(Failure::bad_deflate()))?;
             if kind == Kind::Text && std::str::from_utf8(&inflated).is_err() {
                 return Err(Ended(Failure::bad_deflate()));
             }
@@ -214,7 +216,7 @@ impl Talk {
             cx.spend_quota(now);
         }
         self.ledger.ask(due, now);
-        let message = if self.compress { payload.compressed(&mut cx.codec) } else { Some(payload.plain()) };
+        let message = if self.compress { payload.compressed() } else { Some(payload.plain()) };
         let message = message.ok_or_else(|| Ended(Failure::bad_deflate()))?;
         match self.channel.write(message) {
             Ok(()) => Ok(()),

@@ -17,9 +17,9 @@ use crate::admission::Admission;
 use crate::conversation::KEEPALIVE;
 use crate::handle::{Phase, SessionHandle, Verdict};
 use crate::http::Answer;
+use crate::listener::Waker;
 use crate::metrics::{Snapshot, Summary, Traffic};
 use crate::refusal::{Lane, Reason};
-use crate::server::Waker;
 use crate::session::{Context, Event, Report};
 use crate::stop::Stop;
 use crate::transport::outbox::{Posted, header_of};
@@ -125,9 +125,9 @@ impl Supervisor {
         self.totals.panics += u64::from(report.panicked);
         let Some(watch) = self.sessions.remove(&report.id) else { return };
         self.totals.traffic += Traffic::of(watch.session.counters());
-        self.totals.cut += u64::from(watch.cut);
         if report.upgraded {
             self.totals.sessions += 1;
+            self.totals.cut += u64::from(watch.cut && !report.ended.is_clean());
             self.totals.longest = self.totals.longest.max(watch.opened.elapsed());
         }
     }

@@ -4,13 +4,36 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::similar_names,
+    clippy::format_collect,
+    clippy::decimal_bitwise_operands,
     unreachable_pub,
     reason = "a test says what it saw by failing"
 )]
 
+mod answers;
+mod capacity;
+mod close;
+mod echo;
+mod endpoints;
+mod extensions;
+mod faults;
+mod handshake;
+mod harness;
+mod keepalive;
+mod limits;
 mod load;
 mod load_connections;
 mod load_harness;
 mod load_output;
 mod load_rate;
 mod load_servers;
+mod memory;
+mod page;
+mod process;
+mod push;
+mod rooms;
+mod shutdown;
+mod tap;
+mod timing;
+mod tls;

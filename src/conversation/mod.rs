@@ -1,20 +1,32 @@
 //! A session as its behaviour sees it: receive, send, close.
 
+mod faults;
+mod timing;
+
+pub use faults::HangUp;
+pub(crate) use faults::parts_of;
+
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::debug;
 use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
-use tungstenite::protocol::{CloseFrame, WebSocket};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
+use crate::codec::Codec;
 use crate::config::Config;
 use crate::ended::{Ended, NO_CODE, Side};
+use crate::extensions::Violation;
 use crate::handle::{Phase, SessionHandle, Verdict};
+use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
-use crate::transport::outbox::header_of;
+use crate::transport::outbox::{header_of, is_passing};
+pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +35,14 @@ pub struct Request {
     pub path: String,
     /// What followed the `?` of the target; empty without one.
     pub query: String,
-    /// All header fields, names as sent, in order.
-    pub headers: Vec<(String, String)>,
+    /// All header fields.
+    pub headers: Headers,
     /// The subprotocol that was agreed on.
     pub subprotocol: Option<String>,
+    /// The extensions that were agreed on, as the answer named them.
+    pub extensions: Option<String>,
+    /// What the TLS handshake agreed on; `None` over plain TCP.
+    pub tls: Option<TlsFacts>,
 }
 
 /// An open session, in the hands of its worker.
@@ -34,25 +50,32 @@ pub struct Request {
 /// Everything blocks; the supervisor keeps the time. An `Err` says how the session ended, and a behaviour hands it
 /// on with `?`.
 pub struct Conversation {
-    /// The protocol over the worker's end of the connection.
-    socket: WebSocket<Transport>,
+    /// The protocol.
+    protocol: WebSocketContext,
+    /// The worker's end of the connection.
+    transport: Transport,
+    /// Compression, where it was agreed on.
+    codec: Codec,
     /// What other threads know of the session.
     session: Arc<SessionHandle>,
     /// What it was opened with.
     request: Request,
     /// The server's waits and limits.
     config: Arc<Config>,
+    /// A large message has come, and tungstenite keeps its buffers at that size.
+    bulky: bool,
 }
 
 impl Conversation {
     /// A session whose handshake is done.
     pub(crate) fn new(
-        socket: WebSocket<Transport>,
+        transport: Transport,
+        codec: Codec,
         session: Arc<SessionHandle>,
         request: Request,
         config: Arc<Config>,
     ) -> Self {
-        Self { socket, session, request, config }
+        Self { protocol: protocol(&config), transport, codec, session, request, config, bulky: false }
     }
 
     /// What the session was opened with.
@@ -76,18 +99,47 @@ impl Conversation {
     /// Waits for the next data message. Everything sent before goes out first; Pings are answered on the way.
     pub fn receive(&mut self) -> Result<Message, Ended> {
         loop {
-            match self.socket.read() {
+            if self.bulky {
+                self.transport.set_deadline(Some(Instant::now() + KEEP_FOR));
+            }
+            match self.next_message()? {
+                Some(message) => return Ok(message),
+                None => self.give_back(),
+            }
+        }
+    }
+
+    /// The next data message; `None` when the transport's deadline came first, if it has one.
+    fn next_message(&mut self) -> Result<Option<Message>, Ended> {
+        loop {
+            match self.protocol.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                    let arrival = self.transport.next_arrival();
+                    let message = self.codec.decode(message, arrival).map_err(|error| self.fail(error))?;
+                    self.bulky |= message.len() > BULKY;
                     self.note_received(&message);
-                    return Ok(message);
+                    return Ok(Some(message));
                 }
                 Ok(Message::Ping(_)) => self.session.counters().pings_in.add(1),
                 Ok(Message::Pong(_)) => self.session.counters().pongs_in.add(1),
                 Ok(Message::Close(frame)) => return Err(self.answer_close(frame.as_ref())),
                 // Only writing makes raw frames.
                 Ok(Message::Frame(_)) => {}
+                Err(Error::Io(error)) if is_passing(&error) => return Ok(None),
                 Err(error) => return Err(self.fail(error)),
             }
+        }
+    }
+
+    /// Nothing has come for a while after a large message: lets go of tungstenite's state, and of its buffers with it,
+    /// unless there is something in them.
+    fn give_back(&mut self) {
+        if self.transport.is_at_rest() {
+            // A Pong may wait in the old state. What fails here fails again at the next read.
+            let _ = self.protocol.flush(&mut self.transport);
+            self.protocol = protocol(&self.config);
+            self.bulky = false;
+            self.transport.set_deadline(None);
         }
     }
 
@@ -120,10 +172,13 @@ impl Conversation {
     /// Sends one data frame whose payload lies in two parts.
     fn send_parts(&self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), Ended> {
         debug!("#{} Sending to client: {}", self.session.id(), Shown(kind, prefix, payload));
-        self.session
-            .outbox()
-            .send(&header_of(OpCode::Data(kind)), prefix, payload)
-            .map_err(|error| self.lost(&error))?;
+        let outbox = self.session.outbox();
+        let header = header_of(OpCode::Data(kind));
+        let sent = match self.codec.encode(prefix, payload) {
+            Some(deflated) => outbox.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated),
+            None => outbox.send(&header, prefix, payload),
+        };
+        sent.map_err(|error| self.lost(&error))?;
         let counters = self.session.counters();
         counters.messages_out.add(1);
         counters.bytes_out.add((prefix.len() + payload.len()) as u64);
@@ -152,7 +207,7 @@ impl Conversation {
             None => Ended::Closed { by: Side::Client, code, reason: reason.to_owned(), clean: true },
         };
         // tungstenite says ConnectionClosed when its answer is out of its hands.
-        while self.socket.flush().is_ok() {}
+        while self.protocol.flush(&mut self.transport).is_ok() {}
         self.linger();
         ended
     }
@@ -160,9 +215,9 @@ impl Conversation {
     /// Reads until the peer answers a Close that has gone out, discarding what it still says.
     fn await_close(&mut self, ended: Ended) -> Ended {
         loop {
-            match self.socket.read() {
+            match self.protocol.read(&mut self.transport) {
                 Ok(Message::Close(_)) => {
-                    while self.socket.flush().is_ok() {}
+                    while self.protocol.flush(&mut self.transport).is_ok() {}
                     self.linger();
                     return answered(ended);
                 }
@@ -178,7 +233,10 @@ impl Conversation {
     /// The stream cannot be read on: says why, where the peer is still there to hear it.
     fn fail(&mut self, error: Error) -> Ended {
         let (code, reason) = match error {
-            Error::Io(error) => return self.lost(&error),
+            Error::Io(error) => match violation_in(&error) {
+                Some(violation) => (violation.close_code().into(), violation.to_string()),
+                None => return self.lost(&error),
+            },
             Error::ConnectionClosed
             | Error::AlreadyClosed
             | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
@@ -205,20 +263,51 @@ impl Conversation {
         self.ended_by_supervisor().unwrap_or(Ended::Vanished)
     }
 
-    /// What the supervisor did to this session, if it did anything.
+    /// What another thread did to this session, if any did anything.
     fn ended_by_supervisor(&self) -> Option<Ended> {
         Some(match self.session.verdict()? {
             Verdict::Stop => Ended::by_server(1001, STOPPING),
             Verdict::Keepalive => Ended::by_server(1011, KEEPALIVE),
             Verdict::WriteStalled => Ended::Cut,
+            Verdict::TooSlow => Ended::by_server(TOO_SLOW.0, TOO_SLOW.1),
             Verdict::HandshakeTimeout => Ended::Answered(408),
         })
     }
 
     /// Everything has been said: ends the sending half, and waits for the peer to end the other.
     fn linger(&mut self) {
-        self.socket.get_mut().linger();
+        self.transport.linger();
     }
+}
+
+/// Bytes that tungstenite reads at a time. It zero-fills them before every read, and a session keeps them while it
+/// is idle.
+const READ_BUFFER: usize = 2 << 10;
+
+/// A message larger than this, in bytes, leaves buffers behind that are worth giving back.
+const BULKY: usize = 32 << 10;
+
+/// How long those buffers are kept for the next large message: to make and to touch them anew costs more than to
+/// echo what they hold.
+const KEEP_FOR: Duration = Duration::from_secs(1);
+
+/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
+const CONTROL_BUFFER: usize = 4 << 10;
+
+/// tungstenite's state of a session in which nothing has been said.
+fn protocol(config: &Config) -> WebSocketContext {
+    let limits = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(CONTROL_BUFFER)
+        .max_message_size(Some(config.max_message))
+        .max_frame_size(Some(config.max_message));
+    WebSocketContext::new(Role::Server, Some(limits))
+}
+
+/// The breach of the protocol that the transport reports as an error of reading.
+fn violation_in(error: &io::Error) -> Option<Violation> {
+    error.get_ref()?.downcast_ref().copied()
 }
 
 /// The reason of the Close when the server stops.
@@ -226,6 +315,9 @@ pub(crate) const STOPPING: &str = "server shutting down";
 
 /// The reason of the Close when a peer shows no sign of life.
 pub(crate) const KEEPALIVE: &str = "keepalive timeout";
+
+/// The Close of a session that did not keep up with what others pushed to it.
+pub(crate) const TOO_SLOW: (u16, &str) = (1013, "you read too slowly for this room");
 
 /// The same end, now that the other side has answered.
 fn answered(mut ended: Ended) -> Ended {

@@ -1,0 +1,290 @@
+//! The tap: follows the frames of a client in the bytes on their way from the socket to tungstenite.
+//!
+//! FIN, RSV1 and the opcode all sit in byte 0 of a frame, so this byte is all the tap ever rewrites, and only
+//! on the first frame of a compressed message: RSV1 is cleared and text becomes binary, because what follows
+//! is no UTF-8. Payload is skipped, but for text of which tungstenite sees only a part: that is checked at
+//! once, where tungstenite would wait for the end of the frame.
+
+use super::arrivals::{Arrival, Arrivals, Kind};
+use super::frame::{
+    BINARY, CLOSE, CONTINUATION, FIN, Header, LENGTH, MASK, OPCODE, PING, PONG, PartialHeader, RSV, RSV1,
+    SHORT_HEADER, SHORT_MAX, TEXT,
+};
+use super::utf8::Utf8Check;
+use super::violation::Violation;
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Header,
+    Payload,
+    /// A Close frame came: no later byte means anything (RFC 6455, section 5.5.1).
+    Closed,
+}
+
+/// The data message that has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    None,
+    /// Text as it is: its bytes must be UTF-8.
+    Text,
+    /// Binary, or compressed.
+    Opaque,
+}
+
+/// Follows one client's frames. Takes no memory of its own while no message is compressed.
+#[derive(Debug)]
+pub struct Tap {
+    deflate: bool,
+    stage: Stage,
+    open: Open,
+    ended_message: bool,
+    partial: PartialHeader,
+    /// The frame at hand: `length` counts down, `mask` turns with every byte.
+    frame: Header,
+    utf8: Utf8Check,
+    arrivals: Arrivals,
+    violation: Option<Violation>,
+}
+
+impl Tap {
+    /// A tap for a connection whose handshake is done; `deflate` says what was negotiated.
+    #[must_use]
+    pub fn new(deflate: bool) -> Self {
+        Self {
+            deflate,
+            stage: Stage::Header,
+            open: Open::None,
+            ended_message: false,
+            partial: PartialHeader::default(),
+            frame: Header { fin: true, opcode: CONTINUATION, length: 0, mask: [0; 4] },
+            utf8: Utf8Check::default(),
+            arrivals: Arrivals::new(),
+            violation: None,
+        }
+    }
+
+    /// Looks at bytes just received and says how many of them may be handed to tungstenite.
+    ///
+    /// Fewer than given only when the next one is a [`violation`](Self::violation). That must not be
+    /// reported before tungstenite has worked on the bytes in front of it, or complete messages lose their
+    /// echo. Every later call gives 0.
+    pub fn scan(&mut self, bytes: &mut [u8]) -> usize {
+        if self.violation.is_some() {
+            return 0;
+        }
+        match self.follow(bytes) {
+            Ok(()) => bytes.len(),
+            Err((at, violation)) => {
+                self.violation = Some(violation);
+                at
+            }
+        }
+    }
+
+    /// What the client did wrong, once it did.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// What the data message just taken from tungstenite was. To be called once for every one of them.
+    pub fn next_arrival(&mut self) -> Option<Arrival> {
+        self.arrivals.pop()
+    }
+
+    /// True when the last byte ended a data message and every arrival was taken: tungstenite then holds no
+    /// byte, and its state may be made anew to give memory back.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        self.ended_message && self.arrivals.is_empty() && self.violation.is_none()
+    }
+
+    /// Bytes still to come of the frame at hand: a reason to read in bulk.
+    #[must_use]
+    pub fn pending_payload(&self) -> u64 {
+        if self.stage == Stage::Payload { self.frame.length } else { 0 }
+    }
+
+    fn follow(&mut self, bytes: &mut [u8]) -> Result<(), (usize, Violation)> {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.stage {
+                Stage::Closed => break,
+                Stage::Payload => {
+                    at += self.payload(&bytes[at..]).map_err(|(n, violation)| (at + n, violation))?;
+                }
+                Stage::Header => {
+                    if self.partial.is_empty() && self.open == Open::None {
+                        at += self.skip_whole_messages(&bytes[at..]);
+                    }
+                    if let Some(byte) = bytes.get_mut(at) {
+                        self.header_byte(byte).map_err(|violation| (at, violation))?;
+                        at += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The common case by itself: small plain messages, each in one frame that is here to its end. For
+    /// these tungstenite's own checks are early enough.
+    fn skip_whole_messages(&mut self, bytes: &[u8]) -> usize {
+        let (mut at, mut count) = (0, 0);
+        while let [byte_0, byte_1, ..] = bytes[at..] {
+            let length = byte_1 & LENGTH;
+            let end = at + SHORT_HEADER + usize::from(length);
+            let plain = byte_0 == FIN | TEXT || byte_0 == FIN | BINARY;
+            if !plain || byte_1 & MASK == 0 || length > SHORT_MAX || end > bytes.len() {
+                break;
+            }
+            at = end;
+            count += 1;
+        }
+        if count > 0 {
+            self.arrivals.push(Arrival::Plain, count);
+            self.ended_message = true;
+        }
+        at
+    }
+
+    fn header_byte(&mut self, byte: &mut u8) -> Result<(), Violation> {
+        if self.partial.is_empty() {
+            self.byte_0(byte)?;
+        }
+        let Some(header) = self.partial.push(*byte)? else { return Ok(()) };
+        self.frame = header;
+        if header.opcode == CLOSE {
+            self.stage = Stage::Closed;
+        } else if header.length > 0 {
+            self.stage = Stage::Payload;
+        } else {
+            self.end_frame();
+        }
+        Ok(())
+    }
+
+    /// Byte 0 says what the frame is; only here a byte is rewritten.
+    fn byte_0(&mut self, byte: &mut u8) -> Result<(), Violation> {
+        let (opcode, rsv) = (*byte & OPCODE, *byte & RSV);
+        let starts = matches!(opcode, TEXT | BINARY);
+        let compressed = self.deflate && starts && rsv == RSV1;
+        if rsv != 0 && !compressed {
+            return Err(Violation::ReservedBits);
+        }
+        match (opcode, self.open) {
+            (CONTINUATION, Open::None) => return Err(Violation::UnexpectedContinuation),
+            (TEXT | BINARY, Open::Text | Open::Opaque) => return Err(Violation::ExpectedContinuation),
+            (CLOSE | PING | PONG, _) if *byte & FIN == 0 => return Err(Violation::FragmentedControl),
+            (CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG, _) => {}
+            _ => return Err(Violation::ReservedOpcode),
+        }
+        self.ended_message = false;
+        if starts {
+            self.open = if opcode == TEXT && !compressed { Open::Text } else { Open::Opaque };
+            let kind = if opcode == TEXT { Kind::Text } else { Kind::Binary };
+            self.arrivals.push(if compressed { Arrival::Compressed(kind) } else { Arrival::Plain }, 1);
+        }
+        if compressed {
+            *byte = *byte & FIN | BINARY;
+        }
+        Ok(())
+    }
+
+    /// Passes over payload, and gives how much of it there was.
+    fn payload(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
+        let wanted = usize::try_from(self.frame.length).unwrap_or(usize::MAX);
+        let here = wanted.min(bytes.len());
+        if self.open == Open::Text && !self.frame.is_control() {
+            // A message that ends here is checked to its end by tungstenite, as soon as it has the bytes.
+            if here < wanted || !self.frame.fin {
+                let checked = self.utf8.check(&bytes[..here], self.frame.mask);
+                checked.map_err(|at| (at, Violation::InvalidUtf8))?;
+            }
+        }
+        self.frame.mask.rotate_left(here % 4);
+        self.frame.length -= here as u64;
+        if self.frame.length == 0 {
+            self.end_frame();
+        }
+        Ok(here)
+    }
+
+    fn end_frame(&mut self) {
+        self.stage = Stage::Header;
+        if self.frame.fin && !self.frame.is_control() {
+            self.open = Open::None;
+            self.utf8 = Utf8Check::default();
+            self.ended_message = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFLATE: bool = true;
+
+    #[test]
+    fn every_violation_is_found_at_its_byte() {
+        let hello = &[0x81, 0x81, 0, 0, 0, 0, b'h'][..];
+        let open = &[0x01, 0x81, 0, 0, 0, 0, b'h'][..];
+        for (before, wrong, at, violation) in [
+            (hello, &[0xa1, 0x80][..], 0, Violation::ReservedBits),
+            (hello, &[0xd2, 0x80], 0, Violation::ReservedBits),
+            (hello, &[0xc9, 0x80], 0, Violation::ReservedBits),
+            (open, &[0xc0, 0x80], 0, Violation::ReservedBits),
+            (hello, &[0x83, 0x80], 0, Violation::ReservedOpcode),
+            (hello, &[0x8b, 0x80], 0, Violation::ReservedOpcode),
+            (hello, &[0x80, 0x80], 0, Violation::UnexpectedContinuation),
+            (open, &[0x81, 0x80, 0, 0, 0, 0], 0, Violation::ExpectedContinuation),
+            (open, &[0xc2, 0x80], 0, Violation::ExpectedContinuation),
+            (open, &[0x08, 0x80], 0, Violation::FragmentedControl),
+            (hello, &[0x89, 0xfe], 1, Violation::ControlTooLong),
+            (hello, &[0x82, 0x00], 1, Violation::Unmasked),
+            (hello, &[0x82, 0xfe, 0, 1, 0, 0, 0, 0], 7, Violation::LengthNotMinimal),
+            (open, &[0x80, 0x82, 0, 0, 0, 0, 0xff], 6, Violation::InvalidUtf8),
+        ] {
+            let mut bytes = [before, wrong].concat();
+            let mut tap = Tap::new(DEFLATE);
+            assert_eq!(tap.scan(&mut bytes), before.len() + at, "{wrong:02x?}");
+            assert_eq!(tap.violation(), Some(violation), "{wrong:02x?}");
+            assert!(!tap.at_rest());
+        }
+    }
+
+    #[test]
+    fn nothing_after_a_close_frame_matters() {
+        let mut bytes = [0x88, 0x80, 0, 0, 0, 0, 0xff, 0xff, 0xff];
+        let mut tap = Tap::new(DEFLATE);
+        assert_eq!(tap.scan(&mut bytes), bytes.len());
+        assert_eq!(tap.violation(), None);
+        assert!(!tap.at_rest());
+    }
+
+    #[test]
+    fn a_frame_behind_the_message_is_no_rest() {
+        let mut bytes = [0x81, 0x80, 0, 0, 0, 0, 0x89, 0x80, 0, 0, 0, 0];
+        for end in [7, bytes.len()] {
+            let mut tap = Tap::new(DEFLATE);
+            assert_eq!(tap.scan(&mut bytes[..6]), 6);
+            assert_eq!(tap.next_arrival(), Some(Arrival::Plain));
+            assert!(tap.at_rest());
+            tap.scan(&mut bytes[6..end]);
+            assert!(!tap.at_rest(), "tungstenite may hold the ping");
+        }
+    }
+
+    #[test]
+    fn pending_payload_counts_down() {
+        let mut tap = Tap::new(DEFLATE);
+        tap.scan(&mut [0x82, 0xfe, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(tap.pending_payload(), 256);
+        tap.scan(&mut [0; 250]);
+        assert_eq!(tap.pending_payload(), 6);
+        tap.scan(&mut [0; 6]);
+        assert_eq!(tap.pending_payload(), 0);
+    }
+}

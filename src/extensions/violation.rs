@@ -1,0 +1,67 @@
+//! What a client's bytes can do wrong, as far as the tap sees it.
+
+use std::{error, fmt};
+
+use tungstenite::protocol::frame::coding::CloseCode;
+
+/// A breach of RFC 6455 found in the bytes of a client.
+///
+/// tungstenite finds most of these as well, but later: when the payload is complete, or never where a
+/// declared length is over a limit and 1009 would hide the protocol error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// RSV1, RSV2 or RSV3 is set where no negotiated extension gives it a meaning (section 5.2).
+    ReservedBits,
+    /// The opcode is one of those kept for later versions (section 5.2).
+    ReservedOpcode,
+    /// A continuation frame came while no message was open (section 5.4).
+    UnexpectedContinuation,
+    /// A new message began before the open one had ended (section 5.4).
+    ExpectedContinuation,
+    /// A Close, Ping or Pong without FIN (section 5.5).
+    FragmentedControl,
+    /// A Close, Ping or Pong of more than 125 bytes (section 5.5).
+    ControlTooLong,
+    /// A frame from a client without a mask (section 5.1).
+    Unmasked,
+    /// A payload length in more bytes than it needs (section 5.2).
+    LengthNotMinimal,
+    /// A payload length with its most significant bit set (section 5.2).
+    LengthTooLarge,
+    /// A text message with bytes that no continuation can turn into UTF-8 (section 8.1).
+    InvalidUtf8,
+    /// A compressed message that does not inflate (RFC 7692, section 7.2.2).
+    CorruptDeflate,
+}
+
+impl Violation {
+    /// The code for the Close frame that answers it (section 7.4.1).
+    #[must_use]
+    pub fn close_code(self) -> CloseCode {
+        match self {
+            Self::InvalidUtf8 | Self::CorruptDeflate => CloseCode::Invalid,
+            _ => CloseCode::Protocol,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReservedBits => "reserved bit set without an extension that uses it",
+            Self::ReservedOpcode => "reserved opcode",
+            Self::UnexpectedContinuation => "continuation frame without a message to continue",
+            Self::ExpectedContinuation => "new message before the last one ended",
+            Self::FragmentedControl => "fragmented control frame",
+            Self::ControlTooLong => "control frame of more than 125 bytes",
+            Self::Unmasked => "frame without a mask",
+            Self::LengthNotMinimal => "payload length in more bytes than needed",
+            Self::LengthTooLarge => "payload length with its highest bit set",
+            Self::InvalidUtf8 => "text that is not UTF-8",
+            Self::CorruptDeflate => "compressed message that does not inflate",
+        })
+    }
+}
+
+/// So that a transport can carry it through `std::io::Error` and the session can find it again by type.
+impl error::Error for Violation {}

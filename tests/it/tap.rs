@@ -1,0 +1,328 @@
+//! Properties of the tap, on frames as clients may send them and on bytes nobody chose.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use proptest::prelude::*;
+use tungstenite::Message;
+use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
+use ws_echo::extensions::{Arrival, Kind, Tap, Violation};
+
+/// What one call of `scan` is given, again and again until the bytes are used up.
+type Cuts = Vec<usize>;
+
+/// A data message as a client may send it.
+#[derive(Clone, Debug)]
+struct Sent {
+    kind: Kind,
+    compressed: bool,
+    payload: Vec<u8>,
+    /// Where the payload is cut into frames, in parts of 255.
+    fragments: Vec<u8>,
+    mask: [u8; 4],
+    /// A ping goes in front of every frame.
+    pings: bool,
+}
+
+impl Sent {
+    fn arrival(&self) -> Arrival {
+        if self.compressed { Arrival::Compressed(self.kind) } else { Arrival::Plain }
+    }
+
+    /// Appends the frames, and notes where byte 0 of a compressed message is.
+    fn write(&self, wire: &mut Vec<u8>, rewritten: &mut Vec<usize>) {
+        let mut cuts: Vec<usize> =
+            self.fragments.iter().map(|part| self.payload.len() * usize::from(*part) / 255).collect();
+        cuts.sort_unstable();
+        cuts.push(self.payload.len());
+        let mut from = 0;
+        for (number, to) in cuts.iter().enumerate() {
+            if self.pings {
+                frame(wire, 0x89, &[7; 3], self.mask);
+            }
+            let mut byte_0 = if number + 1 == cuts.len() { 0x80 } else { 0 };
+            if number == 0 {
+                byte_0 |= if self.kind == Kind::Text { 1 } else { 2 };
+                if self.compressed {
+                    byte_0 |= 0x40;
+                    rewritten.push(wire.len());
+                }
+            }
+            frame(wire, byte_0, &self.payload[from..*to], self.mask);
+            from = *to;
+        }
+    }
+}
+
+fn write_all(messages: &[Sent], wire: &mut Vec<u8>, rewritten: &mut Vec<usize>) {
+    for message in messages {
+        message.write(wire, rewritten);
+    }
+}
+
+fn frame(wire: &mut Vec<u8>, byte_0: u8, payload: &[u8], mask: [u8; 4]) {
+    wire.push(byte_0);
+    match u16::try_from(payload.len()) {
+        Ok(length @ ..126) => wire.push(0x80 | length.to_be_bytes()[1]),
+        Ok(length) => {
+            wire.push(0xfe);
+            wire.extend(length.to_be_bytes());
+        }
+        Err(_) => {
+            wire.push(0xff);
+            wire.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    wire.extend(mask);
+    wire.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let payload = prop_oneof![
+        6 => any::<String>().prop_map(String::into_bytes),
+        1 => (0..200_usize).prop_map(|n| "né€\u{10348}".repeat(n).into_bytes()),
+        1 => Just("x".repeat(70_000).into_bytes()),
+    ];
+    let fragments = prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 0..4)];
+    (any::<(bool, bool)>(), payload, fragments, any::<[u8; 4]>(), any::<bool>()).prop_map(
+        |((text, compressed), payload, fragments, mask, pings)| {
+            let kind = if text { Kind::Text } else { Kind::Binary };
+            Sent { kind, compressed, payload, fragments, mask, pings }
+        },
+    )
+}
+
+fn cuts() -> impl Strategy<Value = Cuts> {
+    prop_oneof![Just(vec![1]), Just(vec![usize::MAX]), prop::collection::vec(1..5000_usize, 1..8)]
+}
+
+/// Gives the bytes to the tap in pieces; what it hands over, and what it found.
+fn scan(tap: &mut Tap, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violation>) {
+    let mut bytes = bytes.to_vec();
+    let mut at = 0_usize;
+    for cut in cuts.iter().cycle() {
+        let end = bytes.len().min(at.saturating_add(*cut));
+        at += tap.scan(&mut bytes[at..end]);
+        if at < end {
+            assert!(tap.violation().is_some());
+            assert_eq!(tap.scan(&mut [0x81, 0x80]), 0, "nothing is handed over after a violation");
+            break;
+        }
+        if at == bytes.len() {
+            break;
+        }
+    }
+    bytes.truncate(at);
+    (bytes, tap.violation())
+}
+
+/// Reads through the tap, as the server's transport does.
+struct Tapped {
+    tap: Tap,
+    bytes: io::Cursor<Vec<u8>>,
+    cuts: VecDeque<usize>,
+}
+
+impl Read for Tapped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let cut = self.cuts.pop_front().unwrap_or(1);
+        self.cuts.push_back(cut);
+        let limit = buffer.len().min(cut);
+        let count = self.bytes.read(&mut buffer[..limit])?;
+        match self.tap.scan(&mut buffer[..count]) {
+            0 if self.tap.violation().is_some() => Err(io::ErrorKind::InvalidData.into()),
+            handed => Ok(handed),
+        }
+    }
+}
+
+impl Write for Tapped {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn websocket(deflate: bool, bytes: Vec<u8>, cuts: &[usize]) -> WebSocket<Tapped> {
+    let bytes = io::Cursor::new(bytes);
+    over(Tapped { tap: Tap::new(deflate), bytes, cuts: cuts.iter().copied().collect() })
+}
+
+fn over(stream: Tapped) -> WebSocket<Tapped> {
+    let config = WebSocketConfig::default().read_buffer_size(4096);
+    WebSocket::from_raw_socket(stream, Role::Server, Some(config))
+}
+
+proptest! {
+    #[test]
+    fn the_tap_changes_byte_0_of_compressed_messages_and_nothing_else(
+        messages in prop::collection::vec(sent(), 1..8),
+        cuts in cuts(),
+    ) {
+        let (mut wire, mut rewritten) = (Vec::new(), Vec::new());
+        write_all(&messages, &mut wire, &mut rewritten);
+        let mut tap = Tap::new(true);
+        let (handed, violation) = scan(&mut tap, &wire, &cuts);
+        prop_assert_eq!(violation, None);
+        for at in rewritten {
+            wire[at] = wire[at] & 0x80 | 2;
+        }
+        prop_assert!(handed == wire);
+        prop_assert!(!tap.at_rest(), "arrivals are still queued");
+        for message in &messages {
+            prop_assert_eq!(tap.next_arrival(), Some(message.arrival()));
+        }
+        prop_assert_eq!(tap.next_arrival(), None);
+        prop_assert!(tap.at_rest());
+        prop_assert_eq!(tap.pending_payload(), 0);
+    }
+
+    #[test]
+    fn tungstenite_and_the_tap_agree_on_every_message(
+        messages in prop::collection::vec(sent(), 1..8),
+        cuts in cuts(),
+    ) {
+        let mut wire = Vec::new();
+        write_all(&messages, &mut wire, &mut Vec::new());
+        let mut socket = websocket(true, wire, &cuts);
+        let mut rebuilt = 0;
+        for message in &messages {
+            let received = loop {
+                match socket.read() {
+                    Ok(Message::Ping(_)) => {}
+                    other => break other.map_err(|error| TestCaseError::fail(error.to_string()))?,
+                }
+            };
+            prop_assert_eq!(socket.get_mut().tap.next_arrival(), Some(message.arrival()));
+            prop_assert_eq!(received.is_text(), message.kind == Kind::Text && !message.compressed);
+            prop_assert!(received.into_data() == message.payload);
+            // At rest says that tungstenite holds no byte: so a new one over the same stream misses nothing.
+            if socket.get_ref().tap.at_rest() {
+                socket = over(socket.into_inner());
+                rebuilt += 1;
+            }
+        }
+        prop_assert!(rebuilt > 0, "the last byte of the last message leaves nothing behind");
+    }
+
+    #[test]
+    fn without_deflate_rsv1_is_a_violation_at_byte_0(message in sent(), cuts in cuts()) {
+        let (mut wire, mut rewritten) = (Vec::new(), Vec::new());
+        message.write(&mut wire, &mut rewritten);
+        let (handed, violation) = scan(&mut Tap::new(false), &wire, &cuts);
+        let wanted = rewritten.first().copied();
+        prop_assert_eq!(violation, wanted.map(|_| Violation::ReservedBits));
+        prop_assert!(handed == wire[..wanted.unwrap_or(wire.len())]);
+    }
+
+    #[test]
+    fn any_bytes_pass_the_tap_without_panic_and_change_in_byte_0_only(
+        deflate in any::<bool>(),
+        bytes in bytes_like_frames(),
+        cuts in cuts(),
+    ) {
+        let (handed, violation) = scan(&mut Tap::new(deflate), &bytes, &cuts);
+        let (fine, _) = scan(&mut Tap::new(deflate), &bytes, &[1]);
+        prop_assert!(violation.is_some() || handed.len() == bytes.len());
+        prop_assert!(fine.len() <= handed.len(), "smaller pieces find a violation no later");
+        prop_assert_eq!(&fine[..], &handed[..fine.len()]);
+        for (before, after) in bytes.iter().zip(&handed).filter(|(before, after)| before != after) {
+            prop_assert!(deflate && matches!(before & 0x7f, 0x41 | 0x42));
+            prop_assert_eq!(*after, before & 0x80 | 2);
+        }
+    }
+
+    /// What the tap lets through to the end must be for tungstenite to judge, without a panic.
+    #[test]
+    fn any_bytes_end_in_tungstenite_behind_the_tap(bytes in bytes_like_frames(), cuts in cuts()) {
+        let mut socket = websocket(true, bytes, &cuts);
+        loop {
+            match socket.read() {
+                Ok(message) if message.is_text() || message.is_binary() => {
+                    prop_assert!(socket.get_mut().tap.next_arrival().is_some(), "a message without an arrival");
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_refused_at_the_earliest_byte(
+        valid in any::<String>(),
+        invalid in prop::collection::vec(any::<u8>(), 0..6),
+        mask in any::<[u8; 4]>(),
+        fragment in any::<bool>(),
+        cuts in cuts(),
+    ) {
+        let mut text = valid.into_bytes();
+        text.extend(invalid);
+        let mut wire = Vec::new();
+        // Never the last frame of the message, so that nothing is left to tungstenite.
+        let half = if fragment { text.len() / 2 } else { 0 };
+        frame(&mut wire, 0x01, &text[..half], mask);
+        frame(&mut wire, 0x89, b"between", mask);
+        let second = wire.len();
+        frame(&mut wire, 0x00, &text[half..], mask);
+        let header = wire.len() - second - (text.len() - half);
+        let (handed, violation) = scan(&mut Tap::new(true), &wire, &cuts);
+        let proof = (0..text.len())
+            .find(|at| str::from_utf8(&text[..=*at]).is_err_and(|error| error.error_len().is_some()));
+        prop_assert_eq!(violation, proof.map(|_| Violation::InvalidUtf8));
+        let wanted = proof.map_or(wire.len(), |at| if at < half { 6 + at } else { second + header + at - half });
+        prop_assert_eq!(handed.len(), wanted);
+    }
+}
+
+/// Bytes that often look like the beginning of a frame, so that the later rules are reached too.
+fn bytes_like_frames() -> impl Strategy<Value = Vec<u8>> {
+    let byte_0 = prop_oneof![
+        4 => prop::sample::select(vec![0x81_u8, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8a, 0xc1, 0xc2, 0x41]),
+        1 => any::<u8>(),
+    ];
+    let length = prop_oneof![4 => (0x80..=0x90_u8).boxed(), 1 => any::<u8>().boxed()];
+    let piece =
+        (byte_0, length, prop::collection::vec(any::<u8>(), 0..24)).prop_map(|(first, second, rest)| {
+            let mut bytes = vec![first, second];
+            bytes.extend(rest);
+            // Mostly as long as it says.
+            if second & 0x7f < 20 {
+                bytes.resize(6 + usize::from(second & 0x7f), 0x20);
+            }
+            bytes
+        });
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// `cargo test --release --test it tap_cost -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement, not a check"]
+fn tap_cost_on_plain_traffic() {
+    const ROUNDS: u32 = 50;
+    let texts =
+        [("ASCII", 20, "x"), ("ASCII", 1 << 10, "x"), ("ASCII", 1 << 20, "x"), ("Greek", 1 << 20, "λ")];
+    for (name, size, character) in texts {
+        let mut wire = Vec::new();
+        let mut messages = 0_u32;
+        while wire.len() < 1 << 18 {
+            frame(&mut wire, 0x81, character.repeat(size / character.len()).as_bytes(), [1, 2, 3, 4]);
+            messages += 1;
+        }
+        for read in [wire.len() / messages as usize, 8192] {
+            let mut tap = Tap::new(true);
+            let start = Instant::now();
+            for _ in 0..ROUNDS {
+                for piece in wire.chunks_mut(read) {
+                    assert_eq!(tap.scan(piece), piece.len());
+                }
+                while tap.next_arrival().is_some() {}
+            }
+            let cost = start.elapsed().as_secs_f64() * 1e9 / f64::from(messages * ROUNDS);
+            println!("{size} bytes of {name}, in reads of {read}: {cost:.1} ns a message");
+        }
+    }
+}
