@@ -18,7 +18,7 @@
 //!
 //! | to learn | open |
 //! |---|---|
-//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
+//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit), [`allocator`] |
 //! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
@@ -31,7 +31,9 @@
 //! | what is counted | [`metrics`] |
 //! | what a plain HTTP request gets | `site`, and `html/` |
 //! | how it stops, and what signals do | [`stop`], [`signals`] |
+//! | how the load generator works | [`load`] |
 
+pub mod allocator;
 pub mod behavior;
 pub mod certificate;
 pub mod cli;
@@ -43,6 +45,7 @@ pub mod extensions;
 pub mod handle;
 pub mod headers;
 pub mod listener;
+pub mod load;
 pub mod logging;
 pub mod machine;
 pub mod metrics;
