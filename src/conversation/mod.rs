@@ -8,6 +8,7 @@ pub(crate) use faults::parts_of;
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::debug;
 use tungstenite::error::ProtocolError;
@@ -61,6 +62,8 @@ pub struct Conversation {
     request: Request,
     /// The server's waits and limits.
     config: Arc<Config>,
+    /// A large message has come, and tungstenite keeps its buffers at that size.
+    bulky: bool,
 }
 
 impl Conversation {
@@ -72,7 +75,7 @@ impl Conversation {
         request: Request,
         config: Arc<Config>,
     ) -> Self {
-        Self { protocol: protocol(&config), transport, codec, session, request, config }
+        Self { protocol: protocol(&config), transport, codec, session, request, config, bulky: false }
     }
 
     /// What the session was opened with.
@@ -96,8 +99,12 @@ impl Conversation {
     /// Waits for the next data message. Everything sent before goes out first; Pings are answered on the way.
     pub fn receive(&mut self) -> Result<Message, Ended> {
         loop {
-            if let Some(message) = self.next_message()? {
-                return Ok(message);
+            if self.bulky {
+                self.transport.set_deadline(Some(Instant::now() + KEEP_FOR));
+            }
+            match self.next_message()? {
+                Some(message) => return Ok(message),
+                None => self.give_back(),
             }
         }
     }
@@ -109,6 +116,7 @@ impl Conversation {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let arrival = self.transport.next_arrival();
                     let message = self.codec.decode(message, arrival).map_err(|error| self.fail(error))?;
+                    self.bulky |= message.len() > BULKY;
                     self.note_received(&message);
                     return Ok(Some(message));
                 }
@@ -120,6 +128,18 @@ impl Conversation {
                 Err(Error::Io(error)) if is_passing(&error) => return Ok(None),
                 Err(error) => return Err(self.fail(error)),
             }
+        }
+    }
+
+    /// Nothing has come for a while after a large message: lets go of tungstenite's state, and of its buffers with it,
+    /// unless there is something in them.
+    fn give_back(&mut self) {
+        if self.transport.is_at_rest() {
+            // A Pong may wait in the old state. What fails here fails again at the next read.
+            let _ = self.protocol.flush(&mut self.transport);
+            self.protocol = protocol(&self.config);
+            self.bulky = false;
+            self.transport.set_deadline(None);
         }
     }
 
@@ -263,6 +283,13 @@ impl Conversation {
 /// Bytes that tungstenite reads at a time. It zero-fills them before every read, and a session keeps them while it
 /// is idle.
 const READ_BUFFER: usize = 2 << 10;
+
+/// A message larger than this, in bytes, leaves buffers behind that are worth giving back.
+const BULKY: usize = 32 << 10;
+
+/// How long those buffers are kept for the next large message: to make and to touch them anew costs more than to
+/// echo what they hold.
+const KEEP_FOR: Duration = Duration::from_secs(1);
 
 /// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
 const CONTROL_BUFFER: usize = 4 << 10;

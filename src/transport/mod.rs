@@ -63,6 +63,11 @@ impl Transport {
         self.tap.as_mut().and_then(Tap::next_arrival).unwrap_or(Arrival::Plain)
     }
 
+    /// Whether tungstenite holds no byte: the last one that it was given ended a message, and it returned that message.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.tap.as_ref().is_some_and(Tap::at_rest)
+    }
+
     /// What the peer did wrong, once it did.
     fn violation(&self) -> Option<Violation> {
         self.tap.as_ref().and_then(Tap::violation)

@@ -117,7 +117,8 @@ fn a_flood_from_the_server_leaves_the_page_fluid() {
          url.value = '/source?size=100&count=50000'; document.getElementById('open').click();",
     );
     let log = browser.expect("#log", "1000: normal closure");
-    let summary = log.lines().find(|line| line.contains("\"messages\":50000")).unwrap_or_else(|| panic!("{log}"));
+    let summary =
+        log.lines().find(|line| line.contains("\"messages\":50000")).unwrap_or_else(|| panic!("{log}"));
     browser.expect("#log-count", "50,0");
     let frames = browser.run(
         "let longest = 0; frames_seen.forEach((at, i) => { longest = Math.max(longest, at - (frames_seen[i - 1] ?? at)); }); \

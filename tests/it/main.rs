@@ -14,6 +14,7 @@
 mod answers;
 mod browser;
 mod capacity;
+mod certificate;
 mod close;
 mod echo;
 mod endpoints;
@@ -23,6 +24,7 @@ mod handshake;
 mod harness;
 mod keepalive;
 mod limits;
+mod memory;
 mod page;
 mod process;
 mod push;

@@ -12,13 +12,13 @@ use rlimit::Resource;
 use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade};
 
 /// A running server, killed when it goes out of scope.
-struct Process {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    address: SocketAddr,
+pub struct Process {
+    pub child: Child,
+    pub out: BufReader<ChildStdout>,
+    pub address: SocketAddr,
 }
 
-fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ws-echo"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WS_ECHO_") || name == "RUST_LOG") {
@@ -28,34 +28,36 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        Self::spawn(command(&["--listen", "127.0.0.1:0", "--workers", "8"]).args(arguments))
+    pub fn start(arguments: &[&str]) -> Self {
+        let workers: &[&str] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
+        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(workers).args(arguments))
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap();
+        let address = ready_line(&mut out, "ws");
         Self { child, out, address }
     }
 
-    fn open(&self, path: &str) -> Client {
+    pub fn open(&self, path: &str) -> Client {
         let mut client = Client::connect(self.address);
         client.send(upgrade(path));
         assert!(client.read_head().starts_with("HTTP/1.1 101 "));
         client
     }
 
-    fn signal(&self, name: &str) {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     /// Waits for the end: exit code, standard output after the ready line, standard error.
-    fn wait(mut self) -> (Option<i32>, String, String) {
+    pub fn wait(mut self) -> (Option<i32>, String, String) {
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "it does not end");
@@ -68,6 +70,15 @@ impl Process {
     }
 }
 
+/// Reads a ready line and says where the server listens.
+pub fn ready_line(out: &mut impl BufRead, scheme: &str) -> SocketAddr {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let prefix = format!("listening on {scheme}://");
+    let address = line.trim().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('/'));
+    address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap()
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -76,7 +87,7 @@ impl Drop for Process {
 }
 
 /// Runs to the end without anybody connecting.
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
+pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(arguments).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }
