@@ -11,8 +11,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::version::TLS13;
 use ws_echo::{Certificate, Listener};
 
+use crate::binary::{Process, command, ready_line};
 use crate::harness::{PATIENCE, TestServer, config, text};
-use crate::process::{Process, command, ready_line, run};
+use crate::process::run;
 use crate::tls::{Files, client_config, connect};
 use ws_echo::behavior::Routes;
 

@@ -12,18 +12,29 @@
 )]
 
 mod answers;
+mod binary;
 mod browser;
 mod capacity;
 mod certificate;
 mod close;
+mod compression;
+mod deflate;
+mod deflate_faults;
 mod echo;
 mod endpoints;
 mod extensions;
 mod faults;
+mod fuzz;
 mod handshake;
 mod harness;
 mod keepalive;
 mod limits;
+mod load;
+mod load_connections;
+mod load_harness;
+mod load_output;
+mod load_rate;
+mod load_servers;
 mod memory;
 mod page;
 mod process;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use crate::binary::Process;
 use crate::harness::{eventually, masked};
-use crate::process::Process;
 
 /// Resident memory of a process, in KiB.
 fn resident(pid: u32) -> u64 {
