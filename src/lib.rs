@@ -18,7 +18,7 @@
 //!
 //! | to learn | open |
 //! |---|---|
-//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
+//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit), [`allocator`] |
 //! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
@@ -33,6 +33,7 @@
 //! | how it stops, and what signals do | [`stop`], [`signals`] |
 //! | how the load generator works | [`load`] |
 
+pub mod allocator;
 pub mod behavior;
 pub mod certificate;
 pub mod cli;

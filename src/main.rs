@@ -7,10 +7,11 @@ use std::sync::Arc;
 use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
 use ws_echo::{
-    Certificate, Config, Error, Listener, Server, Stop, Summary, listen, logging, machine, signals,
+    Certificate, Config, Error, Listener, Server, Stop, Summary, allocator, listen, logging, machine, signals,
 };
 
 fn main() -> ExitCode {
+    allocator::fix_threshold();
     let cli = Cli::from_arguments();
     logging::start(cli.log_format());
     match run(cli) {

@@ -6,7 +6,7 @@ use std::io;
 use super::receiver::Receiver;
 
 /// Bytes received at a time from a peer that says little.
-const SMALL: usize = 4 << 10;
+const SMALL: usize = 2 << 10;
 
 /// Bytes received at a time from a peer that says much: a record of the largest size, and most of another.
 const LARGE: usize = 32 << 10;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use crate::binary::Process;
 use crate::harness::{eventually, masked};
-use crate::process::{Process, command};
 
 /// Resident memory of a process, in KiB.
 fn resident(pid: u32) -> u64 {
@@ -41,13 +41,6 @@ fn echo_large_messages(process: &Process, rounds: usize) {
 }
 
 #[test]
-fn an_idle_session_gives_back_what_a_large_message_took() {
-    echo_large_messages(&Process::start(&["--workers", "100"]), 1);
-}
-
-#[test]
-fn with_a_fixed_threshold_the_allocator_gives_it_back_every_time() {
-    // Without it, glibc keeps for itself what it was given back once (mallopt(3), M_MMAP_THRESHOLD).
-    let mut command = command(&["--listen", "127.0.0.1:0", "--workers", "100"]);
-    echo_large_messages(&Process::spawn(command.env("MALLOC_MMAP_THRESHOLD_", "131072")), 3);
+fn an_idle_session_gives_back_what_a_large_message_took_every_time() {
+    echo_large_messages(&Process::start(&["--workers", "100"]), 3);
 }

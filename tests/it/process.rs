@@ -1,87 +1,17 @@
 //! The real binary: its ready line, its signals, its exit codes, its words.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io::{BufReader, Read};
+use std::process::{ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 use rlimit::Resource;
 
+use crate::binary::{Process, command};
 use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade};
 
-/// A running server, killed when it goes out of scope.
-pub struct Process {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    address: SocketAddr,
-}
-
-pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ws-echo"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WS_ECHO_") || name == "RUST_LOG") {
-        command.env_remove(name);
-    }
-    command
-}
-
-impl Process {
-    pub fn start(arguments: &[&str]) -> Self {
-        let workers: &[&str] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
-        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(workers).args(arguments))
-    }
-
-    pub fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap();
-        Self { child, out, address }
-    }
-
-    pub fn open(&self, path: &str) -> Client {
-        let mut client = Client::connect(self.address);
-        client.send(upgrade(path));
-        assert!(client.read_head().starts_with("HTTP/1.1 101 "));
-        client
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    /// Waits for the end: exit code, standard output after the ready line, standard error.
-    fn wait(mut self) -> (Option<i32>, String, String) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-        let (mut out, mut err) = (String::new(), String::new());
-        self.out.read_to_string(&mut out).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        (self.child.wait().unwrap().code(), out, err)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Runs to the end without anybody connecting.
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
+pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(arguments).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }

@@ -118,10 +118,17 @@ fn scan(tap: &mut Tap, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violati
 }
 
 /// Reads through the tap, as the server's transport does.
-struct Tapped {
-    tap: Tap,
+pub struct Tapped {
+    pub tap: Tap,
     bytes: io::Cursor<Vec<u8>>,
     cuts: VecDeque<usize>,
+}
+
+impl Tapped {
+    /// Bytes that come in pieces of these lengths, over and over.
+    pub fn new(deflate: bool, bytes: Vec<u8>, cuts: VecDeque<usize>) -> Self {
+        Self { tap: Tap::new(deflate), bytes: io::Cursor::new(bytes), cuts }
+    }
 }
 
 impl Read for Tapped {
@@ -131,7 +138,7 @@ impl Read for Tapped {
         let limit = buffer.len().min(cut);
         let count = self.bytes.read(&mut buffer[..limit])?;
         match self.tap.scan(&mut buffer[..count]) {
-            0 if self.tap.violation().is_some() => Err(io::ErrorKind::InvalidData.into()),
+            0 => self.tap.violation().map_or(Ok(0), |violation| Err(io::Error::other(violation))),
             handed => Ok(handed),
         }
     }
@@ -148,8 +155,7 @@ impl Write for Tapped {
 }
 
 fn websocket(deflate: bool, bytes: Vec<u8>, cuts: &[usize]) -> WebSocket<Tapped> {
-    let bytes = io::Cursor::new(bytes);
-    over(Tapped { tap: Tap::new(deflate), bytes, cuts: cuts.iter().copied().collect() })
+    over(Tapped::new(deflate, bytes, cuts.iter().copied().collect()))
 }
 
 fn over(stream: Tapped) -> WebSocket<Tapped> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -69,7 +69,7 @@ impl Drop for Files {
 }
 
 /// A client that trusts the certificates in a file.
-fn client_config(roots: &PathBuf, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+pub fn client_config(roots: &Path, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(roots).unwrap() {
         store.add(root.unwrap()).unwrap();
@@ -349,6 +349,35 @@ fn a_second_connection_resumes_the_session_of_the_first() {
         assert_eq!(handshake(), Some(HandshakeKind::Full));
         assert_eq!(handshake(), Some(HandshakeKind::Resumed), "{version:?}");
     }
+}
+
+#[test]
+fn who_is_refused_is_told_over_tls() {
+    let tls = TlsServer::with(Config { workers: 1, waiting: 0, ..config() }, Routes::standard());
+    let served = tls.open("/echo");
+    // A peer that does not go on with its handshake keeps nobody else from an answer.
+    let mute = tls.server.connect();
+    for version in [&TLS12, &TLS13] {
+        let mut refused = connect(tls.server.address, &tls.files.client(&[version]));
+        let answer = String::from_utf8(refused.read_rest()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("--workers"), "{answer}");
+    }
+    served.close();
+    drop(mute);
+    assert_eq!(tls.finish().refused["full"], 3);
+}
+
+#[test]
+fn who_is_in_its_tls_handshake_when_the_server_stops_is_cut() {
+    let tls = TlsServer::start();
+    let mut half = tls.server.connect();
+    half.send([22, 3, 1]);
+    // Connections are accepted in order: when this one is served, the one before it has a worker too.
+    tls.open("/echo").close();
+    tls.server.stop.request();
+    half.expect_gone();
+    let totals = tls.finish();
+    assert_eq!((totals.closed[&("tls", 0)], totals.clean, totals.cut), (1, 1, 0), "{totals:?}");
 }
 
 #[test]
