@@ -270,6 +270,20 @@ impl Report {
         }
     }
 
+    /// The distributions that hold something, each with its name.
+    pub(super) fn latencies(&self) -> impl Iterator<Item = (&'static str, &Percentiles)> {
+        let all = [
+            ("corrected", &self.corrected),
+            ("raw", &self.raw),
+            ("connect", &self.connect),
+            ("TLS", &self.tls),
+            ("handshake", &self.handshake),
+            ("opening", &self.opening),
+            ("cycle", &self.cycle),
+        ];
+        all.into_iter().filter(|(_, row)| row.count > 0)
+    }
+
     /// The number for `count`.
     pub(super) fn get(&self, count: Count) -> u64 {
         self.total.counters.get(count)

@@ -34,6 +34,7 @@ mod load_connections;
 mod load_harness;
 mod load_output;
 mod load_rate;
+mod load_server;
 mod load_servers;
 mod memory;
 mod page;
