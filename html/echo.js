@@ -1,114 +1,156 @@
-// The page: connects, sends what is typed, and shows the four events of a WebSocket as they come.
+// The page: puts its parts together, and connects.
 "use strict";
 
-/** Where the page connects when it was opened as a file and not from a server. */
-const DEFAULT_SERVER = "ws://127.0.0.1:1234/";
-
-/** Rows that the log keeps. */
-const LOG_LIMIT = 500;
-
-/** Close codes in words (RFC 6455, 7.4.1, and the registry that it set up). */
-const CLOSE_CODES = {
-  1000: "normal closure",
-  1001: "going away: the server is shutting down, or the page was left",
-  1002: "protocol error",
-  1003: "unsupported kind of data",
-  1005: "closed without a code",
-  1006: "abnormal closure: the connection ended without a Close frame, or was never made",
-  1007: "invalid data: a text message was not UTF-8",
-  1008: "policy violation",
-  1009: "message too big",
-  1010: "a required extension is missing",
-  1011: "internal error, or no sign of life",
-  1012: "service restart",
-  1013: "try again later",
-  1014: "bad gateway",
-  1015: "TLS handshake failed",
+const url = element("url");
+const protocols = element("protocols");
+const reconnect = element("reconnect");
+const complain = (sentence) => {
+  element("connection-problem").textContent = sentence;
 };
 
-const element = (id) => document.getElementById(id);
-const log = element("log");
-let socket = null;
+/** The subprotocols that are asked for. */
+const protocolNames = () => protocols.value.split(/[\s,]+/).filter(Boolean);
 
-/** The server that the page came from; wss when the page came by https. */
-function serverUrl() {
-  if (location.protocol === "http:" || location.protocol === "https:") {
-    return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/`;
+/** Keeps the address and the calls in step with the form. */
+function remember() {
+  const kind = element("kind").value;
+  const message = element("message").value;
+  Settings.write({
+    url: url.value,
+    protocols: protocols.value,
+    kind,
+    message,
+    reconnect: reconnect.checked ? "1" : "",
+    watch: Watch.isOn() ? "1" : "",
+  });
+  try {
+    Snippets.show(Settings.resolve(url.value), protocolNames(), message);
+  } catch {
+    // The calls stay as they are while the URL is being typed.
   }
-  return DEFAULT_SERVER;
 }
 
-/** Adds a row to the log: the time, the event, and what there is to say about it. */
-function show(event, what) {
-  const row = document.createElement("li");
-  const time = document.createElement("time");
-  const name = document.createElement("span");
-  const text = document.createElement("span");
-  time.textContent = new Date().toISOString().slice(11, 23);
-  name.textContent = event;
-  name.className = event;
-  text.textContent = what;
-  text.className = "what";
-  row.append(time, name, text);
-  log.append(row);
-  while (log.childElementCount > LOG_LIMIT) {
-    log.firstElementChild.remove();
-  }
-  log.scrollTop = log.scrollHeight;
+/** Puts what the address says into the form. */
+function recall() {
+  const settings = Settings.read();
+  url.value = settings.url;
+  protocols.value = settings.protocols;
+  reconnect.checked = settings.reconnect === "1";
+  Payload.set(settings.kind, settings.message);
+  return settings;
 }
 
-/** A close code in words. */
-function inWords(code) {
-  if (CLOSE_CODES[code]) {
-    return CLOSE_CODES[code];
-  }
-  return code >= 4000 ? "a code of the application's own" : "a code without a meaning here";
-}
-
-/** Shows whether there is a connection, and offers what can be done about it. */
-function showState(text, open) {
-  element("status").textContent = text;
-  element("send").disabled = !open;
-  element("connection").textContent = socket ? "Disconnect" : "Connect";
-}
-
+/** Connects to what stands in the form. */
 function connect() {
-  const url = serverUrl();
-  socket = new WebSocket(url);
-  socket.binaryType = "arraybuffer";
-  showState(`Connecting to ${url} …`, false);
-  socket.onopen = () => {
-    show("onopen", url);
-    showState(`Connected to ${url}`, true);
-  };
-  socket.onmessage = (event) => {
-    const text = typeof event.data === "string";
-    show("onmessage", text ? event.data : `${event.data.byteLength} bytes`);
-  };
-  socket.onerror = () => show("onerror", "the connection failed; the browser does not say why");
-  socket.onclose = (event) => {
-    const reason = event.reason ? ` “${event.reason}”` : "";
-    show("onclose", `${event.code}: ${inWords(event.code)}${reason}`);
-    socket = null;
-    showState("Not connected", false);
-  };
+  complain("");
+  try {
+    const target = Settings.resolve(url.value);
+    remember();
+    Connection.connect(target, protocolNames(), reconnect.checked);
+  } catch (error) {
+    complain(error.message);
+  }
 }
+
+/** Ends the connection, or makes one. */
+function toggle() {
+  complain("");
+  if (!Connection.isWanted()) {
+    connect();
+    return;
+  }
+  try {
+    Connection.disconnect(Number(element("close-code").value), element("close-reason").value);
+  } catch (error) {
+    complain(`${error.message} Browsers may close with 1000 or 3000 to 4999, and a reason of 123 bytes.`);
+  }
+}
+
+Connection.listen({
+  state(name, words) {
+    const status = element("status");
+    status.dataset.state = name;
+    status.textContent = words;
+    status.title = words;
+    const busy = name === "open" || name === "connecting" || name === "waiting";
+    element("connection").textContent = busy ? "Disconnect" : "Connect";
+    Traffic.setOpen(name === "open");
+  },
+  open(target, protocol, extensions) {
+    Echoes.reset();
+    const agreed = [protocol && `subprotocol ${protocol}`, extensions && `extensions ${extensions}`];
+    Log.note("onopen", [target, ...agreed.filter(Boolean)].join(", "));
+  },
+  message(data, at) {
+    const { trip, verdict } = Echoes.received(data, at);
+    Log.message("received", data, at, trip, verdict);
+    if (trip !== null) {
+      Trips.add(trip, at);
+    }
+    Traffic.heard(verdict);
+  },
+  error() {
+    Log.note("onerror", "the connection failed; the browser does not tell a page why", true);
+  },
+  close(code, reason) {
+    const said = reason ? ` “${reason}”` : "";
+    Log.note("onclose", `${code}: ${Codes.inWords(code)}${said}`, code !== 1000);
+  },
+  refused: complain,
+});
 
 element("composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (socket && socket.readyState === WebSocket.OPEN) {
-    const message = element("message").value;
-    socket.send(message);
-    show("send", message);
+  Traffic.sendForm();
+});
+element("message").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    if (!element("send").disabled) {
+      Traffic.sendForm();
+    }
   }
 });
-
-element("connection").addEventListener("click", () => {
-  if (socket) {
-    socket.close(1000);
-  } else {
-    connect();
+element("connection").addEventListener("click", toggle);
+element("connector").addEventListener("submit", (event) => {
+  event.preventDefault();
+  connect();
+});
+element("share").addEventListener("click", (event) => {
+  remember();
+  copyText(location.href, event.currentTarget);
+});
+reconnect.addEventListener("change", () => Connection.setAgain(reconnect.checked));
+for (const id of ["url", "protocols", "kind", "message", "reconnect"]) {
+  element(id).addEventListener("input", remember);
+}
+element("watch").addEventListener("click", () => {
+  try {
+    Watch.toggle(Settings.resolve(url.value));
+  } catch (error) {
+    complain(error.message);
   }
 });
+Watch.listen(remember);
+addEventListener("hashchange", () => {
+  recall();
+  connect();
+});
 
-connect();
+const settings = recall();
+Endpoints.show((target) => {
+  // On the server that the form names, which need not be the one that the page came from.
+  const base = Settings.resolve(url.value);
+  const full = new URL(target, base).href;
+  url.value = new URL(base).host === new URL(Settings.home()).host ? target : full;
+  connect();
+  element("log-title").scrollIntoView({ block: "start" });
+});
+remember();
+// A link may name any server: only the one that the page came from is connected to unasked.
+if (new URL(Settings.resolve(settings.url)).host === new URL(Settings.home()).host) {
+  connect();
+  if (settings.watch) {
+    Watch.toggle(Settings.resolve(settings.url));
+  }
+}

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustls::ServerConfig;
+
 /// A connection that was accepted and has said nothing yet.
 #[derive(Debug)]
 pub(crate) struct Arrival {
@@ -17,6 +19,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// When it was accepted.
     pub(crate) at: Instant,
+    /// How TLS is spoken with it; `None` on a plain listener.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// What becomes of an arrival.
@@ -149,7 +153,7 @@ mod tests {
     fn arrival() -> Arrival {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        Arrival { peer: socket.peer_addr().unwrap(), socket, at: Instant::now() }
+        Arrival { peer: socket.peer_addr().unwrap(), socket, at: Instant::now(), tls: None }
     }
 
     #[test]

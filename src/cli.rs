@@ -1,9 +1,11 @@
 //! Arguments and environment variables, checked once into a [`Config`].
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{Args, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, ValueEnum};
 
 use crate::config::{Config, DEFAULT_WORKERS};
 use crate::extensions::deflate;
@@ -24,6 +26,9 @@ pub struct Cli {
     /// Where and how many.
     #[command(flatten)]
     capacity: Capacity,
+    /// The listener with TLS.
+    #[command(flatten)]
+    tls: TlsArguments,
     /// What is said and to whom.
     #[command(flatten)]
     protocol: Protocol,
@@ -39,6 +44,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Open the printed address in a browser for a page to try it from. Ctrl-C or SIGTERM stops it
 cleanly: sessions are closed with 1001 and a summary is printed. A second one ends it at once.
+SIGHUP reads certificate and key again; without --tls-listen it stops the server too.
 
 Durations are written 500ms, 20s or 1m30s; sizes 512, 64KiB or 16MiB. Every option can be set in
 the environment too, as WS_ECHO_ and its name: WS_ECHO_LISTEN, WS_ECHO_PING_INTERVAL.
@@ -46,6 +52,8 @@ the environment too, as WS_ECHO_ and its name: WS_ECHO_LISTEN, WS_ECHO_PING_INTE
 Examples:
   ws-echo                                      try it: open http://127.0.0.1:1234/ in a browser
   ws-echo --listen 0.0.0.0:80 --workers 10000  serve a network
+  ws-echo --tls-listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
+                                               serve wss:// beside ws://
   RUST_LOG=ws_echo=debug ws-echo               see every message
 ";
 
@@ -53,7 +61,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Capacity")]
 struct Capacity {
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 takes a free one, and `none` leaves only --tls-listen
     #[arg(
         long,
         env = "WS_ECHO_LISTEN",
@@ -61,7 +69,7 @@ struct Capacity {
         value_name = "HOST:PORT",
         default_value = "127.0.0.1:1234"
     )]
-    #[arg(value_parser = address)]
+    #[arg(value_parser = address_or_none)]
     listen: String,
     /// Worker threads, that is connections served at once [default: 1024, or what fits]
     #[arg(long, env = "WS_ECHO_WORKERS", hide_env = true, value_name = "N", value_parser = at_least_one)]
@@ -72,6 +80,27 @@ struct Capacity {
     /// Largest message taken; a larger one ends the session with 1009
     #[arg(long, env = "WS_ECHO_MAX_MESSAGE", hide_env = true, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
     max_message: usize,
+}
+
+/// The listener with TLS.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+struct TlsArguments {
+    /// Address to listen on for wss://; scripts/dev-cert makes a certificate to try it with
+    #[arg(id = "tls_listen", long = "tls-listen", env = "WS_ECHO_TLS_LISTEN", hide_env = true, value_name = "HOST:PORT", value_parser = address)]
+    listen: Option<String>,
+    /// Its certificate, followed by the chain behind it, in PEM
+    #[arg(
+        id = "tls_cert",
+        long = "tls-cert",
+        env = "WS_ECHO_TLS_CERT",
+        hide_env = true,
+        value_name = "FILE"
+    )]
+    cert: Option<PathBuf>,
+    /// The certificate's key in PEM
+    #[arg(id = "tls_key", long = "tls-key", env = "WS_ECHO_TLS_KEY", hide_env = true, value_name = "FILE")]
+    key: Option<PathBuf>,
 }
 
 /// What the server says, and to whom.
@@ -145,11 +174,61 @@ pub enum LogFormat {
     Json,
 }
 
-impl Cli {
+/// Where TLS is spoken, and as whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls<'a> {
     /// Where to listen, as `HOST:PORT`.
+    pub address: &'a str,
+    /// The file with the certificate and its chain.
+    pub certificate: &'a Path,
+    /// The file with its key.
+    pub key: &'a Path,
+}
+
+impl Cli {
+    /// The process's arguments and environment. Ends the process when it is asked for help, or they make no sense.
     #[must_use]
-    pub fn listen(&self) -> &str {
-        &self.capacity.listen
+    pub fn from_arguments() -> Self {
+        let cli = Self::parse();
+        if let Err(sentence) = cli.check() {
+            Self::command().error(ErrorKind::MissingRequiredArgument, sentence).exit();
+        }
+        cli
+    }
+
+    /// Whether the options go together; if not, a sentence says what is missing.
+    fn check(&self) -> Result<(), String> {
+        let TlsArguments { listen, cert, key } = &self.tls;
+        let files = [("--tls-cert FILE", cert.is_some()), ("--tls-key FILE", key.is_some())];
+        if listen.is_some() {
+            let missing: Vec<_> = files.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
+            if !missing.is_empty() {
+                return Err(format!(
+                    "--tls-listen needs {}; scripts/dev-cert makes a certificate for localhost",
+                    missing.join(" and ")
+                ));
+            }
+        } else if let Some((name, _)) = files.iter().find(|(_, given)| *given) {
+            return Err(format!("{name} needs --tls-listen HOST:PORT"));
+        } else if self.listen().is_none() {
+            return Err(
+                "--listen none needs --tls-listen HOST:PORT: there is nothing to listen on".to_owned()
+            );
+        }
+        Ok(())
+    }
+
+    /// Where to listen without TLS, as `HOST:PORT`, if anywhere.
+    #[must_use]
+    pub fn listen(&self) -> Option<&str> {
+        Some(self.capacity.listen.as_str()).filter(|&address| address != NOWHERE)
+    }
+
+    /// Where to listen with TLS, if anywhere.
+    #[must_use]
+    pub fn tls(&self) -> Option<Tls<'_>> {
+        let TlsArguments { listen, cert, key } = &self.tls;
+        Some(Tls { address: listen.as_deref()?, certificate: cert.as_deref()?, key: key.as_deref()? })
     }
 
     /// How log lines are written.
@@ -184,6 +263,14 @@ impl Cli {
             deflate: (!protocol.no_deflate).then_some(protocol.deflate_level),
         }
     }
+}
+
+/// In place of an address: do not listen.
+const NOWHERE: &str = "none";
+
+/// An address, or `none`.
+fn address_or_none(text: &str) -> Result<String, String> {
+    if text == NOWHERE { Ok(text.to_owned()) } else { address(text) }
 }
 
 /// `HOST:PORT`, where HOST is a name, an IPv4 address or an IPv6 address in brackets.
@@ -299,6 +386,23 @@ mod tests {
         }
         for bad in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
             assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_that_need_each_other_say_so() {
+        let check = |arguments: &[&str]| Cli::parse_from([&["ws-echo"], arguments].concat()).check();
+        let files = ["--tls-cert=c", "--tls-key=k"];
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&[&["--listen=none", "--tls-listen=[::]:443"], &files[..]].concat()), Ok(()));
+        for (arguments, words) in [
+            (&["--tls-listen=localhost:0"][..], "--tls-cert FILE and --tls-key FILE; scripts/dev-cert"),
+            (&["--tls-listen=localhost:0", files[0]], "needs --tls-key FILE;"),
+            (&[files[1]], "--tls-key FILE needs --tls-listen"),
+            (&["--listen=none"], "nothing to listen on"),
+        ] {
+            let sentence = check(arguments).expect_err("a usage error");
+            assert!(sentence.contains(words), "no `{words}` in {sentence}");
         }
     }
 

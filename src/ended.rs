@@ -24,8 +24,12 @@ pub enum Ended {
     Vanished,
     /// The server cut the connection without a Close, because the peer had stopped reading.
     Cut,
+    /// The server ended the connection without a Close because the path asks for that.
+    Dropped,
     /// The request was answered with a plain HTTP status, and never became a session.
     Answered(u16),
+    /// There was no TLS session: the handshake failed, or was not complete in time.
+    Insecure,
     /// The peer connected and went, or was sent away, without having said anything.
     Silent,
 }
@@ -59,7 +63,9 @@ impl Ended {
             Self::Closed { by: Side::Server, code, .. } => ("server", *code),
             Self::Vanished => ("vanished", 1006),
             Self::Cut => ("cut", 1006),
+            Self::Dropped => ("dropped", 1006),
             Self::Answered(status) => ("http", *status),
+            Self::Insecure => ("tls", 0),
             Self::Silent => ("silent", 0),
         }
     }
@@ -81,7 +87,9 @@ impl fmt::Display for Ended {
             }
             Self::Vanished => write!(f, "the client went without a Close"),
             Self::Cut => write!(f, "cut: the client had stopped reading"),
+            Self::Dropped => write!(f, "dropped on purpose"),
             Self::Answered(status) => write!(f, "answered {status}"),
+            Self::Insecure => write!(f, "there was no TLS session"),
             Self::Silent => write!(f, "the client said nothing"),
         }
     }

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use crate::conversation::TOO_SLOW;
+use crate::pause::Pause;
 use crate::transport::outbox::{Outbox, Posted, header_of};
+use crate::transport::wire::Wire;
 
 /// A session as seen from other threads. Cheap to share behind an `Arc`; it keeps the connection's descriptor open,
 /// so let go of it when the session ends.
@@ -26,6 +29,10 @@ pub struct SessionHandle {
     upgraded: AtomicBool,
     /// Why somebody other than its worker ended the session; the first reason stays.
     verdict: AtomicU8,
+    /// Where the worker waits when its behaviour pauses; a verdict ends it.
+    pause: Pause,
+    /// The connection ends with a reset, by being closed and not shut down.
+    abandoned: AtomicBool,
 }
 
 /// How far a session has come.
@@ -52,6 +59,8 @@ pub(crate) enum Verdict {
     Keepalive,
     /// The peer did not read.
     WriteStalled,
+    /// The peer did not keep up with what other sessions pushed to it.
+    TooSlow,
 }
 
 /// What a worker has done, in relaxed atomics that it alone writes. The supervisor reads them once a tick.
@@ -104,15 +113,17 @@ pub enum PushError {
 
 impl SessionHandle {
     /// The handle of a connection that has just been handed to a worker.
-    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream) -> Self {
+    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, wire: Wire) -> Self {
         Self {
             id,
             peer,
-            outbox: Outbox::new(socket),
+            outbox: Outbox::new(socket, wire),
             counters: Counters::default(),
             phase: AtomicU8::new(Phase::Handshake as u8),
             upgraded: AtomicBool::new(false),
             verdict: AtomicU8::new(0),
+            pause: Pause::default(),
+            abandoned: AtomicBool::new(false),
         }
     }
 
@@ -178,18 +189,20 @@ impl SessionHandle {
         self.phase.fetch_max(phase as u8, Relaxed);
     }
 
-    /// Notes why the supervisor ends the session, unless it has noted a reason before.
+    /// Notes why another thread ends the session, unless it has noted a reason before.
     pub(crate) fn judge(&self, verdict: Verdict) {
         let _ = self.verdict.compare_exchange(0, verdict as u8, Relaxed, Relaxed);
+        self.pause.end();
     }
 
-    /// Why the supervisor ended the session, if it did.
+    /// Why another thread ended the session, if one did.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         match self.verdict.load(Relaxed) {
             1 => Some(Verdict::HandshakeTimeout),
             2 => Some(Verdict::Stop),
             3 => Some(Verdict::Keepalive),
             4 => Some(Verdict::WriteStalled),
+            5 => Some(Verdict::TooSlow),
             _ => None,
         }
     }
@@ -205,11 +218,47 @@ impl SessionHandle {
         self.upgraded.load(Relaxed)
     }
 
+    /// The worker is done with the connection. A peer that has not been told so before is told now, if it listens.
+    pub(crate) fn leave(&self) {
+        self.outbox.abandon();
+        self.cut();
+    }
+
     /// The last resort: ends the connection both ways, which wakes a worker blocked in a read or a write. Judge
     /// first, because the worker then sees an end of stream or an error that does not tell the reason.
     pub(crate) fn cut(&self) {
         // The peer may have gone already.
         let _ = self.outbox.socket().shutdown(Shutdown::Both);
+        self.pause.end();
+    }
+
+    /// Another thread's end of a session whose peer does not keep up: a Close where one gets through, and a cut
+    /// where not even that does.
+    pub(crate) fn expel(&self) {
+        let (code, reason) = TOO_SLOW;
+        match self.outbox.post_close(code, reason, || self.judge(Verdict::TooSlow)) {
+            Ok(Posted::Sent | Posted::Queued) => self.reach(Phase::Closing),
+            Ok(Posted::Refused) => {}
+            Ok(Posted::Busy) | Err(_) => {
+                self.judge(Verdict::TooSlow);
+                self.cut();
+            }
+        }
+    }
+
+    /// Where the worker waits when its behaviour pauses.
+    pub(crate) fn pause(&self) -> &Pause {
+        &self.pause
+    }
+
+    /// Has the connection end with a reset, as soon as everybody has let go of it.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Relaxed);
+    }
+
+    /// Whether the connection is to end with a reset, which a `shutdown(2)` would forestall.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Relaxed)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The request head, read within bounds, and the plain answers to it.
 
+use std::fmt::Write;
 use std::io::Read;
 
 use crate::headers::Headers;
@@ -154,11 +155,15 @@ impl Answer {
     pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
         let Self { status, content_type, headers, body } = self;
         let mut text = format!(
-            "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\
-             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+            "HTTP/1.1 {status} {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\n",
             reason(*status),
-            body.len(),
         );
+        // Two statuses have no body, nor the fields that describe one (RFC 9110, 8.6, 15.3.5 and 15.4.5).
+        let bodiless = matches!(status, 204 | 304);
+        if !bodiless {
+            let _ = write!(text, "Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
+        }
         for (name, value) in headers {
             text.push_str(name);
             text.push_str(": ");
@@ -167,7 +172,7 @@ impl Answer {
         }
         text.push_str("\r\n");
         let mut bytes = text.into_bytes();
-        if !head_only {
+        if !head_only && !bodiless {
             bytes.extend_from_slice(body);
         }
         bytes

@@ -6,7 +6,7 @@
 //! main: accept loop ──socket──► ThreadPool, N workers: one session each, from the first byte to the last
 //!           │ no worker, no place      │ Opened(handle) / Closed(report)       crossbeam channel, bounded
 //!           └──► refusal lane (503)    ▼
-//! ctrlc ───── stop ───────────► supervisor: select! over events, stop and a tick
+//! signals ─── stop ───────────► supervisor: select! over events, stop and a tick
 //!                               owns the open sessions, the clock and the totals
 //! ```
 //!
@@ -18,19 +18,23 @@
 //!
 //! | to learn | open |
 //! |---|---|
-//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
-//! | how connections come in, wait or are refused | [`server`], `admission`, `refusal` |
+//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit), [`allocator`] |
+//! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
 //! | compression, and what is wrong with a frame | [`extensions`] |
 //! | how a session ended, and who ended it | [`ended`] |
 //! | how two threads share one socket | `transport/outbox`, [`handle`] |
+//! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
+//! | how a behaviour waits | `conversation/timing`, `pause` |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |
 //! | what is counted | [`metrics`] |
 //! | what a plain HTTP request gets | `site`, and `html/` |
-//! | how it stops | [`stop`] |
+//! | how it stops, and what signals do | [`stop`], [`signals`] |
 
+pub mod allocator;
 pub mod behavior;
+pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod conversation;
@@ -39,24 +43,30 @@ pub mod error;
 pub mod extensions;
 pub mod handle;
 pub mod headers;
+pub mod listener;
 pub mod logging;
 pub mod machine;
 pub mod metrics;
 pub mod server;
+pub mod signals;
 pub mod stop;
 
 mod admission;
 mod codec;
 mod handshake;
 mod http;
+mod pause;
 mod refusal;
 mod session;
 mod site;
 mod supervisor;
 mod transport;
+mod validity;
 
+pub use certificate::Certificate;
 pub use config::Config;
 pub use error::Error;
+pub use listener::{Listener, listen};
 pub use metrics::Summary;
-pub use server::{Server, listen};
+pub use server::Server;
 pub use stop::Stop;

@@ -2,17 +2,17 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Parser;
 use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
-use ws_echo::{Config, Error, Server, Stop, Summary, listen, logging, machine};
-
-/// Exit code after a second Ctrl-C: 128 and the number of SIGINT, as shells report it.
-const INTERRUPTED: i32 = 130;
+use ws_echo::{
+    Certificate, Config, Error, Listener, Server, Stop, Summary, allocator, listen, logging, machine, signals,
+};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    allocator::fix_threshold();
+    let cli = Cli::from_arguments();
     logging::start(cli.log_format());
     match run(cli) {
         Ok(summary) => {
@@ -30,28 +30,29 @@ fn main() -> ExitCode {
 /// Serves until told to stop.
 fn run(cli: Cli) -> Result<Summary, Error> {
     let stop = Stop::new();
-    stop_on_signals(&stop)?;
-    let listener = listen(cli.listen())?;
-    let address =
-        listener.local_addr().map_err(|source| Error::Listen { address: cli.listen().to_owned(), source })?;
+    let tls = cli.tls();
+    let certificate = tls.map(|tls| Certificate::load(tls.certificate, tls.key)).transpose()?.map(Arc::new);
+    signals::watch(&stop, certificate.clone())?;
+    let mut listeners = Vec::new();
+    if let Some(address) = cli.listen() {
+        listeners.push(Listener::from(listen(address)?));
+    }
+    if let (Some(tls), Some(certificate)) = (tls, certificate) {
+        listeners.push(Listener::secure(listen(tls.address)?, certificate));
+    }
     let asked = cli.workers();
     let config = cli.into_config();
     let workers = machine::fit_workers(asked, DEFAULT_WORKERS, config.waiting)?;
-    say(&format!(
-        "listening on ws://{address}/\nopen http://{address}/ in a browser to try it; Ctrl-C stops"
-    ));
-    Server::new(listener, Config { workers, ..config }).run(&stop)
+    say(&greeting(&listeners));
+    Server::new(listeners, Config { workers, ..config }).run(&stop)
 }
 
-/// Has Ctrl-C, SIGTERM and SIGHUP stop the server, and a second one end the process at once.
-fn stop_on_signals(stop: &Stop) -> Result<(), Error> {
-    let stop = stop.clone();
-    let handler = move || {
-        if !stop.request() {
-            std::process::exit(INTERRUPTED);
-        }
-    };
-    ctrlc::set_handler(handler).map_err(Error::Signals)
+/// The lines that scripts wait for, and one for people.
+fn greeting(listeners: &[Listener]) -> String {
+    let mut lines: Vec<_> = listeners.iter().map(|listener| format!("listening on {listener}")).collect();
+    let page = listeners.first().map(Listener::page).unwrap_or_default();
+    lines.push(format!("open {page} in a browser to try it; Ctrl-C stops"));
+    lines.join("\n")
 }
 
 /// Prints for whoever waits on standard output. Nobody may be there, and that is no reason to stop serving.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::ops::AddAssign;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -42,6 +43,9 @@ pub struct Snapshot {
     /// The longest WebSocket session that has ended.
     pub longest: Duration,
 }
+
+/// Where the supervisor leaves its last snapshot for everybody.
+pub(crate) type Published = Arc<Mutex<Arc<Snapshot>>>;
 
 /// What goes over a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,31 +1,27 @@
-//! The server: listens, accepts, and hands each connection to whoever deals with it.
+//! The server: accepts, and hands each connection to whoever deals with it.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use log::{debug, warn};
-use socket2::{Domain, SockRef, Socket, Type};
 use threadpool::ThreadPool;
 
 use crate::admission::{Admission, Arrival, Decision};
 use crate::behavior::Routes;
+use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::error::Error;
+use crate::listener::{Listener, Listeners, Waker};
 use crate::metrics::Summary;
 use crate::refusal::{Lane, Reason};
 use crate::session::{self, Context, Event};
 use crate::stop::Stop;
 use crate::supervisor::Supervisor;
-
-/// Connections that the kernel completes before they are accepted; it caps this at `net.core.somaxconn`. The 128 of
-/// the standard library lose SYNs in a storm, and each lost one waits a second.
-const BACKLOG: i32 = 4096;
 
 /// Address space for a worker's stack, in bytes. Only what is touched takes memory.
 const WORKER_STACK: usize = 256 << 10;
@@ -43,36 +39,10 @@ const ACCEPT_COMPLAINT: Duration = Duration::from_secs(10);
 /// the supervisor, and ends nothing.
 const SEND_REPORT: Duration = Duration::from_secs(1);
 
-/// How long it may take to wake an accept loop by connecting to it.
-const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Listens on an address given as `HOST:PORT`, on the first of its resolutions that can be listened on.
-pub fn listen(address: &str) -> Result<TcpListener, Error> {
-    let fail = |source| Error::Listen { address: address.to_owned(), source };
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for resolved in address.to_socket_addrs().map_err(fail)? {
-        match listen_on(resolved) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failure = error,
-        }
-    }
-    Err(fail(failure))
-}
-
-/// Listens with a backlog of our own.
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A restarted server must not wait for its predecessor's connections in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
 /// A server that is ready to run on listeners that are bound.
 pub struct Server {
     /// Where connections come in.
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     /// Waits and limits.
     config: Config,
     /// Which path does what.
@@ -80,10 +50,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with the standard paths.
+    /// A server with the standard paths, on one listener or several.
     #[must_use]
-    pub fn new(listener: TcpListener, config: Config) -> Self {
-        Self { listener, config, routes: Routes::standard() }
+    pub fn new(listeners: impl Into<Listeners>, config: Config) -> Self {
+        Self { listeners: listeners.into().0, config, routes: Routes::standard() }
     }
 
     /// The same server with paths of one's own.
@@ -95,11 +65,10 @@ impl Server {
     /// Serves until asked to stop, then closes every session, and returns when the last one is gone or the drain
     /// deadline has passed.
     pub fn run(self, stop: &Stop) -> Result<Summary, Error> {
-        let Self { listener, config, routes } = self;
+        let Self { listeners, config, routes } = self;
         let workers = config.workers;
-        let waker =
-            Waker::new(listener).map_err(|source| Error::Listen { address: "the socket".into(), source })?;
-        let port = waker.address.port();
+        let entrances = listeners.into_iter().map(Entrance::new).collect::<Result<Vec<_>, _>>()?;
+        let port = entrances.first().map_or(0, |entrance| entrance.waker.port());
         let pool = start_workers(workers, port)?;
         let (lane, lane_thread) =
             Lane::start(format!("ws:{port}:503")).map_err(|_| Error::Threads { workers })?;
@@ -109,7 +78,7 @@ impl Server {
             config: Arc::new(config),
             routes,
             events: events.clone(),
-            published: Mutex::default(),
+            published: Arc::default(),
             ids: AtomicU64::new(0),
         });
         let supervisor = Supervisor::new(
@@ -117,21 +86,47 @@ impl Server {
             inbox,
             Arc::clone(&admission),
             lane.clone(),
-            vec![waker.clone()],
+            entrances.iter().map(|entrance| entrance.waker.clone()).collect(),
         );
         let stop_seen = stop.clone();
         let supervisor = thread::Builder::new()
             .name(format!("ws:{port}:sup"))
             .spawn(move || supervisor.run(&stop_seen))
             .map_err(|_| Error::Threads { workers })?;
-        let door = Door { pool, admission, lane, context, events };
-        door.accept(&waker, stop);
-        drop((door, waker));
+        let opened = open(entrances, &Door { pool, admission, lane, context, events }, stop);
         let summary = supervisor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // Ends by itself: every sender of the lane is gone. A panic in there has been printed.
         let _ = lane_thread.join();
-        Ok(summary)
+        opened.map(|()| summary)
     }
+}
+
+/// Runs an accept loop for each entrance, the first of them on this thread, until asked to stop. A loop for which
+/// there is no thread stops the server.
+fn open(entrances: Vec<Entrance>, door: &Door, stop: &Stop) -> Result<(), Error> {
+    let mut entrances = entrances.into_iter();
+    let first = entrances.next();
+    let threads: Vec<_> = entrances.map(|entrance| start_accepting(entrance, door, stop)).collect();
+    if let Some(entrance) = first {
+        door.accept(entrance, stop);
+    }
+    threads.into_iter().try_for_each(|thread| {
+        let ended = thread?.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(())
+    })
+}
+
+/// Starts a thread with an accept loop.
+fn start_accepting(entrance: Entrance, door: &Door, stop: &Stop) -> Result<JoinHandle<()>, Error> {
+    let name = format!("ws:{}:acc", entrance.waker.port());
+    let (its_door, its_stop) = (door.clone(), stop.clone());
+    let started = thread::Builder::new().name(name).spawn(move || its_door.accept(entrance, &its_stop));
+    started.map_err(|_| {
+        stop.request();
+        let _ = door.events.send(Event::ListenerDone);
+        Error::Threads { workers: door.pool.max_count() }
+    })
 }
 
 /// Starts the workers. The pool panics when the system refuses a thread.
@@ -146,7 +141,26 @@ fn start_workers(workers: usize, port: u16) -> Result<ThreadPool, Error> {
     catch_unwind(AssertUnwindSafe(build)).map_err(|_| Error::Threads { workers })
 }
 
-/// Where connections come in.
+/// A listener with an accept loop.
+struct Entrance {
+    /// The listener, and how its loop is woken.
+    waker: Waker,
+    /// What TLS shows; `None` where none is spoken.
+    certificate: Option<Arc<Certificate>>,
+}
+
+impl Entrance {
+    /// Of a listener that is bound.
+    fn new(listener: Listener) -> Result<Self, Error> {
+        let Listener { socket, certificate } = listener;
+        let waker =
+            Waker::new(socket).map_err(|source| Error::Listen { address: "the socket".into(), source })?;
+        Ok(Self { waker, certificate })
+    }
+}
+
+/// Who deals with those who come in, whichever way they came.
+#[derive(Clone)]
 struct Door {
     /// The workers.
     pool: ThreadPool,
@@ -162,16 +176,21 @@ struct Door {
 
 impl Door {
     /// Accepts until asked to stop. Nobody who had connected by then is left without an answer.
-    fn accept(&self, waker: &Waker, stop: &Stop) {
+    fn accept(&self, entrance: Entrance, stop: &Stop) {
+        // Owned, so that the listener closes when its loop ends.
+        let Entrance { waker, certificate } = entrance;
         let mut complained: Option<Instant> = None;
         loop {
             if stop.is_requested() {
                 // Whoever is in the backlog is let in to be told; then it is empty, and nobody waits.
-                let _ = waker.listener.set_nonblocking(true);
+                let _ = waker.listener().set_nonblocking(true);
             }
-            match waker.listener.accept() {
+            match waker.listener().accept() {
                 Ok((_, peer)) if waker.is_waker(peer) => {}
-                Ok((socket, peer)) => self.admit(Arrival { socket, peer, at: Instant::now() }),
+                Ok((socket, peer)) => {
+                    let tls = certificate.as_deref().map(Certificate::config);
+                    self.admit(Arrival { socket, peer, at: Instant::now(), tls });
+                }
                 // The peer was gone before it was accepted.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
@@ -215,52 +234,5 @@ impl Door {
     fn refuse(&self, arrival: Arrival, reason: Reason) {
         let _ = self.events.send(Event::Refused(reason));
         self.lane.refuse(arrival, reason);
-    }
-}
-
-/// Wakes a blocking `accept` by connecting to its listener.
-#[derive(Clone, Debug)]
-pub(crate) struct Waker {
-    /// The listener.
-    listener: Arc<TcpListener>,
-    /// Its address, as one connects to it.
-    address: SocketAddr,
-    /// The port that the waking connection comes from; 0 before.
-    from: Arc<AtomicU16>,
-}
-
-impl Waker {
-    /// For that listener.
-    fn new(listener: TcpListener) -> io::Result<Self> {
-        let mut address = listener.local_addr()?;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        Ok(Self { listener: Arc::new(listener), address, from: Arc::default() })
-    }
-
-    /// Wakes the accept loop. It must find out by itself what it was woken for.
-    pub(crate) fn wake(&self) {
-        if let Err(error) = self.connect() {
-            debug!("cannot connect to {} to wake the accept loop: {error}", self.address);
-            // Wakes it too, on Linux; but those in the backlog get a reset instead of an answer.
-            let _ = SockRef::from(&*self.listener).shutdown(std::net::Shutdown::Read);
-        }
-    }
-
-    /// Connects from a port that the accept loop can recognise.
-    fn connect(&self) -> io::Result<()> {
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
-        socket.bind(&SocketAddr::new(self.address.ip(), 0).into())?;
-        let from = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        self.from.store(from, SeqCst);
-        socket.connect_timeout(&self.address.into(), WAKE_TIMEOUT)
-    }
-
-    /// Whether a connection is the waking one.
-    fn is_waker(&self, peer: SocketAddr) -> bool {
-        peer.ip() == self.address.ip() && peer.port() == self.from.load(SeqCst)
     }
 }

@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::{error, info};
 
 use crate::admission::{Arrival, Permit};
-use crate::behavior::Routes;
+use crate::behavior::{Behavior, Routes};
 use crate::codec::Codec;
 use crate::config::Config;
 use crate::conversation::{Conversation, Request};
@@ -18,9 +18,11 @@ use crate::extensions::Tap;
 use crate::handle::{SessionHandle, Verdict};
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
-use crate::metrics::Snapshot;
+use crate::metrics::Published;
 use crate::site;
 use crate::transport::Transport;
+use crate::transport::tls::Insecure;
+use crate::transport::wire::Wire;
 
 /// What every session of a server shares.
 pub(crate) struct Context {
@@ -31,7 +33,7 @@ pub(crate) struct Context {
     /// To the supervisor.
     pub(crate) events: Sender<Event>,
     /// What the supervisor last counted.
-    pub(crate) published: Mutex<Arc<Snapshot>>,
+    pub(crate) published: Published,
     /// Numbers the sessions.
     pub(crate) ids: AtomicU64,
 }
@@ -73,14 +75,20 @@ pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
 
 /// Serves one connection. A panic ends it alone, and never reaches the pool.
 fn serve(arrival: Arrival, context: &Context) {
+    let wire = match arrival.tls.map_or(Ok(Wire::Plain), Wire::tls) {
+        Ok(wire) => wire,
+        Err(error) => return error!("{} cannot be served over TLS: {error}", arrival.peer),
+    };
+    let secure = matches!(wire, Wire::Tls(_));
     let id = context.ids.fetch_add(1, Relaxed) + 1;
-    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket));
+    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket, wire));
     let mut record = Record::open(Arc::clone(&session), context);
-    record.ended = catch_unwind(AssertUnwindSafe(|| attend(&session, context))).unwrap_or_else(|_| {
-        error!("#{id} {} panicked; this session ends with 1011", session.peer());
-        record.panicked = true;
-        catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
-    });
+    record.ended =
+        catch_unwind(AssertUnwindSafe(|| attend(&session, secure, context))).unwrap_or_else(|_| {
+            error!("#{id} {} panicked; this session ends with 1011", session.peer());
+            record.panicked = true;
+            catch_unwind(AssertUnwindSafe(|| apologise(&session))).unwrap_or(Ended::Cut)
+        });
 }
 
 /// Tells the supervisor that a session has opened, and, whatever happens in between, that it has closed.
@@ -122,7 +130,9 @@ impl Drop for Record<'_> {
                 counters.all_messages_out(),
             );
         }
-        session.cut();
+        if !session.is_abandoned() {
+            session.leave();
+        }
         let report =
             Report { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
         let _ = self.context.events.send(Event::Closed(report));
@@ -130,23 +140,29 @@ impl Drop for Record<'_> {
 }
 
 /// Holds the conversation that a connection asks for, if it asks for one.
-fn attend(session: &Arc<SessionHandle>, context: &Context) -> Ended {
-    let mut conversation = match open(session, context) {
-        Ok(conversation) => conversation,
+fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ended {
+    let (mut conversation, behavior) = match open(session, secure, context) {
+        Ok(opened) => opened,
         Err(ended) => return ended,
     };
-    let behavior = Arc::clone(context.routes.find(&conversation.request().path));
     match behavior(&mut conversation) {
         Ok(()) => conversation.close(1000, ""),
         Err(ended) => ended,
     }
 }
 
-/// Reads the request and answers it. Not inlined: a page of stack that is touched once stays with its thread, so
+/// Reads the request, answers it, and says what its path does. Not inlined: a page of stack that is touched once stays with its thread, so
 /// what the handshake needs must not lie below what the session needs.
 #[inline(never)]
-fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<Conversation, Ended> {
+fn open(
+    session: &Arc<SessionHandle>,
+    secure: bool,
+    context: &Context,
+) -> Result<(Conversation, Behavior), Ended> {
     let mut transport = Transport::new(Arc::clone(session));
+    if secure && let Err(failure) = transport.shake_hands() {
+        return Err(refuse_insecure(&mut transport, session, failure));
+    }
     let (head, rest) = match Head::read(&mut transport) {
         Ok(read) => read,
         Err(error) => return Err(refuse_head(&mut transport, session, error)),
@@ -155,8 +171,12 @@ fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<Conversation,
         let metrics = Arc::clone(&context.published.lock().unwrap_or_else(PoisonError::into_inner));
         return Err(answer(&mut transport, session, &head, &site::answer(&head, &metrics)));
     }
-    let upgrade = match Upgrade::judge(&head, &context.config) {
-        Ok(upgrade) => upgrade,
+    let judged = Upgrade::judge(&head, &context.config).and_then(|upgrade| {
+        let behavior = context.routes.plan(&head.path, &head.query, &context.config, &context.published)?;
+        Ok((upgrade, behavior))
+    });
+    let (upgrade, behavior) = match judged {
+        Ok(granted) => granted,
         Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
     };
     if !matches!(session.outbox().open(&upgrade.response), Ok(true)) {
@@ -167,9 +187,31 @@ fn open(session: &Arc<SessionHandle>, context: &Context) -> Result<Conversation,
     transport.upgrade(rest, Tap::new(upgrade.deflate.is_some()));
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
     let Head { path, query, headers, .. } = head;
-    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol };
+    let tls = if secure { session.outbox().tls_facts() } else { None };
+    let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
+    let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
     let codec = Codec::new(upgrade.deflate, &context.config);
-    Ok(Conversation::new(transport, codec, Arc::clone(session), request, Arc::clone(&context.config)))
+    let config = Arc::clone(&context.config);
+    Ok((Conversation::new(transport, codec, Arc::clone(session), request, config), behavior))
+}
+
+/// Deals with a client that is not in a TLS session as it should be.
+fn refuse_insecure(transport: &mut Transport, session: &SessionHandle, failure: Insecure) -> Ended {
+    let (id, peer) = (session.id(), session.peer());
+    match failure {
+        Insecure::Plain if session.outbox().give_up_tls().is_ok() => {
+            info!("#{id} {peer} does not speak TLS: answered 400");
+            let sentence = "this port speaks TLS; use wss:// or https:// in place of ws:// or http://";
+            return say(transport, session, &Answer::text(400, sentence), false);
+        }
+        Insecure::Failed(error) => {
+            info!("#{id} {peer} TLS handshake failed: {error}");
+            // The alert has gone out; closing at once could make the peer lose it.
+            transport.linger();
+        }
+        Insecure::Plain | Insecure::Ended => {}
+    }
+    unfinished(session)
 }
 
 /// Answers a request head that could not be read.
@@ -203,6 +245,7 @@ fn say(transport: &mut Transport, session: &SessionHandle, answer: &Answer, head
 fn unfinished(session: &SessionHandle) -> Ended {
     match session.verdict() {
         _ if session.counters().reads.get() == 0 => Ended::Silent,
+        _ if session.outbox().is_shaking_hands() => Ended::Insecure,
         Some(Verdict::HandshakeTimeout) => Ended::Answered(408),
         Some(Verdict::Stop) => Ended::Answered(503),
         _ => Ended::Vanished,

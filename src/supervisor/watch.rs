@@ -96,7 +96,8 @@ impl Watch {
             self.since = now;
         }
         let reads = self.session.counters().reads.get();
-        if reads != self.reads {
+        // A worker that pauses on purpose does not read, and its peer is not to blame.
+        if reads != self.reads || self.session.pause().is_on() {
             self.reads = reads;
             self.heard = now;
             self.pinged = None;
@@ -127,12 +128,13 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
+    use crate::transport::wire::Wire;
 
     fn watch(now: Instant) -> Watch {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = socket.peer_addr().unwrap();
-        Watch::new(Arc::new(SessionHandle::new(1, peer, socket)), now)
+        Watch::new(Arc::new(SessionHandle::new(1, peer, socket, Wire::Plain)), now)
     }
 
     #[test]

@@ -1,30 +1,55 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
+mod bulk;
 pub(crate) mod outbox;
+mod receiver;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::extensions::{Arrival, Tap, Violation};
 use crate::handle::{Phase, SessionHandle};
+use bulk::Bulk;
+use receiver::Receiver;
+use tls::{Inbox, Insecure};
 
 /// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
 ///
 /// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one write.
 pub(crate) struct Transport {
-    /// The session, whose outbox takes everything that is written.
-    session: Arc<SessionHandle>,
+    /// Receives bytes as they are. Its session's outbox takes everything that is written.
+    receiver: Receiver,
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
+    /// Reads ahead on a plain connection while large frames come in.
+    bulk: Bulk,
+    /// Raw bytes on their way into TLS; a plain connection has none.
+    tls: Option<Inbox>,
     /// Follows the frames, once there are any.
     tap: Option<Tap>,
+    /// Pongs are left out: a fault that one path is asked for.
+    mute: bool,
 }
 
 impl Transport {
     /// The worker's end of `session`.
     pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, ahead: (Vec::new(), 0), tap: None }
+        Self {
+            receiver: Receiver::new(session),
+            ahead: (Vec::new(), 0),
+            bulk: Bulk::default(),
+            tls: None,
+            tap: None,
+            mute: false,
+        }
+    }
+
+    /// Holds the TLS handshake. From then on, what is read was encrypted.
+    pub(crate) fn shake_hands(&mut self) -> Result<(), Insecure> {
+        self.tls.get_or_insert_default().shake_hands(&self.receiver)
     }
 
     /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
@@ -38,25 +63,21 @@ impl Transport {
         self.tap.as_mut().and_then(Tap::next_arrival).unwrap_or(Arrival::Plain)
     }
 
+    /// Whether tungstenite holds no byte: the last one that it was given ended a message, and it returned that message.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.tap.as_ref().is_some_and(Tap::at_rest)
+    }
+
     /// What the peer did wrong, once it did.
     fn violation(&self) -> Option<Violation> {
         self.tap.as_ref().and_then(Tap::violation)
     }
 
-    /// Reads from the connection, after everything gathered has gone out.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.session.outbox().flush()?;
-        loop {
-            match self.session.outbox().socket().read(buffer) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.session.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
-                Err(e) if outbox::is_passing(&e) => {}
-                Err(e) => return Err(e),
-            }
+    /// Reads from the connection, or what was read ahead.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => tls.read(&self.receiver, buffer),
+            None => self.bulk.read(&mut &self.receiver, buffer),
         }
     }
 
@@ -72,18 +93,27 @@ impl Transport {
         n
     }
 
+    /// Bounds the reads that follow, or no longer does.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.receiver.set_deadline(deadline);
+    }
+
+    /// Leaves Pings without an answer from now on.
+    pub(crate) fn mute_pongs(&mut self) {
+        self.mute = true;
+    }
+
     /// Everything has been said: ends the sending half, then reads until the peer ends its own or the session is
     /// cut. What the peer still says does not matter, but to close a socket with unread bytes makes the kernel
     /// reset the connection, and the peer could lose our last words.
     pub(crate) fn linger(&mut self) {
-        self.session.reach(Phase::Lingering);
-        (self.ahead, self.tap) = ((Vec::new(), 0), None);
-        let outbox = self.session.outbox();
-        if outbox.flush().is_err() || outbox.socket().shutdown(Shutdown::Write).is_err() {
+        self.receiver.session().reach(Phase::Lingering);
+        self.set_deadline(None);
+        if self.receiver.session().outbox().end().is_err() {
             return;
         }
         let mut scrap = [0; 2048];
-        while matches!(self.read(&mut scrap), Ok(n) if n > 0) {}
+        while matches!(self.receiver.receive(&mut scrap), Ok(n) if n > 0) {}
     }
 }
 
@@ -106,7 +136,10 @@ impl Read for Transport {
 
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.session.outbox().append(bytes)?;
+        // tungstenite hands over one frame a call, so the first byte tells which.
+        if !(self.mute && bytes.first().is_some_and(|&first| outbox::is_pong(first))) {
+            self.receiver.session().outbox().append(bytes)?;
+        }
         Ok(bytes.len())
     }
 

@@ -8,14 +8,15 @@
 //! What a non-blocking send could not get rid of stays in the queue, in its place, so no frame is ever torn. The
 //! clocks that tell a stalled peer are atomics outside the lock, since a stuck writer holds it.
 
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use socket2::SockRef;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, OpCode};
+
+use super::wire::{Line, TlsFacts, Wire};
 
 /// The queue is written out when it grows past this, in bytes, so that a long burst cannot fill memory.
 const GATHER_LIMIT: usize = 32 << 10;
@@ -29,22 +30,17 @@ const PUSH_LIMIT: usize = 256 << 10;
 /// Longest reason of a Close frame, in bytes (RFC 6455, 5.5: 125 bytes of payload less the code).
 const REASON_LIMIT: usize = 123;
 
-/// Flags for a send by a thread that must not wait.
-const WITHOUT_WAITING: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-
 /// Everything that goes to one peer goes through here.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// The connection.
-    socket: TcpStream,
+    line: Line,
     /// What waits to be sent, and what may still be added.
     queue: Mutex<Queue>,
     /// A non-blocking send left bytes in the queue.
     owed: AtomicBool,
     /// The worker is inside a send that may block.
     writing: AtomicBool,
-    /// Moves whenever a send took bytes.
-    progress: AtomicU64,
 }
 
 /// The bytes behind the lock.
@@ -54,6 +50,8 @@ struct Queue {
     stage: Stage,
     /// Whole frames, in the order in which they go out; the first may have gone out in part.
     bytes: Vec<u8>,
+    /// Takes them from here.
+    wire: Wire,
 }
 
 /// What the connection is ready for.
@@ -82,19 +80,18 @@ pub(crate) enum Posted {
 
 impl Outbox {
     /// The outbox of a connection whose handshake has not begun.
-    pub(crate) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: TcpStream, wire: Wire) -> Self {
         Self {
-            socket,
-            queue: Mutex::new(Queue { stage: Stage::Handshake, bytes: Vec::new() }),
+            line: Line::new(socket),
+            queue: Mutex::new(Queue { stage: Stage::Handshake, bytes: Vec::new(), wire }),
             owed: AtomicBool::new(false),
             writing: AtomicBool::new(false),
-            progress: AtomicU64::new(0),
         }
     }
 
     /// The connection itself, for reading.
     pub(crate) fn socket(&self) -> &TcpStream {
-        &self.socket
+        self.line.socket()
     }
 
     /// Whether the worker is inside a send that may block.
@@ -104,7 +101,7 @@ impl Outbox {
 
     /// A number that moves whenever the peer's side took bytes.
     pub(crate) fn progress(&self) -> u64 {
-        self.progress.load(Relaxed)
+        self.line.progress()
     }
 
     /// The worker's way to send one frame: `head` and `body` are its payload in two parts. Gathers small frames;
@@ -178,12 +175,88 @@ impl Outbox {
     /// The worker is about to block in a read: everything gathered goes out first.
     pub(crate) fn flush(&self) -> io::Result<()> {
         let mut queue = self.lock()?;
-        if queue.bytes.is_empty() { Ok(()) } else { self.write_out(&mut queue, &[]) }
+        if queue.is_empty() { Ok(()) } else { self.write_out(&mut queue, &[]) }
+    }
+
+    /// The worker has said everything: writes out what is left, and ends the sending half.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        let mut queue = self.lock()?;
+        queue.stage = Stage::Sealed;
+        if !queue.is_empty() {
+            self.write_out(&mut queue, &[])?;
+        }
+        if queue.wire.end() {
+            self.write_out(&mut queue, &[])?;
+        }
+        self.socket().shutdown(Shutdown::Write)
+    }
+
+    /// The worker leaves, whatever has been said: nothing more will be, which TLS has to tell. Nobody waits for a
+    /// peer to hear it.
+    pub(crate) fn abandon(&self) {
+        if let Ok(Some(mut queue)) = self.try_lock()
+            && queue.wire.end()
+        {
+            queue.stage = Stage::Sealed;
+            let _ = queue.wire.post(&self.line, &[]);
+        }
+    }
+
+    /// The worker holds its side of the TLS handshake: takes in received bytes, and sends what they call for. Returns
+    /// whether the handshake is done.
+    pub(crate) fn shake_hands(&self, raw: &mut &[u8]) -> io::Result<bool> {
+        let mut queue = self.lock()?;
+        let outcome = queue.wire.shake_hands(raw);
+        self.send_before_blocking(&mut queue, outcome, |done| !done)
+    }
+
+    /// The worker's way to read over TLS: takes in received bytes until some of the peer's can be handed out. `None`
+    /// asks for more; by then everything gathered has gone out, because the worker is about to block.
+    pub(crate) fn decrypt(&self, raw: &mut &[u8], plain: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut queue = self.lock()?;
+        let outcome = queue.wire.decrypt(raw, plain);
+        self.send_before_blocking(&mut queue, outcome, Option::is_none)
+    }
+
+    /// Writes out what waits if the worker is about to block; and the alert, if its peer's bytes were no good.
+    fn send_before_blocking<T>(
+        &self,
+        queue: &mut Queue,
+        outcome: io::Result<T>,
+        blocks: impl FnOnce(&T) -> bool,
+    ) -> io::Result<T> {
+        match &outcome {
+            Ok(outcome) if !blocks(outcome) || queue.is_empty() => {}
+            Ok(_) => self.write_out(queue, &[])?,
+            Err(_) => {
+                // Nothing may follow an alert (RFC 8446, 6.2), nor can the peer be expected to read it.
+                queue.stage = Stage::Sealed;
+                queue.bytes.clear();
+                let _ = self.write_out(queue, &[]);
+            }
+        }
+        outcome
+    }
+
+    /// What the TLS handshake agreed on; `None` on a plain connection.
+    pub(crate) fn tls_facts(&self) -> Option<TlsFacts> {
+        self.lock().ok()?.wire.facts()
+    }
+
+    /// Whether this connection is still in its TLS handshake.
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        self.lock().is_ok_and(|queue| queue.wire.is_handshaking())
+    }
+
+    /// The client does not speak TLS: neither does what is sent from now on.
+    pub(crate) fn give_up_tls(&self) -> io::Result<()> {
+        self.lock()?.wire = Wire::Plain;
+        Ok(())
     }
 
     /// Another thread's way to send a frame.
     pub(crate) fn post(&self, header: &FrameHeader, payload: &[u8]) -> io::Result<Posted> {
-        self.post_with(Stage::Open, |queue| {
+        self.post_with(|queue| {
             if !queue.bytes.is_empty() && queue.bytes.len() + payload.len() > PUSH_LIMIT {
                 return false;
             }
@@ -196,7 +269,7 @@ impl Outbox {
     /// Another thread's Close. It is queued behind everything gathered, even when that has to wait. `sealed` is
     /// called in the same hold of the lock, so that whoever meets the seal finds the reason noted.
     pub(crate) fn post_close(&self, code: u16, reason: &str, sealed: impl FnOnce()) -> io::Result<Posted> {
-        self.post_with(Stage::Open, |queue| {
+        self.post_with(|queue| {
             queue.append_close(code, reason);
             sealed();
             true
@@ -205,19 +278,29 @@ impl Outbox {
 
     /// Another thread's final answer to a client that is still in its handshake; nothing of an answer has gone
     /// out at that stage. Ends the sending half, so that the client sees where the answer ends. `sealed` is as for
-    /// [`post_close`](Self::post_close).
+    /// [`post_close`](Self::post_close). A client that is still in its TLS handshake could not read the answer: that
+    /// is an error.
     pub(crate) fn post_answer(&self, bytes: &[u8], sealed: impl FnOnce()) -> io::Result<Posted> {
-        let posted = self.post_with(Stage::Handshake, |queue| {
-            let first = queue.bytes.is_empty();
-            if first {
-                queue.bytes.extend_from_slice(bytes);
-                queue.stage = Stage::Sealed;
-                sealed();
-            }
-            first
-        })?;
+        let Some(mut queue) = self.try_lock()? else { return Ok(Posted::Busy) };
+        if queue.stage != Stage::Handshake {
+            return Ok(Posted::Refused);
+        }
+        if queue.wire.is_handshaking() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        if !queue.bytes.is_empty() {
+            return Ok(Posted::Busy);
+        }
+        queue.bytes.extend_from_slice(bytes);
+        queue.stage = Stage::Sealed;
+        sealed();
+        let mut posted = self.send_without_waiting(&mut queue)?;
         if posted == Posted::Sent {
-            self.socket.shutdown(Shutdown::Write)?;
+            queue.wire.end();
+            posted = self.send_without_waiting(&mut queue)?;
+        }
+        if posted == Posted::Sent {
+            self.socket().shutdown(Shutdown::Write)?;
         }
         Ok(posted)
     }
@@ -237,10 +320,10 @@ impl Outbox {
         self.owed.load(Relaxed)
     }
 
-    /// Lets `add` append to the queue if the connection is at `stage` and the worker is not writing.
-    fn post_with(&self, stage: Stage, add: impl FnOnce(&mut Queue) -> bool) -> io::Result<Posted> {
+    /// Lets `add` append to the queue of an open connection if the worker is not writing.
+    fn post_with(&self, add: impl FnOnce(&mut Queue) -> bool) -> io::Result<Posted> {
         let Some(mut queue) = self.try_lock()? else { return Ok(Posted::Busy) };
-        if queue.stage != stage {
+        if queue.stage != Stage::Open {
             return Ok(Posted::Refused);
         }
         if !add(&mut queue) {
@@ -251,21 +334,9 @@ impl Outbox {
 
     /// Sends what the kernel takes at once; the rest stays queued, and owed.
     fn send_without_waiting(&self, queue: &mut Queue) -> io::Result<Posted> {
-        let mut sent = 0;
-        while sent < queue.bytes.len() {
-            match SockRef::from(&self.socket).send_with_flags(&queue.bytes[sent..], WITHOUT_WAITING) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    sent += n;
-                    self.note_progress();
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(e),
-            }
-        }
-        queue.bytes.drain(..sent);
-        let owed = !queue.bytes.is_empty();
+        let done = queue.wire.post(&self.line, &queue.bytes)?;
+        queue.bytes.drain(..done);
+        let owed = !queue.is_empty();
         self.owed.store(owed, Relaxed);
         Ok(if owed { Posted::Queued } else { Posted::Sent })
     }
@@ -274,7 +345,7 @@ impl Outbox {
     /// send time-out on the socket only makes progress visible, and the supervisor cuts a peer that makes none.
     fn write_out(&self, queue: &mut Queue, payload: &[u8]) -> io::Result<()> {
         self.writing.store(true, Relaxed);
-        let outcome = self.write_blocking(&queue.bytes, payload);
+        let outcome = queue.wire.write(&self.line, &queue.bytes, payload);
         self.writing.store(false, Relaxed);
         self.owed.store(false, Relaxed);
         queue.empty();
@@ -283,33 +354,6 @@ impl Outbox {
             queue.stage = Stage::Sealed;
         }
         outcome
-    }
-
-    /// The loop of [`write_out`](Self::write_out).
-    fn write_blocking(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
-        let mut both = [IoSlice::new(first), IoSlice::new(second)];
-        let mut parts = if second.is_empty() { &mut both[..1] } else { &mut both[..] };
-        while !parts.is_empty() {
-            let written = match &*parts {
-                [only] => (&self.socket).write(only),
-                several => (&self.socket).write_vectored(several),
-            };
-            match written {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    self.note_progress();
-                    IoSlice::advance_slices(&mut parts, n);
-                }
-                Err(e) if is_passing(&e) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the supervisor that the peer took bytes. Under the lock, so one writer at a time.
-    fn note_progress(&self) {
-        self.progress.store(self.progress.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// The worker's lock. Only a bug poisons it, and then only this session ends.
@@ -347,6 +391,11 @@ impl Queue {
         self.stage = Stage::Sealed;
     }
 
+    /// Whether nothing waits to be sent.
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && !self.wire.is_owing()
+    }
+
     /// Forgets what was written, and gives memory back that only a large burst needed.
     fn empty(&mut self) {
         self.bytes.clear();
@@ -363,6 +412,11 @@ pub(crate) fn header_of(opcode: OpCode) -> FrameHeader {
 
 /// The opcode of a Close frame (RFC 6455, 11.8).
 const CLOSE: u8 = 0x8;
+
+/// Whether the first byte of a frame is that of a Pong (RFC 6455, 11.8).
+pub(crate) fn is_pong(first: u8) -> bool {
+    opcode_bits(first) == 0xA
+}
 
 /// The opcode in the first byte of a frame.
 fn opcode_bits(first: u8) -> u8 {

@@ -27,17 +27,14 @@ pub fn command(arguments: &[&str]) -> Command {
 
 impl Process {
     pub fn start(arguments: &[&str]) -> Self {
-        let few: &[_] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
-        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(few).args(arguments))
+        let workers: &[&str] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
+        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(workers).args(arguments))
     }
 
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ws://").and_then(|rest| rest.strip_suffix('/'));
-        let address = address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap();
+        let address = ready_line(&mut out, "ws");
         Self { child, out, address }
     }
 
@@ -46,6 +43,10 @@ impl Process {
         client.send(upgrade(path));
         assert!(client.read_head().starts_with("HTTP/1.1 101 "));
         client
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
@@ -65,6 +66,15 @@ impl Process {
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         (self.child.wait().unwrap().code(), out, err)
     }
+}
+
+/// Reads a ready line and says where the server listens.
+pub fn ready_line(out: &mut impl BufRead, scheme: &str) -> SocketAddr {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let prefix = format!("listening on {scheme}://");
+    let address = line.trim().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('/'));
+    address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap()
 }
 
 impl Drop for Process {

@@ -1,12 +1,12 @@
 //! A server in this process, and a client that speaks raw bytes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ws_echo::behavior::Routes;
-use ws_echo::{Config, Server, Stop, Summary, listen};
+use ws_echo::{Config, Listener, Server, Stop, Summary, listen};
 
 /// Longest wait of any test for anything: a bound that is never reached unless something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,8 +36,14 @@ impl TestServer {
     }
 
     pub fn with_routes(config: Config, routes: Routes) -> Self {
-        let listener = listen("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::on(Listener::from, config, routes)
+    }
+
+    /// A server on what becomes of a listening socket.
+    pub fn on(listener: impl FnOnce(TcpListener) -> Listener, config: Config, routes: Routes) -> Self {
+        let socket = listen("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = listener(socket);
         let stop = Stop::new();
         let seen = stop.clone();
         let server = Server::new(listener, config).with_routes(routes);
@@ -52,11 +58,7 @@ impl TestServer {
 
     /// A client in an open session.
     pub fn open(&self, path: &str) -> Client {
-        let mut client = self.connect();
-        client.send(upgrade(path).as_bytes());
-        let head = client.read_head();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}{}", String::from_utf8_lossy(&client.read_rest()));
-        client
+        self.connect().open(path)
     }
 
     /// Asks the server to stop and waits until it has.
@@ -148,8 +150,8 @@ pub fn text(payload: &str) -> Vec<u8> {
 }
 
 /// A client that speaks raw bytes; each of its waits is bounded.
-pub struct Client {
-    pub stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    pub stream: S,
 }
 
 impl Client {
@@ -159,6 +161,20 @@ impl Client {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream }
+    }
+
+    pub fn end_sending(&mut self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Becomes an open session.
+    pub fn open(mut self, path: &str) -> Self {
+        self.send(upgrade(path));
+        let head = self.read_head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}{}", String::from_utf8_lossy(&self.read_rest()));
+        self
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -229,10 +245,6 @@ impl Client {
         self.send(masked(0x88, 1000_u16.to_be_bytes()));
         assert_eq!(self.read_frame(), Frame::close(1000, ""));
         self.expect_end();
-    }
-
-    pub fn end_sending(&mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     fn read_array<const N: usize>(&mut self) -> [u8; N] {

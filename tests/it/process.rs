@@ -11,7 +11,7 @@ use crate::binary::{Process, command};
 use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade};
 
 /// Runs to the end without anybody connecting.
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
+pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(arguments).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }

@@ -109,10 +109,10 @@ fn a_stalled_client_cannot_outlast_the_deadline() {
     stuffed.stream.set_nonblocking(true).unwrap();
     let message = masked(0x82, vec![1; 1 << 20]);
     // Until neither side takes any more: the worker is stuck in a write.
-    let mut refused_since = None;
+    let (mut at, mut refused_since) = (0, None);
     while refused_since.is_none_or(|since: Instant| since.elapsed() < Duration::from_millis(200)) {
-        match stuffed.stream.write(&message) {
-            Ok(n) => refused_since = if n > 0 { None } else { refused_since },
+        match stuffed.stream.write(&message[at..]) {
+            Ok(n) => (at, refused_since) = ((at + n) % message.len(), None),
             Err(_) => refused_since = refused_since.or(Some(Instant::now())),
         }
     }
@@ -120,7 +120,7 @@ fn a_stalled_client_cannot_outlast_the_deadline() {
     let totals = server.finish().totals;
     let took = since.elapsed();
     assert!(took >= drain_timeout && took < drain_timeout + Duration::from_secs(2), "{took:?}");
-    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.cut), (2, 0, 2));
+    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.cut), (2, 0, 2), "{totals:?}");
     drop((deaf, stuffed));
 }
 

@@ -1,7 +1,14 @@
 //! A session as its behaviour sees it: receive, send, close.
 
+mod faults;
+mod timing;
+
+pub use faults::HangUp;
+pub(crate) use faults::parts_of;
+
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::debug;
 use tungstenite::error::ProtocolError;
@@ -18,7 +25,8 @@ use crate::handle::{Phase, SessionHandle, Verdict};
 use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
-use crate::transport::outbox::header_of;
+use crate::transport::outbox::{header_of, is_passing};
+pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +39,10 @@ pub struct Request {
     pub headers: Headers,
     /// The subprotocol that was agreed on.
     pub subprotocol: Option<String>,
+    /// The extensions that were agreed on, as the answer named them.
+    pub extensions: Option<String>,
+    /// What the TLS handshake agreed on; `None` over plain TCP.
+    pub tls: Option<TlsFacts>,
 }
 
 /// An open session, in the hands of its worker.
@@ -50,6 +62,8 @@ pub struct Conversation {
     request: Request,
     /// The server's waits and limits.
     config: Arc<Config>,
+    /// A large message has come, and tungstenite keeps its buffers at that size.
+    bulky: bool,
 }
 
 impl Conversation {
@@ -61,7 +75,7 @@ impl Conversation {
         request: Request,
         config: Arc<Config>,
     ) -> Self {
-        Self { protocol: protocol(&config), transport, codec, session, request, config }
+        Self { protocol: protocol(&config), transport, codec, session, request, config, bulky: false }
     }
 
     /// What the session was opened with.
@@ -85,20 +99,47 @@ impl Conversation {
     /// Waits for the next data message. Everything sent before goes out first; Pings are answered on the way.
     pub fn receive(&mut self) -> Result<Message, Ended> {
         loop {
+            if self.bulky {
+                self.transport.set_deadline(Some(Instant::now() + KEEP_FOR));
+            }
+            match self.next_message()? {
+                Some(message) => return Ok(message),
+                None => self.give_back(),
+            }
+        }
+    }
+
+    /// The next data message; `None` when the transport's deadline came first, if it has one.
+    fn next_message(&mut self) -> Result<Option<Message>, Ended> {
+        loop {
             match self.protocol.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let arrival = self.transport.next_arrival();
                     let message = self.codec.decode(message, arrival).map_err(|error| self.fail(error))?;
+                    self.bulky |= message.len() > BULKY;
                     self.note_received(&message);
-                    return Ok(message);
+                    return Ok(Some(message));
                 }
                 Ok(Message::Ping(_)) => self.session.counters().pings_in.add(1),
                 Ok(Message::Pong(_)) => self.session.counters().pongs_in.add(1),
                 Ok(Message::Close(frame)) => return Err(self.answer_close(frame.as_ref())),
                 // Only writing makes raw frames.
                 Ok(Message::Frame(_)) => {}
+                Err(Error::Io(error)) if is_passing(&error) => return Ok(None),
                 Err(error) => return Err(self.fail(error)),
             }
+        }
+    }
+
+    /// Nothing has come for a while after a large message: lets go of tungstenite's state, and of its buffers with it,
+    /// unless there is something in them.
+    fn give_back(&mut self) {
+        if self.transport.is_at_rest() {
+            // A Pong may wait in the old state. What fails here fails again at the next read.
+            let _ = self.protocol.flush(&mut self.transport);
+            self.protocol = protocol(&self.config);
+            self.bulky = false;
+            self.transport.set_deadline(None);
         }
     }
 
@@ -222,12 +263,13 @@ impl Conversation {
         self.ended_by_supervisor().unwrap_or(Ended::Vanished)
     }
 
-    /// What the supervisor did to this session, if it did anything.
+    /// What another thread did to this session, if any did anything.
     fn ended_by_supervisor(&self) -> Option<Ended> {
         Some(match self.session.verdict()? {
             Verdict::Stop => Ended::by_server(1001, STOPPING),
             Verdict::Keepalive => Ended::by_server(1011, KEEPALIVE),
             Verdict::WriteStalled => Ended::Cut,
+            Verdict::TooSlow => Ended::by_server(TOO_SLOW.0, TOO_SLOW.1),
             Verdict::HandshakeTimeout => Ended::Answered(408),
         })
     }
@@ -241,6 +283,13 @@ impl Conversation {
 /// Bytes that tungstenite reads at a time. It zero-fills them before every read, and a session keeps them while it
 /// is idle.
 const READ_BUFFER: usize = 2 << 10;
+
+/// A message larger than this, in bytes, leaves buffers behind that are worth giving back.
+const BULKY: usize = 32 << 10;
+
+/// How long those buffers are kept for the next large message: to make and to touch them anew costs more than to
+/// echo what they hold.
+const KEEP_FOR: Duration = Duration::from_secs(1);
 
 /// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
 const CONTROL_BUFFER: usize = 4 << 10;
@@ -266,6 +315,9 @@ pub(crate) const STOPPING: &str = "server shutting down";
 
 /// The reason of the Close when a peer shows no sign of life.
 pub(crate) const KEEPALIVE: &str = "keepalive timeout";
+
+/// The Close of a session that did not keep up with what others pushed to it.
+pub(crate) const TOO_SLOW: (u16, &str) = (1013, "you read too slowly for this room");
 
 /// The same end, now that the other side has answered.
 fn answered(mut ended: Ended) -> Ended {

@@ -1,8 +1,9 @@
 //! The refusal lane: one thread that answers 503 to those who cannot be served, without making anyone wait.
 
+mod leaving;
+
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 
 use crate::admission::Arrival;
 use crate::http::Answer;
+use leaving::Leaving;
 
 /// Refusals that may wait for the lane; beyond that a connection is closed without a word.
 const BACKLOG: usize = 4096;
@@ -17,11 +19,15 @@ const BACKLOG: usize = 4096;
 /// Connections that are kept until the peer has read its answer; beyond that the oldest is closed.
 const LINGERING: usize = 1024;
 
-/// How long one of them is kept.
-const LINGER: Duration = Duration::from_secs(1);
+/// Of these, connections whose TLS handshake is held, so that they can be answered; beyond that a connection is
+/// closed without a word, because a handshake costs a thousand times as much as an answer.
+const SHAKING_HANDS: usize = 128;
 
-/// How often the lane looks whether their peers have gone, while there are any.
+/// How often the lane looks after them, while there are any.
 const SWEEP: Duration = Duration::from_millis(20);
+
+/// How often, while a TLS handshake is held.
+const HANDSHAKE_SWEEP: Duration = Duration::from_millis(3);
 
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER: &str = "1";
@@ -85,58 +91,38 @@ impl Lane {
 
 /// The thread: answers whoever comes, and looks after those who have been answered.
 fn run(receiver: &Receiver<(Arrival, Reason)>) {
-    let mut lingering = VecDeque::new();
+    let mut leaving: VecDeque<Leaving> = VecDeque::new();
+    let mut shaking_hands = 0;
     let mut open = true;
-    while open || !lingering.is_empty() {
-        let next = if lingering.is_empty() {
+    while open || !leaving.is_empty() {
+        let sweep = if shaking_hands > 0 { HANDSHAKE_SWEEP } else { SWEEP };
+        let next = if leaving.is_empty() {
             receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            receiver.recv_timeout(SWEEP)
+            receiver.recv_timeout(sweep)
         };
         match next {
+            Ok((arrival, _)) if arrival.tls.is_some() && shaking_hands >= SHAKING_HANDS => drop(arrival),
             Ok((arrival, reason)) => {
-                if lingering.len() == LINGERING {
-                    lingering.pop_front();
+                if leaving.len() == LINGERING {
+                    leaving.pop_front();
                 }
-                lingering.extend(answer(arrival, reason));
+                shaking_hands += usize::from(arrival.tls.is_some());
+                leaving.extend(Leaving::new(arrival, &reason.answer(), Instant::now()));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 if open {
                     open = false;
                 } else {
-                    thread::sleep(SWEEP);
+                    thread::sleep(sweep);
                 }
             }
         }
         if receiver.is_empty() {
             let now = Instant::now();
-            lingering.retain_mut(|(arrival, until)| now < *until && !has_gone(arrival));
-        }
-    }
-}
-
-/// Answers 503 and ends the sending half. Returns the connection with the time until which it is kept.
-fn answer(mut arrival: Arrival, reason: Reason) -> Option<(Arrival, Instant)> {
-    let bytes = reason.answer().to_bytes(false);
-    arrival.socket.set_nonblocking(true).ok()?;
-    // The send buffer of a new connection has room for an answer.
-    arrival.socket.write_all(&bytes).ok()?;
-    arrival.socket.shutdown(Shutdown::Write).ok()?;
-    Some((arrival, Instant::now() + LINGER))
-}
-
-/// Reads and discards what the peer sent, so that closing does not reset the connection before it has read its
-/// answer. Returns whether the peer has ended its side.
-fn has_gone(arrival: &mut Arrival) -> bool {
-    let mut scrap = [0; 4096];
-    loop {
-        match arrival.socket.read(&mut scrap) {
-            Ok(0) => return true,
-            Ok(n) if n == scrap.len() => {}
-            Ok(_) => return false,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return e.kind() != io::ErrorKind::WouldBlock,
+            leaving.retain_mut(|one| one.go_on(now));
+            shaking_hands = leaving.iter().filter(|one| one.is_shaking_hands()).count();
         }
     }
 }

@@ -1,0 +1,42 @@
+//! Receiving and pausing with an eye on the clock.
+//!
+//! Each wait here flushes what is owed first, polls nothing, and is over as soon as the session is. In a timed
+//! receive the worker blocks in its own socket: the peer's Close or its end of stream wakes it, and so does the
+//! supervisor's cut. In a pause it does not read, and the verdict that ends the session wakes it.
+
+use std::time::{Duration, Instant};
+
+use tungstenite::Message;
+
+use super::Conversation;
+use crate::ended::Ended;
+
+impl Conversation {
+    /// Waits for the next data message, but no longer than `wait`; zero only looks whether one is there.
+    pub fn receive_within(&mut self, wait: Duration) -> Result<Option<Message>, Ended> {
+        self.transport.set_deadline(Some(Instant::now() + wait));
+        let received = self.next_message();
+        self.transport.set_deadline(None);
+        received
+    }
+
+    /// Waits until that time, and discards what the peer says meanwhile.
+    pub fn ignore_until(&mut self, time: Instant) -> Result<(), Ended> {
+        loop {
+            let discarded = self.receive_within(time.saturating_duration_since(Instant::now()))?;
+            if discarded.is_none() || Instant::now() >= time {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until that time without reading, so that a peer that goes on sending is held back by its connection.
+    pub fn pause_until(&mut self, time: Instant) -> Result<(), Ended> {
+        self.session.outbox().flush().map_err(|error| self.lost(&error))?;
+        if self.session.pause().wait(time.saturating_duration_since(Instant::now())) {
+            let ended = self.ended_by_supervisor().unwrap_or(Ended::Vanished);
+            return Err(self.await_close(ended));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Certificates and keys in files: what is read, what is said about what cannot be, and SIGHUP.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::version::TLS13;
+use ws_echo::{Certificate, Listener};
+
+use crate::binary::{Process, command, ready_line};
+use crate::harness::{PATIENCE, TestServer, config, text};
+use crate::process::run;
+use crate::tls::{Files, client_config, connect};
+use ws_echo::behavior::Routes;
+
+/// A file that is checked in.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
+}
+
+/// Serves with a certificate, to a client that trusts what is in `roots`.
+fn converse(certificate: &Path, key: &Path, roots: &Path) {
+    let loaded = Certificate::load(certificate, key).unwrap().into();
+    let server = TestServer::on(|socket| Listener::secure(socket, loaded), config(), Routes::standard());
+    let mut client = connect(server.address, &client_config(roots, &[&TLS13])).open("/echo");
+    client.send(text("trusted"));
+    assert_eq!(client.read_text(), "trusted");
+    client.close();
+}
+
+#[test]
+fn keys_in_pkcs8_sec1_and_pkcs1_are_read() {
+    let files = Files::new();
+    converse(&files.certificate, &files.key, &files.certificate);
+    for name in ["ec-sec1", "rsa-pkcs1"] {
+        let certificate = fixture(&format!("{name}.crt"));
+        converse(&certificate, &fixture(&format!("{name}.key")), &certificate);
+    }
+}
+
+#[test]
+fn the_whole_chain_is_shown() {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let root = CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap();
+    let middle =
+        CertifiedIssuer::signed_by(authority("middle"), KeyPair::generate().unwrap(), &root).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &middle).unwrap();
+    let files = Files::with(&(leaf.pem() + &middle.pem()), &key.serialize_pem());
+    // The client knows the root alone, so it has to be shown the certificate between.
+    let roots = Files::with(&root.pem(), "");
+    converse(&files.certificate, &files.key, &roots.certificate);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_one_line_that_names_it_and_says_why() {
+    let good = Files::new();
+    let other = Files::new();
+    let (cert, key) = (good.certificate.as_path(), good.key.as_path());
+    let damaged = Files::with("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "");
+    let no_x509 = Files::with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "");
+    let encrypted =
+        Files::with("", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    let odd = Files::with("", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let nowhere = Path::new("/nonexistent/file.pem");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cases = [
+        (nowhere, key, nowhere, "No such file"),
+        (cert, nowhere, nowhere, "No such file"),
+        (folder, key, folder, "directory"),
+        (Path::new("/dev/zero"), key, Path::new("/dev/zero"), "too large"),
+        (key, key, key, "no certificate in it"),
+        (cert, cert, cert, "no private key in it"),
+        (&damaged.certificate, key, &damaged.certificate, "damaged PEM"),
+        (&no_x509.certificate, key, &no_x509.certificate, "first certificate cannot be read"),
+        (cert, &other.key, &other.key, "not the key of the certificate in"),
+        (cert, &encrypted.key, &encrypted.key, "encrypted; decrypt it"),
+        (cert, &odd.key, &odd.key, "RSA from 2048 bits"),
+    ];
+    for (certificate, key, named, why) in cases {
+        let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap());
+        let (code, err) =
+            run(&["--listen=none", "--tls-listen=127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key]);
+        assert_eq!((code, err.lines().count()), (Some(1), 1), "{why}: {err}");
+        assert!(
+            err.contains(why) && err.contains(&format!("cannot use {}: ", named.display())),
+            "{why}: {err}"
+        );
+    }
+}
+
+#[test]
+fn options_without_their_companions_are_a_usage_error() {
+    for (arguments, missing) in [
+        (&["--tls-listen=127.0.0.1:0"][..], "--tls-cert FILE and --tls-key FILE; scripts/dev-cert"),
+        (&["--tls-cert=cert.pem"], "--tls-listen HOST:PORT"),
+        (&["--listen=none"], "--tls-listen HOST:PORT"),
+        (&["--tls-listen=nowhere"], "give HOST:PORT"),
+    ] {
+        let (code, err) = run(arguments);
+        assert!(code == Some(2) && err.contains(missing), "no `{missing}` in {err}");
+    }
+}
+
+/// A server with TLS beside the plain listener.
+struct TlsProcess {
+    process: Process,
+    address: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl TlsProcess {
+    fn start(files: &Files) -> Self {
+        let mut process = Process::spawn(
+            command(&["--listen=127.0.0.1:0", "--tls-listen=127.0.0.1:0", "--workers=8", "--tls-cert"])
+                .arg(&files.certificate)
+                .arg("--tls-key")
+                .arg(&files.key),
+        );
+        let address = ready_line(&mut process.out, "wss");
+        let log = lines(process.child.stderr.take().unwrap());
+        Self { process, address, log }
+    }
+
+    /// Waits for a log line.
+    fn expect_log(&self, words: &str) -> String {
+        std::iter::repeat_with(|| self.log.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("{words}: {e}")))
+            .find(|line| line.contains(words))
+            .unwrap()
+    }
+}
+
+/// What is logged, line by line, as it comes.
+fn lines(log: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(log).lines() {
+            if line.is_ok_and(|line| sender.send(line).is_ok()) {
+                continue;
+            }
+            break;
+        }
+    });
+    receiver
+}
+
+#[test]
+fn a_hangup_reads_the_certificate_again_and_drops_no_session() {
+    let files = Files::new();
+    let server = TlsProcess::start(&files);
+    let old_trust = files.client(&[&TLS13]);
+    let mut old = connect(server.address, &old_trust).open("/echo");
+    let mut plain = server.process.open("/echo");
+
+    // One that is no good changes nothing.
+    let fresh = Files::new();
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    files.write(&read(&fresh.certificate), &read(&files.key));
+    server.process.signal("HUP");
+    let complaint = server.expect_log("the certificate in use stays");
+    assert!(complaint.contains("ERROR") && complaint.contains("not the key"), "{complaint}");
+    connect(server.address, &old_trust).open("/echo").close();
+
+    files.write(&read(&fresh.certificate), &read(&fresh.key));
+    server.process.signal("HUP");
+    server.expect_log("new connections get the certificate in");
+    let shown = connect(server.address, &fresh.client(&[&TLS13])).open("/echo");
+    shown.close();
+
+    for n in 0..3 {
+        old.send(text(&n.to_string()));
+        assert_eq!(old.read_text(), n.to_string());
+    }
+    plain.send(text("still here"));
+    assert_eq!(plain.read_text(), "still here");
+    old.close();
+    plain.close();
+    server.process.signal("TERM");
+    let (mut process, log) = (server.process, server.log);
+    crate::harness::eventually("it ends", || process.child.try_wait().unwrap().is_some());
+    let log: Vec<_> = log.iter().collect();
+    assert_eq!(process.child.wait().unwrap().code(), Some(0), "{log:?}");
+}
+
+#[test]
+fn without_a_certificate_a_hangup_stops_it_unless_it_was_ignored_at_the_start() {
+    let process = Process::start(&[]);
+    let mut client = process.open("/echo");
+    process.signal("HUP");
+    assert_eq!(client.read_frame().code(), 1001);
+    drop(client);
+    assert_eq!(process.wait().0, Some(0));
+
+    let mut shell = Command::new("sh");
+    let script =
+        format!("trap '' HUP; exec {} --listen 127.0.0.1:0 --workers 4", env!("CARGO_BIN_EXE_ws-echo"));
+    shell.args(["-c", &script]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let process = Process::spawn(&mut shell);
+    let mut client = process.open("/echo");
+    process.signal("HUP");
+    process.open("/echo").close();
+    client.send(text("as under nohup"));
+    assert_eq!(client.read_text(), "as under nohup");
+    process.signal("TERM");
+    assert_eq!(client.read_frame().code(), 1001);
+    drop(client);
+    assert_eq!(process.wait().0, Some(0));
+}
+
+#[test]
+fn a_second_termination_ends_it_at_once() {
+    let process = Process::start(&["--drain-timeout", "1h"]);
+    let mut deaf = process.open("/echo");
+    process.signal("TERM");
+    assert_eq!(deaf.read_frame().code(), 1001, "the first is clean");
+    process.signal("INT");
+    assert_eq!(process.wait().0, Some(130), "whichever of the two signals comes second");
+}
+
+#[test]
+fn an_expired_certificate_is_served_with_a_warning() {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2001, 2, 3);
+    params.not_before = rcgen::date_time_ymd(2000, 2, 3);
+    let key = KeyPair::generate().unwrap();
+    let files = Files::with(&params.self_signed(&key).unwrap().pem(), &key.serialize_pem());
+    let server = TlsProcess::start(&files);
+    let warning = server.expect_log("expired on 2001-02-03");
+    assert!(warning.contains("WARN") && warning.contains(files.certificate.to_str().unwrap()), "{warning}");
+}
+
+#[test]
+fn curl_accepts_what_dev_cert_makes() {
+    if ["curl", "openssl"].iter().any(|tool| Command::new(tool).arg("--version").output().is_err()) {
+        return;
+    }
+    let out = std::env::temp_dir().join(format!("ws-echo-dev-cert-{}", std::process::id()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/dev-cert");
+    let made = Command::new(script).arg("--out").arg(&out).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let (certificate, key) = (out.join("cert.pem"), out.join("key.pem"));
+    let loaded = Certificate::load(&certificate, &key).unwrap().into();
+    let server = TestServer::on(|socket| Listener::secure(socket, loaded), config(), Routes::standard());
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{}/", server.address.port());
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-4", "--max-time", "20", "--noproxy", "*", "--cacert"])
+            .arg(&certificate)
+            .arg(&url);
+        let answer = curl.output().unwrap();
+        assert!(answer.status.success(), "{url}: {}", String::from_utf8_lossy(&answer.stderr));
+        assert!(String::from_utf8_lossy(&answer.stdout).contains("<html"), "{url}: the page");
+    }
+    std::fs::remove_dir_all(out).unwrap();
+}

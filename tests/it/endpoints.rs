@@ -1,0 +1,140 @@
+//! The table of endpoints: what is refused before the upgrade, and what is made from the table.
+
+use std::fs;
+
+use serde_json::Value as Json;
+
+use crate::harness::{TestServer, exchange, request, upgrade};
+
+/// The table as machines get it.
+fn table(server: &TestServer) -> Vec<Json> {
+    let answer = exchange(server.address, "GET /endpoints HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Type: application/json"), "{head}");
+    serde_json::from_str::<Json>(body).unwrap().as_array().unwrap().clone()
+}
+
+/// The status and the sentence with which an upgrade is refused.
+fn refused(server: &TestServer, target: &str) -> (u16, String) {
+    let answer = exchange(server.address, upgrade(target));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn every_example_does_what_its_path_is_for() {
+    let server = TestServer::start();
+    let table = table(&server);
+    assert_eq!(table.len(), 16, "{table:?}");
+    for endpoint in table {
+        let example = endpoint["example"].as_str().unwrap();
+        if example.starts_with("/status/") {
+            assert_eq!(refused(&server, example).0, 503);
+        } else {
+            server.open(example);
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_the_table() {
+    let server = TestServer::start();
+    let rows: String = table(&server)
+        .iter()
+        .map(|endpoint| {
+            let text = |value: &Json| value.as_str().unwrap().to_owned();
+            let parameter = |parameter: &Json| {
+                let (name, default) = (text(&parameter["name"]), text(&parameter["default"]));
+                if default.is_empty() { format!("`{name}`") } else { format!("`{name}={default}`") }
+            };
+            let parameters: Vec<_> =
+                endpoint["parameters"].as_array().unwrap().iter().map(parameter).collect();
+            format!(
+                "| `{}` | {} | {} |\n",
+                text(&endpoint["path"]),
+                parameters.join(" "),
+                text(&endpoint["summary"])
+            )
+        })
+        .collect();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(readme.contains(&rows), "README.md has to contain exactly these rows:\n\n{rows}");
+}
+
+#[test]
+fn a_parameter_that_makes_no_sense_is_400_and_the_sentence_says_what_would() {
+    let server = TestServer::start();
+    for (target, words) in [
+        ("/delay?ms=soon", "ms takes a time from 0ms to 1h"),
+        ("/delay?ms=1&jitter=2", "jitter may be at most ms"),
+        ("/delay?seconds=1", "it takes ms, jitter"),
+        ("/close?code=999", "code takes 1000 to 1003"),
+        ("/close?code=1005", "or any number together with force=1"),
+        ("/close?code=65536&force=1", "code takes a whole number from 0 to 65535"),
+        ("/close?reason=%zz", "two hexadecimal digits"),
+        ("/drop?how=politely", "how takes one of rst, fin"),
+        ("/silent?pong=2", "pong takes 0 or 1"),
+        ("/fragment?size=0", "size takes a size from 1"),
+        ("/push?every=0s", "every takes a time from 1ms"),
+        ("/push?size=17MiB", "size may be at most 16777216, the server's --max-message"),
+        ("/broadcast?room=", "a name of 1 to 64 bytes"),
+        ("/source?size=1GiB", "the server's --max-message"),
+        ("/source?count=0", "count takes a whole number from 1"),
+        ("/sink?size=1", "it takes count"),
+        ("/throttle?bytes=0", "bytes takes a size from 1"),
+        ("/invalid?kind=nonsense", "kind takes one of utf8, rsv"),
+        ("/status/99", "a status from 200 to 599"),
+        ("/status/teapot", "a status from 200 to 599"),
+        ("/stats?every=1s", "takes no parameters"),
+    ] {
+        let (status, sentence) = refused(&server, target);
+        assert!(status == 400 && sentence.contains(words), "{target}: {status} {sentence}");
+    }
+    for target in ["/?token=1", "/echo?x=%20", "/info?a=b&c", "/delayed?ms=soon"] {
+        server.open(target);
+    }
+}
+
+#[test]
+fn a_status_refuses_the_upgrade_and_the_plain_request() {
+    let server = TestServer::start();
+    let plain = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (target, status, field) in [
+        ("/status/503?retry_after=5", "503 Service Unavailable", "\r\nRetry-After: 5\r\n"),
+        ("/status/302?location=%2Fecho", "302 Found", "\r\nLocation: /echo\r\n"),
+        ("/status/401", "401 Unauthorized", "\r\nWWW-Authenticate: Basic"),
+        ("/status/200", "200 OK", "\r\nContent-Length: "),
+    ] {
+        for asked in [request(target, &[]), plain(target)] {
+            let answer = exchange(server.address, asked);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{target}: {answer}");
+            assert!(answer.contains(field), "{target}: {answer}");
+        }
+    }
+    let answer = exchange(server.address, plain("/status/204"));
+    assert!(!answer.contains("\r\nContent-") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let (status, sentence) = refused(&server, "/status/302?location=a%0d%0aSet-Cookie:b");
+    assert!(status == 400 && sentence.contains("visible ASCII"), "{status} {sentence}");
+}
+
+#[test]
+fn a_plain_request_for_an_endpoint_is_426() {
+    let server = TestServer::start();
+    let answer = exchange(server.address, "GET /delay HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("Upgrade: websocket"), "{answer}");
+}
+
+#[test]
+fn info_says_what_the_server_saw_and_then_echoes() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    client.send(request("/info?a=b%20c", &[("X-Odd", "1")]));
+    client.read_head();
+    let seen: Json = serde_json::from_str(&client.read_text()).unwrap();
+    assert_eq!((&seen["path"], &seen["query"]), (&"/info".into(), &"a=b%20c".into()));
+    assert_eq!(seen["peer"], client.stream.local_addr().unwrap().to_string());
+    assert!(seen["headers"].as_array().unwrap().contains(&serde_json::json!(["X-Odd", "1"])), "{seen}");
+    assert!(seen["tls"].is_null() && seen["subprotocol"].is_null() && seen["extensions"].is_null(), "{seen}");
+    client.send(crate::harness::text("and on"));
+    assert_eq!(client.read_text(), "and on");
+}

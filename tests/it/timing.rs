@@ -1,0 +1,240 @@
+//! The endpoints that keep time: their pace, and that stop and vanished peers end every wait.
+
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use crate::harness::{Client, Frame, PATIENCE, TestServer, config, eventually, masked, metric, text};
+use ws_echo::Config;
+
+fn json(client: &mut Client) -> Json {
+    let text = client.read_text();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+#[test]
+fn a_delayed_echo_comes_in_order_and_not_too_soon_and_many_wait_at_once() {
+    let server = TestServer::start();
+    let mut client = server.open("/delay?ms=200&jitter=100ms");
+    let since = Instant::now();
+    for n in 0..50 {
+        client.send(text(&n.to_string()));
+    }
+    for n in 0..50 {
+        assert_eq!(client.read_text(), n.to_string());
+        assert!(since.elapsed() >= Duration::from_millis(100), "{n} after {:?}", since.elapsed());
+    }
+    assert!(since.elapsed() < Duration::from_secs(5), "one after the other: {:?}", since.elapsed());
+    client.close();
+}
+
+#[test]
+fn pings_are_answered_while_an_echo_waits() {
+    let server = TestServer::start();
+    for path in ["/delay?ms=1h", "/throttle?bytes=1", "/push?every=1h&count=2", "/source?count=1000000000"] {
+        let mut client = server.open(path);
+        client.send([text("this waits"), masked(0x89, "ping")].concat());
+        while client.read_frame() != Frame::new(0x8a, "ping") {}
+        client.send(masked(0x88, 1000_u16.to_be_bytes()));
+        while client.read_frame() != Frame::close(1000, "") {}
+        client.expect_end();
+    }
+}
+
+/// Sends until the server stops reading. Returns how many bytes it took.
+fn stuff(client: &mut Client) -> usize {
+    client.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let message = masked(0x82, vec![1; 64 << 10]);
+    let mut sent = 0;
+    while client.stream.write_all(&message).is_ok() {
+        sent += message.len();
+        assert!(sent < 200 << 20, "the server takes everything");
+    }
+    sent
+}
+
+#[test]
+fn a_peer_that_sends_too_much_is_held_back_and_still_told_of_the_stop() {
+    let server = TestServer::start();
+    let mut stuffed: Vec<Client> =
+        ["/delay?ms=1h", "/throttle?bytes=1"].into_iter().map(|path| server.open(path)).collect();
+    for client in &mut stuffed {
+        stuff(client);
+    }
+    server.stop.request();
+    for client in &mut stuffed {
+        while client.read_frame() != Frame::close(1001, "server shutting down") {}
+        // In the middle of a message: this cannot be answered with a Close any more.
+        client.end_sending();
+        client.expect_gone();
+    }
+    let since = Instant::now();
+    let totals = server.finish().totals;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!(totals.closed[&("server", 1001)], 2, "{totals:?}");
+}
+
+#[test]
+fn a_stop_ends_every_wait_at_once() {
+    let server = TestServer::with(Config { workers: 20, ..config() });
+    let paths =
+        ["/delay?ms=1h", "/throttle?bytes=1", "/push?every=1h", "/stats", "/silent", "/broadcast", "/sink"];
+    let mut clients: Vec<Client> = paths.into_iter().map(|path| server.open(path)).collect();
+    for client in &mut clients {
+        client.send(text("wait"));
+    }
+    eventually("all are waiting", || metric(server.address, "ws_echo_messages_received_total") >= 7);
+    let since = Instant::now();
+    server.stop.request();
+    for client in &mut clients {
+        while client.read_frame() != Frame::close(1001, "server shutting down") {}
+        client.send(masked(0x88, 1001_u16.to_be_bytes()));
+        client.expect_end();
+    }
+    let totals = server.finish().totals;
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!((totals.clean, totals.cut), (7, 0), "{totals:?}");
+}
+
+#[test]
+fn a_wait_does_not_outlast_the_drain_deadline_of_a_deaf_peer() {
+    let drain_timeout = Duration::from_millis(500);
+    let server = TestServer::with(Config { drain_timeout, ..config() });
+    let mut deaf = server.open("/delay?ms=1h");
+    deaf.send(text("wait"));
+    eventually("it waits", || metric(server.address, "ws_echo_messages_received_total") == 1);
+    let since = Instant::now();
+    let totals = server.finish().totals;
+    assert!(since.elapsed() < drain_timeout + Duration::from_secs(2), "{:?}", since.elapsed());
+    assert_eq!(totals.cut, 1, "{totals:?}");
+}
+
+#[test]
+fn a_peer_that_vanishes_is_noticed_during_the_wait() {
+    let server = TestServer::start();
+    for path in [
+        "/delay?ms=1h",
+        "/throttle?bytes=1",
+        "/push?every=1h",
+        "/stats",
+        "/broadcast",
+        "/source?count=1000000000",
+    ] {
+        let mut client = server.open(path);
+        client.send(text("wait"));
+        drop(client);
+    }
+    // At most the scrape itself is open.
+    eventually("nobody is left", || metric(server.address, "ws_echo_connections_open") <= 1);
+    assert_eq!(server.finish().totals.closed[&("vanished", 1006)], 6);
+}
+
+#[test]
+fn a_paused_worker_is_not_taken_for_a_silent_peer() {
+    let short = Duration::from_millis(100);
+    let server = TestServer::with(Config { ping_interval: short, pong_timeout: short, ..config() });
+    let mut client = server.open("/delay?ms=500ms");
+    let mut feed = client.stream.try_clone().unwrap();
+    // More than may wait, so the worker pauses without reading.
+    let sender = thread::spawn(move || {
+        for _ in 0..60 {
+            feed.write_all(&masked(0x82, vec![1; 64 << 10])).unwrap();
+        }
+    });
+    let mut echoes = 0;
+    while echoes < 60 {
+        let frame = client.read_frame();
+        match frame.first {
+            0x82 => echoes += 1,
+            0x89 => client.send(masked(0x8a, "")),
+            _ => panic!("{frame:?} after {echoes} echoes"),
+        }
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn pushes_are_numbered_and_keep_their_pace() {
+    let server = TestServer::start();
+    let mut client = server.open("/push?every=50ms&count=5&size=100");
+    let since = Instant::now();
+    for n in 1..=5 {
+        let message = client.read_text();
+        assert_eq!(message.len(), 100, "{message}");
+        let message: Json = serde_json::from_str(&message).unwrap();
+        assert_eq!(message["n"], n);
+        assert!(message["time"].as_str().unwrap().ends_with('Z'), "{message}");
+    }
+    assert!(since.elapsed() >= Duration::from_millis(200), "{:?}", since.elapsed());
+    assert_eq!(client.read_frame(), Frame::close(1000, ""));
+}
+
+#[test]
+fn a_source_sends_what_it_was_asked_for_and_a_summary() {
+    let server = TestServer::start();
+    let mut client = server.open("/source?size=64KiB&count=100");
+    for _ in 0..100 {
+        let frame = client.read_frame();
+        assert_eq!((frame.first, frame.payload.len()), (0x82, 65_536));
+    }
+    let summary = json(&mut client);
+    assert_eq!((&summary["messages"], &summary["bytes"]), (&100.into(), &6_553_600.into()));
+    assert!(summary["bytes_per_second"].as_f64().unwrap() > 0.0, "{summary}");
+    assert_eq!(client.read_frame(), Frame::close(1000, ""));
+}
+
+#[test]
+fn a_sink_says_what_it_took_when_asked_or_after_so_many() {
+    let server = TestServer::start();
+    let mut client = server.open("/sink?count=3");
+    client.send([masked(0x82, [0; 100]), text("ten bytes.")].concat());
+    client.send(text(""));
+    let summary = json(&mut client);
+    assert_eq!((&summary["messages"], &summary["bytes"]), (&2.into(), &110.into()));
+    client.send([text("1"), text("2"), text("3")].concat());
+    assert_eq!(json(&mut client)["messages"], 3);
+    client.close();
+}
+
+#[test]
+fn a_throttled_echo_takes_its_time_and_arrives_whole() {
+    let server = TestServer::start();
+    let mut client = server.open("/throttle?bytes=1000");
+    let payload: Vec<u8> = (0..500_usize).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let since = Instant::now();
+    client.send(masked(0x82, &payload));
+    let mut received = Vec::new();
+    loop {
+        let frame = client.read_frame();
+        assert_eq!(frame.first & 0x0f, if received.is_empty() { 2 } else { 0 }, "{frame:?}");
+        received.extend(frame.payload);
+        if frame.first & 0x80 != 0 {
+            break;
+        }
+    }
+    let took = since.elapsed();
+    assert_eq!(received, payload);
+    assert!(took >= Duration::from_millis(490) && took < Duration::from_secs(5), "{took:?}");
+    client.send(text(""));
+    assert_eq!(client.read_frame(), Frame::new(0x81, ""));
+}
+
+#[test]
+fn statistics_come_by_themselves() {
+    let server = TestServer::with(Config { write_timeout: Duration::from_millis(100), ..config() });
+    let mut client = server.open("/stats");
+    let mut other = server.open("/echo");
+    other.send(text("12345"));
+    other.read_text();
+    let since = Instant::now();
+    loop {
+        let stats = json(&mut client);
+        assert!(stats["rates"]["messages_in"].is_number(), "{stats}");
+        if stats["open"] == 2 && stats["totals"]["bytes_in"] == 5 {
+            break;
+        }
+        assert!(since.elapsed() < PATIENCE, "{stats}");
+    }
+}
