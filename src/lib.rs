@@ -31,6 +31,7 @@
 //! | what is counted | [`metrics`] |
 //! | what a plain HTTP request gets | `site`, and `html/` |
 //! | how it stops, and what signals do | [`stop`], [`signals`] |
+//! | how the load generator works | [`load`] |
 
 pub mod allocator;
 pub mod behavior;
@@ -44,6 +45,7 @@ pub mod extensions;
 pub mod handle;
 pub mod headers;
 pub mod listener;
+pub mod load;
 pub mod logging;
 pub mod machine;
 pub mod metrics;

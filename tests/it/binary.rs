@@ -83,3 +83,12 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+/// Reads a ready line and says where the server listens.
+pub fn ready_line(out: &mut impl BufRead, scheme: &str) -> SocketAddr {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let prefix = format!("listening on {scheme}://");
+    let address = line.trim().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('/'));
+    address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap()
+}

@@ -1,0 +1,11 @@
+// The ws library for Node, as its documentation has it, without compression.
+import { WebSocketServer } from "ws";
+
+const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false }, () => {
+  const { address, port } = server.address();
+  console.log(`listening on ws://${address}:${port}/`);
+});
+server.on("connection", (socket) => {
+  socket.on("error", () => {});
+  socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
+});

@@ -1,0 +1,31 @@
+//! fastwebsockets on tokio, as its echo example has it; the handshake is made by hand.
+
+use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket, WebSocketError};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    peers::ready(listener.local_addr()?);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(serve(stream));
+    }
+}
+
+async fn serve(mut stream: TcpStream) -> Result<(), WebSocketError> {
+    peers::upgrade(&mut stream).await?;
+    let mut websocket = WebSocket::after_handshake(stream, Role::Server);
+    websocket.set_auto_close(true);
+    websocket.set_auto_pong(true);
+    let mut websocket = FragmentCollector::new(websocket);
+    loop {
+        let frame = websocket.read_frame().await?;
+        match frame.opcode {
+            OpCode::Close => return Ok(()),
+            OpCode::Text | OpCode::Binary => websocket.write_frame(frame).await?,
+            _ => {}
+        }
+    }
+}

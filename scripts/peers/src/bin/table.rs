@@ -1,0 +1,155 @@
+//! Makes the table and the drawing of scripts/compare out of its rows: medians over the rounds.
+//!
+//! usage: table ROWS.tsv TITLE TABLE.md DRAWING.svg
+//!
+//! A row is scenario, server, rate, p50 and p99 in µs, user and system CPU in µs a message, memory in KiB, errors.
+
+use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs};
+
+/// Numbers in a row, after its scenario and its server.
+const FIELDS: usize = 7;
+/// Which of them is what.
+const RATE: usize = 0;
+const P99: usize = 2;
+/// Measures of the drawing.
+const ROW: f64 = 20.0;
+const BARS: f64 = 190.0;
+const LONGEST: f64 = 300.0;
+const WIDTH: f64 = 720.0;
+
+/// The rounds of one server in one scenario.
+type Rounds = Vec<[f64; FIELDS]>;
+/// Scenarios in the order of their first row, each with its servers in theirs.
+type Results = Vec<(String, Vec<(String, Rounds)>)>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [rows, title, table, drawing] = &arguments[..] else {
+        return Err("usage: table ROWS.tsv TITLE TABLE.md DRAWING.svg".into());
+    };
+    let results = read(&fs::read_to_string(rows)?)?;
+    let markdown = markdown(&results, title)?;
+    print!("{markdown}");
+    fs::write(table, markdown)?;
+    fs::write(drawing, svg(&results, title)?)?;
+    Ok(())
+}
+
+fn read(text: &str) -> Result<Results, Box<dyn Error>> {
+    let mut results = Results::new();
+    let mut places = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split('\t').collect();
+        let [scenario, server, numbers @ ..] = &words[..] else { return Err(format!("bad row: {line}").into()) };
+        let parsed: Vec<f64> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
+        let numbers = <[f64; FIELDS]>::try_from(parsed).map_err(|_| format!("bad row: {line}"))?;
+        let scenario_place = *places.entry((*scenario, "")).or_insert_with(|| {
+            results.push(((*scenario).to_owned(), Vec::new()));
+            results.len() - 1
+        });
+        let servers = &mut results[scenario_place].1;
+        let place = *places.entry((*scenario, *server)).or_insert_with(|| {
+            servers.push(((*server).to_owned(), Vec::new()));
+            servers.len() - 1
+        });
+        servers[place].1.push(numbers);
+    }
+    Ok(results)
+}
+
+fn median(rounds: &Rounds, field: usize) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(|row| row[field]).collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[odd / 2],
+        even => f64::midpoint(values[even / 2 - 1], values[even / 2]),
+    }
+}
+
+fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
+    let mut text = format!("{title}\n");
+    for (scenario, servers) in results {
+        write!(
+            text,
+            "\n**{scenario}**\n\n\
+             | server | rate | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|\n"
+        )?;
+        for (server, rounds) in servers {
+            let [rate, p50, p99, user, system, memory, errors] = [0, 1, 2, 3, 4, 5, 6].map(|f| median(rounds, f));
+            writeln!(
+                text,
+                "| {server} | {} | {:.2} | {:.2} | {user:.2} | {system:.2} | {:.1} | {errors:.0} |",
+                grouped(rate),
+                p50 / 1e3,
+                p99 / 1e3,
+                memory / 1024.0,
+            )?;
+        }
+    }
+    Ok(text)
+}
+
+/// Bars for the rate, with the p99 beside them; light or dark as the reader has it.
+fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
+    let rows: usize = results.iter().map(|(_, servers)| servers.len() + 2).sum();
+    let height = ROW * (rows as f64 + 2.0);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\
+         <title>{}</title><style>\
+         svg{{background:#fff}}text{{font:13px system-ui,sans-serif;fill:#1c1e21}}.s{{fill:#62676f;font-size:12px}}\
+         .h{{font-weight:bold}}.e{{text-anchor:end}}rect{{fill:#9db4d6}}rect.us{{fill:#1d5fd0}}\
+         @media(prefers-color-scheme:dark){{svg{{background:#14171b}}text{{fill:#e6e8eb}}.s{{fill:#9aa1ab}}\
+         rect{{fill:#4a5f82}}rect.us{{fill:#7fb0ff}}}}</style>\n",
+        escape(title)
+    );
+    let mut y = ROW;
+    writeln!(svg, "<text class=\"s\" x=\"10\" y=\"{y}\">{}</text>", escape(title))?;
+    for (scenario, servers) in results {
+        y += ROW * 1.7;
+        writeln!(svg, "<text class=\"h\" x=\"10\" y=\"{y}\">{}</text>", escape(scenario))?;
+        y += ROW * 0.3;
+        let best = servers.iter().map(|(_, rounds)| median(rounds, RATE)).fold(1e-9, f64::max);
+        for (server, rounds) in servers {
+            let (rate, p99) = (median(rounds, RATE), median(rounds, P99));
+            let class = if server.starts_with("ws-echo") { " class=\"us\"" } else { "" };
+            let width = rate / best * LONGEST;
+            writeln!(
+                svg,
+                "<text class=\"e\" x=\"{:.0}\" y=\"{:.1}\">{}</text>\
+                 <rect{class} x=\"{BARS}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.0}\" rx=\"2\"/>\
+                 <text class=\"s\" x=\"{:.1}\" y=\"{:.1}\">{}/s, p99 {:.2} ms</text>",
+                BARS - 8.0,
+                y + 14.0,
+                escape(server),
+                y + 3.0,
+                ROW - 6.0,
+                BARS + width + 6.0,
+                y + 14.0,
+                grouped(rate),
+                p99 / 1e3,
+            )?;
+            y += ROW;
+        }
+    }
+    svg.push_str("</svg>\n");
+    Ok(svg)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Thousands apart.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,358 @@
+//! One connection from the first SYN to the end, as a state machine that readiness drives.
+
+use super::{
+    channel::Channel,
+    context::Context,
+    deflate,
+    failure::Failure,
+    plain::Plain,
+    plan::Mode,
+    stats::{Count, Metric},
+    traffic::{Ended, Talk},
+    wire::{Readiness, Wire},
+};
+use mio::{Interest, Registry, Token};
+use std::{mem, time::Duration, time::Instant};
+use tungstenite::{
+    Error, WebSocket,
+    handshake::{
+        HandshakeError, MidHandshake,
+        client::{ClientHandshake, Response, generate_key},
+    },
+    http::{HeaderValue, header::SEC_WEBSOCKET_KEY},
+};
+
+/// A SYN is sent again after one second; a connect that took nearly that long has waited for it.
+const SYN_RETRY: Duration = Duration::from_millis(950);
+/// How long a connection waits for the server's part of the closing handshake.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+type Upgrade = MidHandshake<ClientHandshake<Wire>>;
+
+/// How far a connection is.
+#[derive(Debug)]
+enum State {
+    /// Waits for its turn to be opened.
+    Idle,
+    Connecting(Wire),
+    Securing(Wire),
+    Upgrading(Box<Upgrade>),
+    Open(Box<Talk>),
+    Closing(Box<Talk>),
+    Done,
+}
+
+/// One of the connections that were asked for. With `--churn` it is many in a row.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Its number over all threads, part of every message's identity.
+    id: u32,
+    token: Token,
+    state: State,
+    /// When the present phase began.
+    since: Instant,
+    /// When it was due to be opened.
+    due: Instant,
+    /// How many of the host's addresses were tried.
+    tried: usize,
+    failed: bool,
+    /// The next sequence number, should it be opened again.
+    next: u64,
+    /// How many messages the schedule has released to it.
+    pub(super) released: u64,
+}
+
+impl Connection {
+    pub(super) fn new(id: u32, token: Token, now: Instant) -> Self {
+        Self {
+            id,
+            token,
+            state: State::Idle,
+            since: now,
+            due: now,
+            tried: 0,
+            failed: false,
+            next: 0,
+            released: 0,
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Neither waiting to be opened nor on its way: open, or over.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Closing(_) | State::Done)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Whether nothing is owed any more in either direction.
+    pub(super) fn is_quiet(&self, cx: &Context) -> bool {
+        match &self.state {
+            State::Open(talk) => talk.in_flight() == 0 && self.released <= talk.next(),
+            State::Idle | State::Closing(_) | State::Done => true,
+            // A cycle that has begun is finished.
+            State::Connecting(_) | State::Securing(_) | State::Upgrading(_) => cx.plan().mode != Mode::Churn,
+        }
+    }
+
+    /// How many messages it has sent.
+    pub(super) fn sent(&self) -> u64 {
+        if let State::Open(talk) | State::Closing(talk) = &self.state { talk.next() } else { self.next }
+    }
+
+    /// Whether it never became a WebSocket.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Begins to connect.
+    pub(super) fn open(&mut self, registry: &Registry, cx: &mut Context, due: Instant, now: Instant) {
+        cx.recorder.count(Count::Attempted);
+        self.due = due;
+        self.tried = 0;
+        self.failed = false;
+        self.connect(registry, cx, now);
+    }
+
+    fn connect(&mut self, registry: &Registry, cx: &mut Context, now: Instant) {
+        self.since = now;
+        self.tried += 1;
+        let addresses = &cx.plan().target.addresses;
+        let Some(address) = addresses.get(cx.address % addresses.len().max(1)) else { return };
+        let wire = Wire::connect(*address, now).and_then(|mut wire| {
+            registry.register(wire.stream(), self.token, Interest::READABLE | Interest::WRITABLE)?;
+            Ok(wire)
+        });
+        match wire {
+            Ok(wire) => self.state = State::Connecting(wire),
+            Err(error) => self.fail(&Failure::from_io(&error), cx),
+        }
+    }
+
+    /// The socket is ready for something.
+    pub(super) fn ready(&mut self, registry: &Registry, cx: &mut Context, readiness: Readiness) {
+        match mem::replace(&mut self.state, State::Done) {
+            State::Connecting(mut wire) => {
+                wire.note(readiness);
+                match wire.connected() {
+                    Ok(true) => self.connected(wire, cx),
+                    Ok(false) => self.state = State::Connecting(wire),
+                    Err(_) if self.tried < cx.plan().target.addresses.len() => {
+                        // A name often has an IPv6 and an IPv4 address, and the server only one of them.
+                        cx.address += 1;
+                        self.connect(registry, cx, Instant::now());
+                    }
+                    Err(error) => self.fail(&Failure::from_io(&error), cx),
+                }
+            }
+            State::Securing(mut wire) => {
+                wire.note(readiness);
+                self.secure(wire, cx);
+            }
+            State::Upgrading(mut upgrade) => {
+                upgrade.get_mut().get_mut().note(readiness);
+                self.upgrade(*upgrade, cx);
+            }
+            State::Open(mut talk) => {
+                talk.note(readiness);
+                self.state = State::Open(talk);
+                self.converse(cx, Talk::receive);
+            }
+            State::Closing(mut talk) => {
+                talk.note(readiness);
+                self.finish(talk, cx);
+            }
+            state @ (State::Idle | State::Done) => self.state = state,
+        }
+    }
+
+    fn connected(&mut self, mut wire: Wire, cx: &mut Context) {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.since);
+        cx.recorder.count(Count::Connected);
+        cx.opening(Metric::Connect, took, now);
+        if took >= SYN_RETRY {
+            cx.recorder.count(Count::SlowSyn);
+        }
+        self.since = now;
+        let Some((config, name)) = &cx.plan().target.tls else {
+            return self.start_upgrade(wire, cx);
+        };
+        match wire.start_tls(config, name.clone()) {
+            Ok(()) => self.secure(wire, cx),
+            Err(error) => self.fail(&Failure::from_io(&std::io::Error::other(error)), cx),
+        }
+    }
+
+    fn secure(&mut self, mut wire: Wire, cx: &mut Context) {
+        match wire.shake_tls() {
+            Ok(true) => {
+                let now = Instant::now();
+                cx.opening(Metric::Tls, now.saturating_duration_since(self.since), now);
+                self.since = now;
+                self.start_upgrade(wire, cx);
+            }
+            Ok(false) => self.state = State::Securing(wire),
+            Err(error) => self.fail(&Failure::from_io(&error), cx),
+        }
+    }
+
+    fn start_upgrade(&mut self, mut wire: Wire, cx: &mut Context) {
+        if cx.plan().target.plain {
+            let channel = Channel::Plain(Box::new(Plain::new(wire, cx.websocket)));
+            return self.begin_talk(channel, false, cx);
+        }
+        let mut request = cx.plan().target.request.clone();
+        if let Ok(key) = HeaderValue::from_str(&generate_key()) {
+            request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
+        }
+        if cx.plan().deflate {
+            wire.start_tap();
+        }
+        match ClientHandshake::start(wire, request, Some(cx.websocket)) {
+            Ok(upgrade) => self.upgrade(upgrade, cx),
+            Err(error) => self.fail(&Failure::from_websocket(&error), cx),
+        }
+    }
+
+    fn upgrade(&mut self, upgrade: Upgrade, cx: &mut Context) {
+        match upgrade.handshake() {
+            Ok((websocket, response)) => self.opened(websocket, &response, cx),
+            Err(HandshakeError::Interrupted(upgrade)) => self.state = State::Upgrading(Box::new(upgrade)),
+            Err(HandshakeError::Failure(error)) => self.fail(&Failure::from_websocket(&error), cx),
+        }
+    }
+
+    fn opened(&mut self, websocket: WebSocket<Wire>, response: &Response, cx: &mut Context) {
+        let now = Instant::now();
+        let answer = deflate::answer(response.headers());
+        let compress = match (cx.plan().deflate, answer) {
+            (true, deflate::Answer::Agreed) => true,
+            (_, deflate::Answer::Declined) => false,
+            _ => return self.fail(&Failure::unwanted_extension(), cx),
+        };
+        cx.opening(Metric::Handshake, now.saturating_duration_since(self.since), now);
+        cx.recorder.counters.add(Count::Compressed, u64::from(compress));
+        self.begin_talk(Channel::Web(Box::new(websocket)), compress, cx);
+    }
+
+    fn begin_talk(&mut self, channel: Channel, compress: bool, cx: &mut Context) {
+        cx.recorder.count(Count::Opened);
+        cx.open += 1;
+        self.since = Instant::now();
+        cx.last_opened = Some(self.since);
+        cx.opening(Metric::Opening, self.since.saturating_duration_since(self.due), self.since);
+        self.state = State::Open(Box::new(Talk::new(channel, self.id, self.next, compress, self.since)));
+        // The server may have spoken in the same breath as its 101.
+        self.converse(cx, Talk::receive);
+    }
+
+    /// It never became a WebSocket.
+    fn fail(&mut self, failure: &Failure, cx: &mut Context) {
+        cx.recorder.count(Count::Failed);
+        self.failed = true;
+        cx.recorder.counters.blame(&failure.reason, failure.blame());
+        self.state = State::Done;
+    }
+
+    /// Sends what may be sent.
+    pub(super) fn pump(&mut self, cx: &mut Context) {
+        if matches!(self.state, State::Open(_)) {
+            self.converse(cx, Talk::send);
+        }
+    }
+
+    /// Lets `step` do its part of the conversation, and acts on its end.
+    fn converse(
+        &mut self,
+        cx: &mut Context,
+        step: impl FnOnce(&mut Talk, &mut Context, u64) -> Result<(), Ended>,
+    ) {
+        let State::Open(talk) = &mut self.state else { return };
+        match step(talk, cx, self.released) {
+            Ok(()) => {
+                if cx.plan().mode == Mode::Churn && talk.is_finished() {
+                    if talk.is_answered() {
+                        let now = talk.read_at();
+                        cx.recorder.count(Count::Cycles);
+                        if cx.is_measured(now) {
+                            cx.recorder.record(Metric::Cycle, now.saturating_duration_since(self.due));
+                        }
+                    }
+                    self.close(cx);
+                }
+            }
+            Err(Ended(failure)) => {
+                cx.recorder.count(Count::Lost);
+                cx.recorder.counters.blame(&failure.reason, failure.blame());
+                self.end(cx);
+            }
+        }
+    }
+
+    /// Starts the closing handshake, if there is something to close.
+    pub(super) fn close(&mut self, cx: &mut Context) {
+        match mem::replace(&mut self.state, State::Done) {
+            State::Open(mut talk) => {
+                self.since = Instant::now();
+                talk.close();
+                self.finish(talk, cx);
+            }
+            State::Closing(talk) => self.state = State::Closing(talk),
+            // Not open yet, or over: there is nobody to say goodbye to.
+            State::Connecting(wire) | State::Securing(wire) => wire.shutdown(),
+            State::Upgrading(_) | State::Idle | State::Done => {}
+        }
+    }
+
+    /// Goes on with the closing handshake.
+    fn finish(&mut self, mut talk: Box<Talk>, cx: &mut Context) {
+        let closed = talk.hear_out(cx);
+        self.state = State::Closing(talk);
+        if let Some(clean) = closed {
+            cx.recorder.count(if clean { Count::ClosedClean } else { Count::Cut });
+            self.end(cx);
+        }
+    }
+
+    /// The connection is over: settles the account.
+    fn end(&mut self, cx: &mut Context) {
+        if let State::Open(mut talk) | State::Closing(mut talk) = mem::replace(&mut self.state, State::Done) {
+            cx.open = cx.open.saturating_sub(1);
+            talk.settle(cx);
+            self.next = talk.next();
+        }
+    }
+
+    /// Looks for what has taken too long.
+    pub(super) fn check_deadlines(&mut self, cx: &mut Context, now: Instant) {
+        if let State::Open(talk) = &mut self.state
+            && talk.expire(cx, now)
+        {
+            return self.pump(cx);
+        }
+        let waited = now.saturating_duration_since(self.since);
+        let overdue = waited >= cx.plan().connect_timeout;
+        match &self.state {
+            State::Connecting(_) if overdue => self.fail(&Failure::timed_out("TCP connect"), cx),
+            State::Securing(_) if overdue => self.fail(&Failure::timed_out("TLS handshake"), cx),
+            State::Upgrading(_) if overdue => self.fail(&Failure::timed_out("WebSocket handshake"), cx),
+            State::Closing(talk) if waited >= CLOSE_DEADLINE => {
+                let clean = talk.is_acknowledged();
+                cx.recorder.count(if clean { Count::ClosedClean } else { Count::Cut });
+                self.end(cx);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `error` only says that there is nothing to do now.
+pub(super) fn would_block(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}

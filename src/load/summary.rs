@@ -1,0 +1,219 @@
+//! The summary at the end of a run: what a screen holds.
+
+use super::{
+    report::{Percentiles, Report},
+    stats::{Count, Metric},
+    text,
+};
+use hdrhistogram::Histogram;
+use std::fmt;
+
+/// Rows of the histogram.
+const ROWS: usize = 10;
+/// Width of its longest bar.
+const BAR: u64 = 40;
+
+/// Shows a report as text.
+#[derive(Debug)]
+pub struct Summary<'a>(pub &'a Report);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        head(f, report)?;
+        if report.get(Count::Sent) > 0 || report.corrected.count > 0 {
+            traffic(f, report)?;
+        }
+        connections(f, report)?;
+        errors(f, report)?;
+        latencies(f, report)?;
+        let latency = report.total.histogram(Metric::Corrected);
+        if !latency.is_empty() {
+            histogram(f, latency)?;
+        }
+        generator(f, report)?;
+        for asserted in &report.asserts {
+            writeln!(f, "  assert       {}: {} ({})", asserted.expression, asserted.result, asserted.seen)?;
+        }
+        Ok(())
+    }
+}
+
+fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    writeln!(f, "{} on {}", report.tool, report.url)?;
+    let words: Vec<String> = ["load", "connections", "depth", "messages", "threads", "logs"]
+        .iter()
+        .filter_map(|name| report.options.get(name).map(|value| format!("{name} {value}")))
+        .collect();
+    let early = if report.interrupted { ", ended early" } else { "" };
+    writeln!(f, "{}; {:.1} s measured{early}\n", words.join("; "), report.measured_seconds)
+}
+
+fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    let asked =
+        report.rate_asked.map(|rate| format!(" of {} asked for", text::grouped(rate))).unwrap_or_default();
+    let rate = text::grouped(super::numbers::count(report.rate));
+    writeln!(f, "  rate         {rate} messages/s{asked}")?;
+    let (sent, replies) = (report.get(Count::Sent), report.get(Count::Replies));
+    let bytes = [Count::SentBytes, Count::ReplyBytes].map(|count| text::bytes(report.get(count)));
+    write!(f, "  messages     {} sent ({})", text::grouped(sent), bytes[0])?;
+    writeln!(f, ", {} right replies ({})", text::grouped(replies), bytes[1])?;
+    let unsent = report.get(Count::Unsent);
+    if unsent > 0 {
+        writeln!(f, "               {} were due and never sent", text::grouped(unsent))?;
+    }
+    Ok(())
+}
+
+fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    use Count::{Attempted, ClosedClean, Compressed, Cut, Cycles, Opened, Pings, SlowSyn};
+    let get = |count| text::grouped(report.get(count));
+    write!(
+        f,
+        "  connections  {} of {} opened, {} closed cleanly",
+        get(Opened),
+        get(Attempted),
+        get(ClosedClean)
+    )?;
+    for (count, words) in [(Cut, "cut"), (SlowSyn, "waited for a SYN sent again"), (Compressed, "compressed")]
+    {
+        if report.get(count) > 0 {
+            write!(f, ", {} {words}", get(count))?;
+        }
+    }
+    writeln!(f)?;
+    if report.get(Cycles) > 0 && report.measured_seconds > 0.0 {
+        let rate = super::numbers::float(report.get(Cycles)) / report.measured_seconds;
+        writeln!(f, "  cycles       {} done, {rate:.0}/s", get(Cycles))?;
+    }
+    if report.options.get("load").is_some_and(|load| load == "idle connections") {
+        writeln!(
+            f,
+            "  held         {} still open at the end, {} pings answered",
+            report.open_at_end,
+            get(Pings)
+        )?;
+    }
+    Ok(())
+}
+
+fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    use Count::{
+        Changed, Failed, Late, Lost, Misdelivered, Missing, Reordered, Repeated, Unasked, WrongKind,
+    };
+    let kinds = [
+        (Changed, "changed"),
+        (WrongKind, "of the wrong kind"),
+        (Reordered, "out of order"),
+        (Repeated, "repeated"),
+        (Misdelivered, "misdelivered"),
+        (Late, "late"),
+        (Missing, "missing"),
+        (Unasked, "unasked"),
+        (Failed, "connections failed"),
+        (Lost, "connections lost"),
+    ];
+    let seen: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| report.get(*count) > 0)
+        .map(|(count, words)| format!("{} {words}", text::grouped(report.get(*count))))
+        .collect();
+    let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
+    writeln!(f, "  errors       {seen}")?;
+    if report.get(Changed) > 0 && report.get(Count::Replies) == 0 {
+        writeln!(f, "               does the endpoint put words in front? --expect-prefix says which")?;
+    }
+    for (reason, number) in &report.reasons {
+        writeln!(f, "               {} × {reason}", text::grouped(*number))?;
+    }
+    Ok(())
+}
+
+fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    let rows = [
+        ("corrected", &report.corrected),
+        ("raw", &report.raw),
+        ("connect", &report.connect),
+        ("TLS", &report.tls),
+        ("handshake", &report.handshake),
+        ("opening", &report.opening),
+        ("cycle", &report.cycle),
+    ];
+    writeln!(
+        f,
+        "\n  {:<9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "latency", "p50", "p90", "p99", "p99.9", "p99.99", "max"
+    )?;
+    for (name, row) in rows.iter().filter(|(_, row)| row.count > 0) {
+        write!(f, "  {name:<9}")?;
+        let Percentiles { p50_us, p90_us, p99_us, p999_us, p9999_us, max_us, .. } = row;
+        for micros in [p50_us, p90_us, p99_us, p999_us, p9999_us, max_us] {
+            write!(f, " {:>9}", text::time(super::numbers::count(micros * 1e3)))?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// Rows of equal ratio from the smallest value to the largest: latencies span powers of ten.
+pub(super) fn rows(latency: &Histogram<u64>, number: usize) -> Vec<(u64, u64)> {
+    let (min, max) = (latency.min().max(1), latency.max().max(1));
+    let ratio = super::numbers::float(max) / super::numbers::float(min);
+    let steps = super::numbers::float(super::numbers::wide(number));
+    let mut below = 0;
+    let bound = |row: u64| {
+        let exponent = super::numbers::float(row) / steps;
+        super::numbers::count(super::numbers::float(min) * ratio.powf(exponent))
+    };
+    (1..=super::numbers::wide(number))
+        .map(|row| {
+            let high = if row == super::numbers::wide(number) { max } else { bound(row) };
+            let upto = latency.count_between(0, high);
+            let count = upto.saturating_sub(below);
+            below = upto;
+            (high, count)
+        })
+        .collect()
+}
+
+fn histogram(f: &mut fmt::Formatter<'_>, latency: &Histogram<u64>) -> fmt::Result {
+    let rows = rows(latency, ROWS);
+    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    writeln!(f, "\n  corrected, up to")?;
+    for (high, count) in rows {
+        let width = (count * BAR).div_ceil(most);
+        let bar = "■".repeat(super::numbers::narrow(width));
+        let line = format!("  {:>9}  {:>13}  {bar}", text::time(high), text::grouped(count));
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    writeln!(f)
+}
+
+fn generator(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    let generator = &report.generator;
+    write!(f, "  generator    {} busy", text::percent(generator.busy))?;
+    if let (Some(user), Some(system)) = (generator.cpu_user_seconds, generator.cpu_system_seconds) {
+        write!(f, ", CPU {user:.2} s user, {system:.2} s system")?;
+    }
+    if report.rate_asked.is_some() {
+        write!(
+            f,
+            ", p99 of its own lateness {}",
+            text::time(super::numbers::count(generator.lateness.p99_us * 1e3))
+        )?;
+    }
+    writeln!(f)?;
+    if !generator.kept_schedule {
+        writeln!(
+            f,
+            "  WARNING      the generator could not keep its own schedule: these figures are about the generator,\n\
+             \x20              not the server. Give it more --threads, more cores, or a lower --rate."
+        )?;
+    } else if generator.saturated {
+        writeln!(
+            f,
+            "  note         the generator was at its limit: the server may be faster than shown. More --threads may tell."
+        )?;
+    }
+    Ok(())
+}
