@@ -27,8 +27,8 @@ pub fn command(arguments: &[&str]) -> Command {
 
 impl Process {
     pub fn start(arguments: &[&str]) -> Self {
-        let workers: &[&str] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
-        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(workers).args(arguments))
+        let few: &[_] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
+        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(few).args(arguments))
     }
 
     pub fn spawn(command: &mut Command) -> Self {
@@ -66,15 +66,6 @@ impl Process {
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         (self.child.wait().unwrap().code(), out, err)
     }
-}
-
-/// Reads a ready line and says where the server listens.
-pub fn ready_line(out: &mut impl BufRead, scheme: &str) -> SocketAddr {
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    let prefix = format!("listening on {scheme}://");
-    let address = line.trim().strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('/'));
-    address.unwrap_or_else(|| panic!("not a ready line: {line}")).parse().unwrap()
 }
 
 impl Drop for Process {
