@@ -16,6 +16,7 @@ mod binary;
 mod browser;
 mod capacity;
 mod certificate;
+mod clients;
 mod close;
 mod compression;
 mod deflate;
