@@ -8,11 +8,14 @@ const Log = (() => {
   /** Rows that are drawn. */
   const ROWS = 200;
 
-  /** Pause between two drawings while events come in by the hundred, in milliseconds. */
-  const FLOOD_PAUSE = 150;
+  /** New rows in one drawing that make it a flood: then only so many are drawn, about what is in sight. */
+  const FLOOD = 40;
 
-  /** New rows in one drawing that make it a flood. */
-  const FLOOD = 30;
+  /** Pause between two drawings in a flood, in milliseconds; nobody reads faster. */
+  const FLOOD_PAUSE = 100;
+
+  /** Quiet time after which a flood is over, and all rows are drawn, in milliseconds. */
+  const CALM = 300;
 
   /** Characters and bytes of a message that are kept. */
   const LONGEST_TEXT = 1000;
@@ -36,6 +39,7 @@ const Log = (() => {
   let drawing = false;
   let paused = false;
   let all = true;
+  let calm = 0;
   let announced = 0;
   let unannounced = [];
 
@@ -48,10 +52,14 @@ const Log = (() => {
   function message(direction, data, at, trip = null, verdict = "") {
     const isText = typeof data === "string";
     const size = isText ? Format.utf8Length(data) : data.byteLength;
-    const text = isText ? excerpt(data) : Format.hex(new Uint8Array(data, 0, Math.min(size, LONGEST_BYTES + 1)), LONGEST_BYTES);
+    // A view would keep the whole message alive. How it looks is worked out when it is looked at.
+    const text = isText ? excerpt(data) : data.slice(0, LONGEST_BYTES + 1);
     const kind = isText ? "text" : "binary";
     add({ at, direction, kind, size, trip, verdict, text, bad: verdict === "differs" });
   }
+
+  /** What an event says, as text. */
+  const wordsOf = ({ text }) => (typeof text === "string" ? text : Format.hex(new Uint8Array(text), LONGEST_BYTES));
 
   const excerpt = (text) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)} …` : text);
 
@@ -84,9 +92,10 @@ const Log = (() => {
   /** Draws what is new; everything, when the filter has changed. */
   function draw() {
     const follow = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    const flood = !all && undrawn.length > FLOOD;
     const source = all ? events.slice(-KEPT) : undrawn;
-    const rows = source.filter(isShown).slice(-ROWS);
-    if (all || rows.length === ROWS) {
+    const rows = source.filter(isShown).slice(flood ? -FLOOD : -ROWS);
+    if (all || rows.length >= FLOOD) {
       list.replaceChildren(...rows.map(row));
     } else {
       list.append(...rows.map(row));
@@ -94,7 +103,10 @@ const Log = (() => {
         list.firstElementChild.remove();
       }
     }
-    const flood = !all && undrawn.length > FLOOD;
+    if (flood) {
+      clearTimeout(calm);
+      calm = setTimeout(redraw, CALM);
+    }
     all = false;
     undrawn = [];
     if (follow) {
@@ -127,7 +139,7 @@ const Log = (() => {
     announced = now;
     const last = unannounced[unannounced.length - 1];
     element("announcer").textContent =
-      unannounced.length > 1 ? "Several messages have come." : `${last.kind}: ${last.text.slice(0, 200)}`;
+      unannounced.length > 1 ? "Several messages have come." : `${last.kind}: ${wordsOf(last).slice(0, 200)}`;
     unannounced = [];
   }
 
@@ -157,13 +169,13 @@ const Log = (() => {
     if (VERDICTS[event.verdict]) {
       facts.append(make("span", `verdict ${event.bad ? "" : "good"}`, VERDICTS[event.verdict]));
     }
-    made.append(arrow, make("time", "", Format.timeOfDay(event.at)), make("span", "name", what), facts, make("span", "what", event.text));
+    made.append(arrow, make("time", "", Format.timeOfDay(event.at)), make("span", "name", what), facts, make("span", "what", wordsOf(event)));
     return made;
   }
 
   /** An event as a line of text. */
   function line(event) {
-    const { direction: way, kind, size, trip, verdict, text } = event;
+    const { direction: way, kind, size, trip, verdict } = event;
     const parts = [Format.timeOfDay(event.at), way === "state" ? kind : `${way} ${kind}`];
     if (size !== null) {
       parts.push(Format.size(size));
@@ -171,7 +183,7 @@ const Log = (() => {
     if (trip !== null) {
       parts.push(Format.milliseconds(trip), VERDICTS[verdict]);
     }
-    return `${parts.join("  ")}  ${text}`;
+    return `${parts.join("  ")}  ${wordsOf(event)}`;
   }
 
   /** What is kept and not filtered away, as lines. */
@@ -179,13 +191,13 @@ const Log = (() => {
 
   /** The same as JSON, an event a line. */
   function asJson() {
-    const plain = ({ at, direction: way, kind, size, trip, verdict, text }) => ({
-      time: new Date(performance.timeOrigin + at).toISOString(),
-      direction: way,
-      kind,
-      ...(size !== null && { size }),
-      ...(trip !== null && { round_trip_ms: Number(trip.toFixed(3)), verdict }),
-      text,
+    const plain = (event) => ({
+      time: new Date(performance.timeOrigin + event.at).toISOString(),
+      direction: event.direction,
+      kind: event.kind,
+      ...(event.size !== null && { size: event.size }),
+      ...(event.trip !== null && { round_trip_ms: Number(event.trip.toFixed(3)), verdict: event.verdict }),
+      text: wordsOf(event),
     });
     return events.slice(-KEPT).filter(isShown).map((event) => `${JSON.stringify(plain(event))}\n`).join("");
   }

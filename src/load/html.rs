@@ -2,8 +2,9 @@
 
 use super::{
     numbers,
-    report::{Percentiles, Report, SeriesPoint},
-    stats::{Count, Metric},
+    percentiles::Percentiles,
+    report::{Report, SeriesPoint},
+    stats::{Count, Metric, faults},
     summary,
     svg::{self, Axis, Line},
     text,
@@ -196,16 +197,7 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 }
 
 fn latencies(report: &Report) -> String {
-    let rows = [
-        ("corrected", &report.corrected),
-        ("raw", &report.raw),
-        ("TCP connect", &report.connect),
-        ("TLS handshake", &report.tls),
-        ("WebSocket handshake", &report.handshake),
-        ("opening, all of it", &report.opening),
-        ("cycle", &report.cycle),
-    ];
-    let rows = rows.iter().filter(|(_, row)| row.count > 0).fold(String::new(), |mut html, (name, row)| {
+    let rows = report.latencies().fold(String::new(), |mut html, (name, row)| {
         let Percentiles { mean_us, p50_us, p90_us, p99_us, p999_us, p9999_us, max_us, count, .. } = row;
         let _ = write!(html, "<tr><th scope=\"row\">{}</th><td>{}</td>", escape(name), text::grouped(*count));
         for micros in [mean_us, p50_us, p90_us, p99_us, p999_us, p9999_us, max_us] {
@@ -223,22 +215,7 @@ fn latencies(report: &Report) -> String {
 }
 
 fn errors(report: &Report) -> String {
-    use Count::{
-        Changed, Failed, Late, Lost, Misdelivered, Missing, Reordered, Repeated, Unasked, WrongKind,
-    };
-    let kinds = [
-        (Changed, "replies changed"),
-        (WrongKind, "replies of the wrong kind"),
-        (Reordered, "replies out of order"),
-        (Repeated, "replies repeated"),
-        (Misdelivered, "replies misdelivered"),
-        (Late, "replies late"),
-        (Missing, "replies missing"),
-        (Unasked, "messages unasked"),
-        (Failed, "connections failed"),
-        (Lost, "connections lost"),
-    ];
-    let kinds = kinds.into_iter().map(|(count, name)| (name.to_owned(), text::grouped(report.get(count))));
+    let kinds = faults().map(|(count, name)| (name.to_owned(), text::grouped(report.get(count))));
     let reasons = report.reasons.iter().map(|(reason, number)| (reason.clone(), text::grouped(*number)));
     table("Errors", kinds.chain(reasons))
 }

@@ -136,15 +136,35 @@ impl Counters {
 
     /// Replies that are not what was asked for.
     pub(super) fn wrong(&self) -> u64 {
-        use Count::{Changed, Late, Misdelivered, Reordered, Repeated, WrongKind};
-        [Changed, WrongKind, Reordered, Repeated, Misdelivered, Late].iter().map(|c| self.get(*c)).sum()
+        WRONG.iter().map(|(count, _)| self.get(*count)).sum()
     }
 
     /// Everything that makes a run fail: wrong, unasked and missing replies, connections failed or lost.
     pub(super) fn errors(&self) -> u64 {
-        use Count::{Failed, Lost, Missing, Unasked};
-        self.wrong() + [Unasked, Missing, Failed, Lost].iter().map(|c| self.get(*c)).sum::<u64>()
+        faults().map(|(count, _)| self.get(count)).sum()
     }
+}
+
+/// Replies that are wrong, each in its way, and the words for it.
+const WRONG: [(Count, &str); 6] = [
+    (Count::Changed, "changed replies"),
+    (Count::WrongKind, "replies of the wrong kind"),
+    (Count::Reordered, "replies out of order"),
+    (Count::Repeated, "repeated replies"),
+    (Count::Misdelivered, "misdelivered replies"),
+    (Count::Late, "late replies"),
+];
+/// Whatever else makes a run fail.
+const OTHER_FAULTS: [(Count, &str); 4] = [
+    (Count::Missing, "missing replies"),
+    (Count::Unasked, "unasked messages"),
+    (Count::Failed, "failed connections"),
+    (Count::Lost, "lost connections"),
+];
+
+/// Everything that makes a run fail, with the words for it.
+pub(super) fn faults() -> impl Iterator<Item = (Count, &'static str)> {
+    WRONG.into_iter().chain(OTHER_FAULTS)
 }
 
 /// Every duration that has a histogram.

@@ -1,8 +1,9 @@
 //! The summary at the end of a run: what a screen holds.
 
 use super::{
-    report::{Percentiles, Report},
-    stats::{Count, Metric},
+    percentiles::Percentiles,
+    report::Report,
+    stats::{Count, Metric, faults},
     text,
 };
 use hdrhistogram::Histogram;
@@ -98,29 +99,13 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 }
 
 fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    use Count::{
-        Changed, Failed, Late, Lost, Misdelivered, Missing, Reordered, Repeated, Unasked, WrongKind,
-    };
-    let kinds = [
-        (Changed, "changed"),
-        (WrongKind, "of the wrong kind"),
-        (Reordered, "out of order"),
-        (Repeated, "repeated"),
-        (Misdelivered, "misdelivered"),
-        (Late, "late"),
-        (Missing, "missing"),
-        (Unasked, "unasked"),
-        (Failed, "connections failed"),
-        (Lost, "connections lost"),
-    ];
-    let seen: Vec<String> = kinds
-        .iter()
+    let seen: Vec<String> = faults()
         .filter(|(count, _)| report.get(*count) > 0)
-        .map(|(count, words)| format!("{} {words}", text::grouped(report.get(*count))))
+        .map(|(count, words)| format!("{} {words}", text::grouped(report.get(count))))
         .collect();
     let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
     writeln!(f, "  errors       {seen}")?;
-    if report.get(Changed) > 0 && report.get(Count::Replies) == 0 {
+    if report.get(Count::Changed) > 0 && report.get(Count::Replies) == 0 {
         writeln!(f, "               does the endpoint put words in front? --expect-prefix says which")?;
     }
     for (reason, number) in &report.reasons {
@@ -130,21 +115,12 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 }
 
 fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let rows = [
-        ("corrected", &report.corrected),
-        ("raw", &report.raw),
-        ("connect", &report.connect),
-        ("TLS", &report.tls),
-        ("handshake", &report.handshake),
-        ("opening", &report.opening),
-        ("cycle", &report.cycle),
-    ];
     writeln!(
         f,
         "\n  {:<9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "latency", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     )?;
-    for (name, row) in rows.iter().filter(|(_, row)| row.count > 0) {
+    for (name, row) in report.latencies() {
         write!(f, "  {name:<9}")?;
         let Percentiles { p50_us, p90_us, p99_us, p999_us, p9999_us, max_us, .. } = row;
         for micros in [p50_us, p90_us, p99_us, p999_us, p9999_us, max_us] {

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read};
 
 use crate::harness::{Frame, TestServer, masked, text};
+use crate::tls::TlsServer;
 
 #[test]
 fn a_close_comes_with_its_code_and_reason_after_so_many_echoes() {
@@ -132,4 +133,23 @@ fn a_client_that_knows_the_rfc_rejects_every_invalid_frame_but_one() {
         // tungstenite lets a length pass that takes more bytes than it needs.
         assert_eq!(received.is_err(), kind != "length", "{kind}: {received:?}");
     }
+}
+
+#[test]
+fn faults_work_over_tls_too() {
+    let tls = TlsServer::start();
+    let mut client = tls.open("/drop?after=1&how=rst");
+    client.send(text("last"));
+    assert_eq!(client.read_text(), "last");
+    let error = client.stream.read(&mut [0]).expect_err("an end of stream and no reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let mut client = tls.open("/drop?after=1&how=fin");
+    client.send(text("last"));
+    assert_eq!(client.read_text(), "last");
+    client.expect_end();
+    let mut client = tls.open("/invalid?kind=opcode");
+    assert_eq!(client.read_frame(), Frame::new(0x83, "Hello"));
+    let mut client = tls.open("/info");
+    let seen = client.read_text();
+    assert!(seen.contains("TLSv1.3"), "{seen}");
 }

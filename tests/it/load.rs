@@ -40,7 +40,7 @@ fn changed_replies_are_counted_as_changed() {
     let server = spoiling(|message| vec![Message::text(message.to_string().to_uppercase())]);
     let run = spoiled(&server);
     assert_eq!(wrongs(&run), [("changed", 10)], "{run:?}");
-    assert!(run.stdout.contains("10 changed"), "{run:?}");
+    assert!(run.stdout.contains("10 changed replies"), "{run:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 
 use crate::harness::{Client, Frame, PATIENCE, TestServer, config, eventually, masked, metric, text};
+use crate::tls::TlsServer;
 use ws_echo::Config;
 
 fn json(client: &mut Client) -> Json {
@@ -237,4 +238,41 @@ fn statistics_come_by_themselves() {
         }
         assert!(since.elapsed() < PATIENCE, "{stats}");
     }
+}
+
+#[test]
+fn time_is_kept_over_tls_too() {
+    let tls = TlsServer::start();
+    let mut delayed = tls.open("/delay?ms=200");
+    let since = Instant::now();
+    for n in 0..20 {
+        delayed.send(text(&n.to_string()));
+    }
+    for n in 0..20 {
+        assert_eq!(delayed.read_text(), n.to_string());
+    }
+    let took = since.elapsed();
+    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(4), "{took:?}");
+    let mut pushed = tls.open("/push?every=20ms&count=3&size=20000");
+    for _ in 0..3 {
+        assert_eq!(pushed.read_text().len(), 20_000);
+    }
+    assert_eq!(pushed.read_frame(), Frame::close(1000, ""));
+    let mut source = tls.open("/source?size=20000&count=50");
+    for _ in 0..50 {
+        assert_eq!(source.read_frame().payload.len(), 20_000);
+    }
+    assert!(source.read_text().contains("\"messages\":50"));
+    // A Ping in the middle of a wait, and the stop at its end.
+    let mut waiting = tls.open("/throttle?bytes=1");
+    waiting.send([text("long"), masked(0x89, "ping")].concat());
+    while waiting.read_frame() != Frame::new(0x8a, "ping") {}
+    tls.server.stop.request();
+    while waiting.read_frame() != Frame::close(1001, "server shutting down") {}
+    waiting.send(masked(0x88, 1001_u16.to_be_bytes()));
+    waiting.expect_end();
+    drop((delayed, pushed, source, waiting));
+    let totals = tls.finish();
+    assert!(since.elapsed() < Duration::from_secs(9), "{:?}", since.elapsed());
+    assert_eq!(totals.closed.get(&("server", 1001)), Some(&2), "{totals:?}");
 }

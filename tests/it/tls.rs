@@ -22,7 +22,7 @@ use ws_echo::{Certificate, Config, Listener};
 
 use crate::harness::{Client, Frame, PATIENCE, TestServer, config, eventually, masked, text, upgrade};
 
-type Secure = Client<StreamOwned<ClientConnection, TcpStream>>;
+pub type Secure = Client<StreamOwned<ClientConnection, TcpStream>>;
 
 /// Certificate and key in files of their own, gone when this goes out of scope.
 pub struct Files {
@@ -96,14 +96,14 @@ pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Secure {
 }
 
 /// A server with TLS, and a client that trusts it.
-struct TlsServer {
-    server: TestServer,
+pub struct TlsServer {
+    pub server: TestServer,
     client: Arc<ClientConfig>,
     files: Files,
 }
 
 impl TlsServer {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::with(config(), Routes::standard())
     }
 
@@ -114,11 +114,11 @@ impl TlsServer {
         Self { server, client: files.client(&[&TLS13]), files }
     }
 
-    fn open(&self, path: &str) -> Secure {
+    pub fn open(&self, path: &str) -> Secure {
         connect(self.server.address, &self.client).open(path)
     }
 
-    fn finish(self) -> ws_echo::metrics::Snapshot {
+    pub fn finish(self) -> ws_echo::metrics::Snapshot {
         self.server.finish().totals
     }
 }

@@ -32,14 +32,7 @@ impl Browser {
     /// Starts one, with the page at that address in a window of that size.
     pub fn open(url: &str, (width, height): (u32, u32)) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing: install the packages chromium and chromium-driver");
-        let port = port_of(&mut driver);
+        let (driver, port) = start_driver();
         let profile = std::env::temp_dir().join(format!("ws-echo-browser-{}-{port}", std::process::id()));
         fs::create_dir_all(&profile).unwrap();
         let mut browser = Self { driver, port, session: String::new(), profile, _turn: turn };
@@ -212,12 +205,26 @@ impl Drop for Browser {
     }
 }
 
-/// The port that a driver says it has taken.
-fn port_of(driver: &mut Child) -> u16 {
-    let output = driver.stdout.take().unwrap();
-    let ready = BufReader::new(output).lines().map_while(Result::ok).find_map(|line| {
-        let (_, port) = line.split_once("successfully on port ")?;
-        port.trim_end_matches('.').parse().ok()
-    });
-    ready.expect("chromedriver did not start")
+/// A driver, and the port that it has taken. It takes a free one for IPv4 and then the same for IPv6, where it may
+/// be in use: then it ends, and another one is started.
+fn start_driver() -> (Child, u16) {
+    let mut output = String::new();
+    for _ in 0..10 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing: install the packages chromium and chromium-driver");
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        for line in lines {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                return (driver, port.trim_end_matches('.').parse().unwrap());
+            }
+            output.push_str(&line);
+        }
+        driver.wait().unwrap();
+    }
+    panic!("chromedriver does not start: {output}");
 }

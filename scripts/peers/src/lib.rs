@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 /// The longest request head.
@@ -12,6 +12,19 @@ const MAX_HEAD: usize = 16 << 10;
 /// Says that the server is ready, in the words that the scripts wait for.
 pub fn ready(address: SocketAddr) {
     println!("listening on ws://{address}/");
+}
+
+/// Accepts connections on a free port, and lets each be served by a task of its own.
+pub async fn accept<F: Future<Output = ()> + Send + 'static>(
+    serve: impl Fn(TcpStream) -> F,
+) -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ready(listener.local_addr()?);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(serve(stream));
+    }
 }
 
 /// Reads a request head and answers it with 101. Nothing may follow the head before that, and with `ws-load` nothing does.

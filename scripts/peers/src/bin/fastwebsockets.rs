@@ -1,17 +1,15 @@
 //! fastwebsockets on tokio, as its echo example has it; the handshake is made by hand.
 
 use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket, WebSocketError};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    peers::ready(listener.local_addr()?);
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let _ = stream.set_nodelay(true);
-        tokio::spawn(serve(stream));
-    }
+    peers::accept(|stream| async move {
+        // How a connection ends is the client's concern.
+        let _ = serve(stream).await;
+    })
+    .await
 }
 
 async fn serve(mut stream: TcpStream) -> Result<(), WebSocketError> {

@@ -40,7 +40,9 @@ fn read(text: &str) -> Result<Results, Box<dyn Error>> {
     let mut places = BTreeMap::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split('\t').collect();
-        let [scenario, server, numbers @ ..] = &words[..] else { return Err(format!("bad row: {line}").into()) };
+        let [scenario, server, numbers @ ..] = &words[..] else {
+            return Err(format!("bad row: {line}").into());
+        };
         let parsed: Vec<f64> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
         let numbers = <[f64; FIELDS]>::try_from(parsed).map_err(|_| format!("bad row: {line}"))?;
         let scenario_place = *places.entry((*scenario, "")).or_insert_with(|| {
@@ -77,7 +79,8 @@ fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
              |---|--:|--:|--:|--:|--:|--:|--:|\n"
         )?;
         for (server, rounds) in servers {
-            let [rate, p50, p99, user, system, memory, errors] = [0, 1, 2, 3, 4, 5, 6].map(|f| median(rounds, f));
+            let [rate, p50, p99, user, system, memory, errors] =
+                [0, 1, 2, 3, 4, 5, 6].map(|f| median(rounds, f));
             writeln!(
                 text,
                 "| {server} | {} | {:.2} | {:.2} | {user:.2} | {system:.2} | {:.1} | {errors:.0} |",
