@@ -2,7 +2,8 @@
 
 use super::{
     numbers,
-    report::{Percentiles, Report, SeriesPoint},
+    percentiles::Percentiles,
+    report::{Report, SeriesPoint},
     stats::{Count, Metric, faults},
     summary,
     svg::{self, Axis, Line},

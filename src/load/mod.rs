@@ -45,6 +45,7 @@ mod numbers;
 mod observer;
 mod opener;
 mod payload;
+mod percentiles;
 mod plain;
 mod plan;
 mod report;
@@ -64,8 +65,9 @@ pub use cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs};
 pub use error::LoadError;
 pub use machine::Machine;
 pub use payload::Kind;
+pub use percentiles::Percentiles;
 pub use plan::{Mode, Plan};
-pub use report::{Asserted, Generator, Percentiles, Report, SeriesPoint};
+pub use report::{Asserted, Generator, Report, SeriesPoint};
 pub use sizes::{MAX_SIZE, Sizes};
 pub use summary::Summary;
 

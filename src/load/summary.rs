@@ -1,7 +1,8 @@
 //! The summary at the end of a run: what a screen holds.
 
 use super::{
-    report::{Percentiles, Report},
+    percentiles::Percentiles,
+    report::Report,
     stats::{Count, Metric, faults},
     text,
 };

@@ -81,12 +81,12 @@ impl Inbox {
             self.buffer = vec![0; SMALL];
         }
         (self.from, self.to) = (0, 0);
-        let received = receiver.receive(&mut self.buffer);
-        match &received {
+        let outcome = receiver.receive(&mut self.buffer);
+        match &outcome {
             Ok(n) => self.to = *n,
             // A peer that has gone silent, or gone.
             Err(_) => self.buffer = Vec::new(),
         }
-        received
+        outcome
     }
 }

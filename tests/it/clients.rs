@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote: `websockets` from PyPI and `ws` from npm, with the real binary.
+//! Clients that nobody here wrote, the `websockets` of Python and the `ws` of Node, with the real binary.
 //!
 //! Their side of the conversation is in `tests/clients`. `scripts/test` installs them under `target/clients`.
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{Frame, TestServer, config, masked, text};
 use ws_echo::Config;
+use ws_echo::behavior::Routes;
 
 #[test]
 fn a_close_is_answered_with_its_code_and_then_the_stream_ends() {
@@ -117,8 +118,7 @@ fn a_client_that_goes_without_a_close_frees_its_worker() {
 #[test]
 fn who_does_not_answer_a_close_is_cut() {
     let config = Config { workers: 1, close_timeout: Duration::from_millis(200), ..config() };
-    let routes = ws_echo::behavior::Routes::standard()
-        .with("/bye", |conversation| Err(conversation.close(4001, "bye")));
+    let routes = Routes::standard().with("/bye", |conversation| Err(conversation.close(4001, "bye")));
     let server = TestServer::with_routes(config, routes);
     let mut deaf = server.open("/bye");
     assert_eq!(deaf.read_frame(), Frame::close(4001, "bye"));
@@ -130,4 +130,45 @@ fn who_does_not_answer_a_close_is_cut() {
     polite.expect_end();
     let totals = server.finish().totals;
     assert_eq!((totals.closed[&("server", 4001)], totals.clean, totals.cut), (2, 1, 1), "{totals:?}");
+}
+
+/// To close a socket with unread bytes makes the kernel reset the connection, and a reset throws away what the client
+/// has not read yet: here that is everything, because it reads only when it has said everything.
+#[test]
+fn neither_owed_echoes_nor_the_close_are_lost_while_the_client_talks_on() {
+    let routes = Routes::standard().with("/bug", |conversation| {
+        loop {
+            let message = conversation.receive()?;
+            assert!(message.is_text(), "provoked by a test");
+            conversation.send(&message)?;
+        }
+    });
+    let server = TestServer::with_routes(Config { max_message: 4096, ..config() }, routes);
+    let owed: Vec<String> = (0..200).map(|n| format!("owed {n} {}", "x".repeat(n))).collect();
+    // Far more than the server has read when it closes.
+    let behind = masked(0x82, vec![7; 4000]).repeat(500);
+    let faults = [
+        (1002, "/echo", masked(0x83, "a reserved opcode")),
+        (1002, "/echo", vec![0x81, 0x01, b'x']),
+        (1002, "/echo", masked(0x88, 1005_u16.to_be_bytes())),
+        (1007, "/echo", masked(0x81, [0xff])),
+        (1007, "/echo", masked(0x01, [0xc3, 0x28])),
+        (1009, "/echo", masked(0x82, vec![7; 4097])),
+        (1009, "/echo", [masked(0x02, vec![7; 4096]), masked(0x80, "x")].concat()),
+        (1011, "/bug", masked(0x82, "binary")),
+        (3000, "/echo", masked(0x88, 3000_u16.to_be_bytes())),
+    ];
+    for (code, path, fault) in faults {
+        let mut client = server.open(path);
+        let echoed: Vec<u8> = owed.iter().flat_map(|message| text(message)).collect();
+        client.send([&echoed[..], &fault, &behind].concat());
+        for message in &owed {
+            assert_eq!(client.read_text(), *message, "before {code}");
+        }
+        assert_eq!(client.read_frame().code(), code);
+        client.expect_end();
+    }
+    let totals = server.finish().totals;
+    let count = |code| totals.closed.get(&("server", code)).copied().unwrap_or_default();
+    assert_eq!((count(1007), count(1009), count(1011), totals.cut), (2, 2, 1, 0), "{totals:?}");
 }
