@@ -44,9 +44,7 @@ const Endpoints = (() => {
       details.append(make("summary", "", "Parameters"), fields);
       form.append(details);
     }
-    const show = () => {
-      button.textContent = target(path, fields);
-    };
+    const show = () => button.replaceChildren(...breakable(target(path, fields)));
     show();
     form.addEventListener("input", show);
     form.addEventListener("submit", (event) => {
@@ -55,6 +53,11 @@ const Endpoints = (() => {
     });
     made.append(form);
     return made;
+  }
+
+  /** A target that may go on in a new line where one of its parts ends. */
+  function breakable(text) {
+    return text.split(/(?<=[?&])/).flatMap((part) => [part, make("wbr")]);
   }
 
   /** A field for a parameter; empty, it leaves the parameter out. */

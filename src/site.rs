@@ -12,10 +12,15 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 /// The media type of the page's scripts.
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// The media type of the page's style sheets.
+const STYLE: &str = "text/css; charset=utf-8";
+
 /// The files of the page: path, media type, content.
 const FILES: &[(&str, &str, &str)] = &[
     ("/", "text/html; charset=utf-8", include_str!("../html/index.html")),
-    ("/echo.css", "text/css; charset=utf-8", include_str!("../html/echo.css")),
+    ("/echo.css", STYLE, include_str!("../html/echo.css")),
+    ("/log.css", STYLE, include_str!("../html/log.css")),
+    ("/parts.css", STYLE, include_str!("../html/parts.css")),
     ("/format.js", SCRIPT, include_str!("../html/format.js")),
     ("/codes.js", SCRIPT, include_str!("../html/codes.js")),
     ("/settings.js", SCRIPT, include_str!("../html/settings.js")),
