@@ -8,7 +8,8 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::conversation::TOO_SLOW;
 use crate::pause::Pause;
-use crate::transport::outbox::{Outbox, Posted, header_of};
+use crate::transport::outbox::{Outbox, Posted};
+use crate::transport::queue::header_of;
 use crate::transport::wire::Wire;
 
 /// A session as seen from other threads. Cheap to share behind an `Arc`; it keeps the connection's descriptor open,

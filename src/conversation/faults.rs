@@ -9,7 +9,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::Conversation;
 use crate::ended::Ended;
-use crate::transport::outbox::header_of;
+use crate::transport::queue::header_of;
 
 /// How a connection ends without a closing handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,8 @@ use crate::handle::{Phase, SessionHandle, Verdict};
 use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
-use crate::transport::outbox::{header_of, is_passing};
+use crate::transport::outbox::is_passing;
+use crate::transport::queue::header_of;
 pub use crate::transport::wire::TlsFacts;
 
 /// What a session was opened with.

@@ -22,7 +22,8 @@ use crate::metrics::{Snapshot, Summary, Traffic};
 use crate::refusal::{Lane, Reason};
 use crate::session::{Context, Event, Report};
 use crate::stop::Stop;
-use crate::transport::outbox::{Posted, header_of};
+use crate::transport::outbox::Posted;
+use crate::transport::queue::header_of;
 use drain::Drain;
 use watch::{Due, Watch};
 

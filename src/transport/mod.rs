@@ -2,6 +2,7 @@
 
 mod bulk;
 pub(crate) mod outbox;
+pub(crate) mod queue;
 mod receiver;
 pub(crate) mod tls;
 pub(crate) mod wire;
@@ -137,7 +138,7 @@ impl Read for Transport {
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // tungstenite hands over one frame a call, so the first byte tells which.
-        if !(self.mute && bytes.first().is_some_and(|&first| outbox::is_pong(first))) {
+        if !(self.mute && bytes.first().is_some_and(|&first| queue::is_pong(first))) {
             self.receiver.session().outbox().append(bytes)?;
         }
         Ok(bytes.len())

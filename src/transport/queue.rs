@@ -1,0 +1,86 @@
+//! The bytes that wait behind an outbox's lock: whole frames, and what may still be added to them.
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, OpCode};
+
+use super::wire::Wire;
+
+/// The queue is written out when it grows past this, in bytes, so that a long burst cannot fill memory.
+pub(super) const GATHER_LIMIT: usize = 32 << 10;
+
+/// Longest reason of a Close frame, in bytes (RFC 6455, 5.5: 125 bytes of payload less the code).
+const REASON_LIMIT: usize = 123;
+
+/// The bytes behind the lock.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// What may be added.
+    pub(super) stage: Stage,
+    /// Whole frames, in the order in which they go out; the first may have gone out in part.
+    pub(super) bytes: Vec<u8>,
+    /// Takes them from here.
+    pub(super) wire: Wire,
+}
+
+/// What the connection is ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The answer to the request head has not been queued: frames would arrive in front of it.
+    Handshake,
+    /// Frames may go out.
+    Open,
+    /// A Close or a final answer was queued: nothing may follow (RFC 6455, 5.5.1).
+    Sealed,
+}
+
+impl Queue {
+    /// Adds the header of a frame whose payload of `length` bytes follows.
+    pub(super) fn append_header(&mut self, header: &FrameHeader, length: usize) {
+        let formatted = header.format(length as u64, &mut self.bytes);
+        debug_assert!(formatted.is_ok(), "a vector takes every byte");
+    }
+
+    /// Adds a Close frame and seals.
+    pub(super) fn append_close(&mut self, code: u16, reason: &str) {
+        let mut end = reason.len().min(REASON_LIMIT);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let header = FrameHeader { opcode: OpCode::Control(Control::Close), ..FrameHeader::default() };
+        self.append_header(&header, 2 + end);
+        self.bytes.extend_from_slice(&code.to_be_bytes());
+        self.bytes.extend_from_slice(&reason.as_bytes()[..end]);
+        self.stage = Stage::Sealed;
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && !self.wire.is_owing()
+    }
+
+    /// Forgets what was written, and gives memory back that only a large burst needed.
+    pub(super) fn empty(&mut self) {
+        self.bytes.clear();
+        if self.bytes.capacity() > GATHER_LIMIT {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// A frame header of a single unmasked data frame.
+pub(crate) fn header_of(opcode: OpCode) -> FrameHeader {
+    FrameHeader { opcode, ..FrameHeader::default() }
+}
+
+/// The opcode of a Close frame (RFC 6455, 11.8).
+pub(super) const CLOSE: u8 = 0x8;
+
+/// Whether the first byte of a frame is that of a Pong (RFC 6455, 11.8).
+pub(crate) fn is_pong(first: u8) -> bool {
+    opcode_bits(first) == 0xA
+}
+
+/// The opcode in the first byte of a frame.
+pub(super) fn opcode_bits(first: u8) -> u8 {
+    first & 0x0F
+}
