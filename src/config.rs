@@ -67,6 +67,9 @@ const SHORTEST_TICK: Duration = Duration::from_millis(10);
 const LONGEST_TICK: Duration = Duration::from_secs(1);
 
 impl Config {
+    /// The longest wait that means anything; a longer one is taken for this.
+    pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
     /// How often the supervisor looks at the sessions: a fifth of the shortest time-out, within 10 ms and 1 s.
     /// A deadline is met at most one tick late.
     #[must_use]

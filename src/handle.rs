@@ -1,16 +1,17 @@
 //! The handle of a session: what its worker, the supervisor and everybody who pushes share.
 
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::conversation::TOO_SLOW;
 use crate::pause::Pause;
 use crate::transport::outbox::{Outbox, Posted};
 use crate::transport::queue::header_of;
 use crate::transport::wire::Wire;
+use crate::verdict::Verdict;
 
 /// A session as seen from other threads. Cheap to share behind an `Arc`; it keeps the connection's descriptor open,
 /// so let go of it when the session ends.
@@ -28,8 +29,6 @@ pub struct SessionHandle {
     phase: AtomicU8,
     /// Whether it got past the handshake.
     upgraded: AtomicBool,
-    /// Why somebody other than its worker ended the session; the first reason stays.
-    verdict: AtomicU8,
     /// Where the worker waits when its behaviour pauses; a verdict ends it.
     pause: Pause,
     /// The connection ends with a reset, by being closed and not shut down.
@@ -49,21 +48,6 @@ pub(crate) enum Phase {
     Lingering,
 }
 
-/// Why the supervisor ended a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The request head was not complete by the deadline.
-    HandshakeTimeout = 1,
-    /// The server stops.
-    Stop,
-    /// No sign of life after a Ping.
-    Keepalive,
-    /// The peer did not read.
-    WriteStalled,
-    /// The peer did not keep up with what other sessions pushed to it.
-    TooSlow,
-}
-
 /// What a worker has done, in relaxed atomics that it alone writes. The supervisor reads them once a tick.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -79,6 +63,8 @@ pub(crate) struct Counters {
     pub(crate) bytes_out: Tally,
     /// Pings received.
     pub(crate) pings_in: Tally,
+    /// Pings that the session's behaviour sent; the supervisor counts its own.
+    pub(crate) pings_out: Tally,
     /// Pongs received.
     pub(crate) pongs_in: Tally,
     /// Messages that other threads pushed.
@@ -122,7 +108,6 @@ impl SessionHandle {
             counters: Counters::default(),
             phase: AtomicU8::new(Phase::Handshake as u8),
             upgraded: AtomicBool::new(false),
-            verdict: AtomicU8::new(0),
             pause: Pause::default(),
             abandoned: AtomicBool::new(false),
         }
@@ -192,20 +177,22 @@ impl SessionHandle {
 
     /// Notes why another thread ends the session, unless it has noted a reason before.
     pub(crate) fn judge(&self, verdict: Verdict) {
-        let _ = self.verdict.compare_exchange(0, verdict as u8, Relaxed, Relaxed);
+        self.outbox.judge(verdict);
         self.pause.end();
     }
 
     /// Why another thread ended the session, if one did.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
-        match self.verdict.load(Relaxed) {
-            1 => Some(Verdict::HandshakeTimeout),
-            2 => Some(Verdict::Stop),
-            3 => Some(Verdict::Keepalive),
-            4 => Some(Verdict::WriteStalled),
-            5 => Some(Verdict::TooSlow),
-            _ => None,
+        self.outbox.verdict()
+    }
+
+    /// Another thread's Close. A worker that is writing is asked to send it behind the frame at hand.
+    pub(crate) fn post_close(&self, verdict: Verdict) -> io::Result<Posted> {
+        let posted = self.outbox.post_close(verdict)?;
+        if self.verdict().is_some() {
+            self.pause.end();
         }
+        Ok(posted)
     }
 
     /// The handshake was answered with 101: this is a WebSocket session now.
@@ -233,14 +220,14 @@ impl SessionHandle {
         self.pause.end();
     }
 
-    /// Another thread's end of a session whose peer does not keep up: a Close where one gets through, and a cut
-    /// where not even that does.
+    /// Another thread's end of a session whose peer does not keep up.
     pub(crate) fn expel(&self) {
-        let (code, reason) = TOO_SLOW;
-        match self.outbox.post_close(code, reason, || self.judge(Verdict::TooSlow)) {
+        match self.post_close(Verdict::TooSlow) {
             Ok(Posted::Sent | Posted::Queued) => self.reach(Phase::Closing),
-            Ok(Posted::Refused) => {}
-            Ok(Posted::Busy) | Err(_) => {
+            // Its worker is writing, and closes when it has the lock; a peer that takes nothing at all is cut by the
+            // supervisor.
+            Ok(Posted::Busy | Posted::Refused) => {}
+            Err(_) => {
                 self.judge(Verdict::TooSlow);
                 self.cut();
             }

@@ -64,6 +64,7 @@ mod site;
 mod supervisor;
 mod transport;
 mod validity;
+mod verdict;
 
 pub use certificate::Certificate;
 pub use config::Config;

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::conversation::{Conversation, Request};
 use crate::ended::Ended;
 use crate::extensions::Tap;
-use crate::handle::{SessionHandle, Verdict};
+use crate::handle::SessionHandle;
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
 use crate::metrics::Published;
@@ -23,6 +23,7 @@ use crate::site;
 use crate::transport::Transport;
 use crate::transport::tls::Insecure;
 use crate::transport::wire::Wire;
+use crate::verdict::Verdict;
 
 /// What every session of a server shares.
 pub(crate) struct Context {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use crate::config::Config;
 use crate::extensions::deflate;
 
 /// The longest wait that an option takes.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+const LONGEST_WAIT: Duration = Config::LONGEST_WAIT;
 
 /// The shortest wait that an option takes: a shorter one would end healthy sessions.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);

@@ -25,7 +25,8 @@ impl Conversation {
     /// [`Data::Continue`], and `last` ends the message.
     pub fn send_fragment(&mut self, kind: Data, last: bool, part: &[u8]) -> Result<(), Ended> {
         let header = FrameHeader { is_final: last, ..header_of(OpCode::Data(kind)) };
-        self.session.outbox().send(&header, b"", part).map_err(|error| self.lost(&error))?;
+        let sent = self.session.outbox().send(&header, b"", part);
+        self.taken(sent)?;
         let counters = self.session.counters();
         counters.bytes_out.add(part.len() as u64);
         counters.messages_out.add(u64::from(last));
@@ -35,7 +36,10 @@ impl Conversation {
     /// Sends an empty Ping.
     pub fn send_ping(&mut self) -> Result<(), Ended> {
         let header = header_of(OpCode::Control(Control::Ping));
-        self.session.outbox().send(&header, b"", b"").map_err(|error| self.lost(&error))
+        let sent = self.session.outbox().send(&header, b"", b"");
+        self.taken(sent)?;
+        self.session.counters().pings_out.add(1);
+        Ok(())
     }
 
     /// Sends bytes that need not be a frame that the RFC allows.

@@ -21,13 +21,14 @@ use crate::codec::Codec;
 use crate::config::Config;
 use crate::ended::{Ended, NO_CODE, Side};
 use crate::extensions::Violation;
-use crate::handle::{Phase, SessionHandle, Verdict};
+use crate::handle::{Phase, SessionHandle};
 use crate::headers::Headers;
 use crate::logging::Excerpt;
 use crate::transport::Transport;
 use crate::transport::outbox::is_passing;
 use crate::transport::queue::header_of;
 pub use crate::transport::wire::TlsFacts;
+use crate::verdict::Verdict;
 
 /// What a session was opened with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl Conversation {
     /// Nothing has come for a while after a large message: lets go of tungstenite's state, and of its buffers with it,
     /// unless there is something in them.
     fn give_back(&mut self) {
-        if self.transport.is_at_rest() {
+        if self.transport.is_between_messages() {
             // A Pong may wait in the old state. What fails here fails again at the next read.
             let _ = self.protocol.flush(&mut self.transport);
             self.protocol = protocol(&self.config);
@@ -165,13 +166,30 @@ impl Conversation {
         let first = self.session.outbox().close(code, reason);
         self.session.reach(Phase::Closing);
         match first {
-            Ok(_) => self.await_close(Ended::by_server(code, reason)),
+            Ok(true) => self.await_close(Ended::by_server(code, reason)),
+            Ok(false) => self.sealed(),
             Err(error) => self.fail(Error::Io(error)),
         }
     }
 
+    /// Another thread's Close has gone out: nothing more can be said, and the peer's answer is awaited.
+    fn sealed(&mut self) -> Ended {
+        self.session.reach(Phase::Closing);
+        let ended = self.ended_by_supervisor().unwrap_or(Ended::Vanished);
+        self.await_close(ended)
+    }
+
+    /// What came of a frame that the outbox was given.
+    fn taken(&mut self, taken: io::Result<bool>) -> Result<(), Ended> {
+        match taken {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.sealed()),
+            Err(error) => Err(self.lost(&error)),
+        }
+    }
+
     /// Sends one data frame whose payload lies in two parts.
-    fn send_parts(&self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), Ended> {
+    fn send_parts(&mut self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), Ended> {
         debug!("#{} Sending to client: {}", self.session.id(), Shown(kind, prefix, payload));
         let outbox = self.session.outbox();
         let header = header_of(OpCode::Data(kind));
@@ -179,7 +197,7 @@ impl Conversation {
             Some(deflated) => outbox.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated),
             None => outbox.send(&header, prefix, payload),
         };
-        sent.map_err(|error| self.lost(&error))?;
+        self.taken(sent)?;
         let counters = self.session.counters();
         counters.messages_out.add(1);
         counters.bytes_out.add((prefix.len() + payload.len()) as u64);
@@ -266,11 +284,13 @@ impl Conversation {
 
     /// What another thread did to this session, if any did anything.
     fn ended_by_supervisor(&self) -> Option<Ended> {
-        Some(match self.session.verdict()? {
-            Verdict::Stop => Ended::by_server(1001, STOPPING),
-            Verdict::Keepalive => Ended::by_server(1011, KEEPALIVE),
+        let verdict = self.session.verdict()?;
+        Some(match verdict {
+            Verdict::Stop | Verdict::Keepalive | Verdict::TooSlow => {
+                let (code, reason) = verdict.close();
+                Ended::by_server(code, reason)
+            }
             Verdict::WriteStalled => Ended::Cut,
-            Verdict::TooSlow => Ended::by_server(TOO_SLOW.0, TOO_SLOW.1),
             Verdict::HandshakeTimeout => Ended::Answered(408),
         })
     }
@@ -310,15 +330,6 @@ fn protocol(config: &Config) -> WebSocketContext {
 fn violation_in(error: &io::Error) -> Option<Violation> {
     error.get_ref()?.downcast_ref().copied()
 }
-
-/// The reason of the Close when the server stops.
-pub(crate) const STOPPING: &str = "server shutting down";
-
-/// The reason of the Close when a peer shows no sign of life.
-pub(crate) const KEEPALIVE: &str = "keepalive timeout";
-
-/// The Close of a session that did not keep up with what others pushed to it.
-pub(crate) const TOO_SLOW: (u16, &str) = (1013, "you read too slowly for this room");
 
 /// The same end, now that the other side has answered.
 fn answered(mut ended: Ended) -> Ended {

@@ -17,6 +17,9 @@ impl Conversation {
         self.transport.set_deadline(Some(Instant::now() + wait));
         let received = self.next_message();
         self.transport.set_deadline(None);
+        if self.bulky && matches!(received, Ok(None)) {
+            self.give_back();
+        }
         received
     }
 
@@ -34,8 +37,7 @@ impl Conversation {
     pub fn pause_until(&mut self, time: Instant) -> Result<(), Ended> {
         self.session.outbox().flush().map_err(|error| self.lost(&error))?;
         if self.session.pause().wait(time.saturating_duration_since(Instant::now())) {
-            let ended = self.ended_by_supervisor().unwrap_or(Ended::Vanished);
-            return Err(self.await_close(ended));
+            return Err(self.sealed());
         }
         Ok(())
     }

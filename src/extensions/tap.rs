@@ -100,6 +100,17 @@ impl Tap {
         self.ended_message && self.arrivals.is_empty() && self.violation.is_none()
     }
 
+    /// True when the last byte ended a frame, no message is open, and every arrival was taken. Where tungstenite has
+    /// also asked for more bytes and got none, it has worked on every frame, and holds no byte.
+    #[must_use]
+    pub fn between_messages(&self) -> bool {
+        self.stage == Stage::Header
+            && self.partial.is_empty()
+            && self.open == Open::None
+            && self.arrivals.is_empty()
+            && self.violation.is_none()
+    }
+
     /// Bytes still to come of the frame at hand: a reason to read in bulk.
     #[must_use]
     pub fn pending_payload(&self) -> u64 {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::{Supervisor, cut};
-use crate::conversation::STOPPING;
-use crate::handle::{Phase, SessionHandle, Verdict};
+use crate::config::Config;
+use crate::handle::{Phase, SessionHandle};
 use crate::refusal::Reason;
 use crate::transport::outbox::Posted;
+use crate::verdict::Verdict;
 
 /// How often a session whose outbox was busy is tried again, and how soon the end is noticed.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -31,16 +32,18 @@ impl Supervisor {
             self.sessions.len(),
             self.drain_timeout()
         );
-        self.drain = Some(Drain { deadline: now + self.drain_timeout() });
+        let deadline = now.checked_add(self.drain_timeout()).unwrap_or(now + Config::LONGEST_WAIT);
+        self.drain = Some(Drain { deadline });
         for arrival in self.admission.close() {
             self.note_refused(Reason::Stopping);
             self.lane.refuse(arrival, Reason::Stopping);
         }
-        // Gone with their wakers, the listeners close as soon as their loops have ended.
+        self.go_on_draining(now);
+        // Gone with their wakers, the listeners close as soon as their loops have ended. Last, because to wake one may
+        // take a while.
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
-        self.go_on_draining(now);
     }
 
     /// Tells those who could not be told before; past the deadline, cuts those who are left.
@@ -59,7 +62,8 @@ impl Supervisor {
     /// that their sessions were cut.
     pub(super) fn has_stopped(&self) -> bool {
         let Some(drain) = &self.drain else { return false };
-        let empty = self.sessions.is_empty() && self.events.is_empty() && self.admission.busy() == 0;
+        // In this order: a worker tells of its last session before it gives its place back.
+        let empty = self.admission.busy() == 0 && self.events.is_empty() && self.sessions.is_empty();
         if empty && self.listeners == 0 {
             return true;
         }
@@ -82,9 +86,9 @@ fn tell(session: &SessionHandle) -> std::io::Result<()> {
     let (posted, next) = match session.phase() {
         Phase::Handshake => {
             let answer = Reason::Stopping.answer().to_bytes(false);
-            (outbox.post_answer(&answer, || session.judge(Verdict::Stop))?, Phase::Lingering)
+            (outbox.post_answer(&answer, Verdict::Stop)?, Phase::Lingering)
         }
-        Phase::Open => (outbox.post_close(1001, STOPPING, || session.judge(Verdict::Stop))?, Phase::Closing),
+        Phase::Open => (session.post_close(Verdict::Stop)?, Phase::Closing),
         Phase::Closing | Phase::Lingering => return Ok(()),
     };
     if matches!(posted, Posted::Sent | Posted::Queued) {

@@ -14,8 +14,7 @@ use log::{info, warn};
 use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use crate::admission::Admission;
-use crate::conversation::KEEPALIVE;
-use crate::handle::{Phase, SessionHandle, Verdict};
+use crate::handle::{Phase, SessionHandle};
 use crate::http::Answer;
 use crate::listener::Waker;
 use crate::metrics::{Snapshot, Summary, Traffic};
@@ -24,6 +23,7 @@ use crate::session::{Context, Event, Report};
 use crate::stop::Stop;
 use crate::transport::outbox::Posted;
 use crate::transport::queue::header_of;
+use crate::verdict::Verdict;
 use drain::Drain;
 use watch::{Due, Watch};
 
@@ -148,10 +148,11 @@ impl Supervisor {
         }
         let draining = self.drain.is_some();
         for watch in self.sessions.values_mut() {
-            if let Some(due) = watch.look(now, &self.context.config, draining) {
-                self.totals.pings_out += u64::from(act(watch, due, now));
-            } else if watch.session.outbox().nudge().is_err() {
+            // What is owed goes first: behind it there may be no room for what is due.
+            if watch.session.outbox().nudge().is_err() {
                 cut(watch);
+            } else if let Some(due) = watch.look(now, &self.context.config, draining) {
+                self.totals.pings_out += u64::from(act(watch, due, now));
             }
         }
         if draining {
@@ -205,9 +206,7 @@ fn act(watch: &mut Watch, due: Due, now: Instant) -> bool {
     let posted = match due {
         Due::HandshakeTimeout => answer_late_head(session),
         Due::Ping => session.outbox().post(&header_of(OpCode::Control(Control::Ping)), b""),
-        Due::KeepaliveTimeout => {
-            session.outbox().post_close(1011, KEEPALIVE, || session.judge(Verdict::Keepalive))
-        }
+        Due::KeepaliveTimeout => session.post_close(Verdict::Keepalive),
         Due::WriteStalled => {
             warn!("#{} {} does not read: cut", session.id(), session.peer());
             session.judge(Verdict::WriteStalled);
@@ -238,7 +237,7 @@ fn answer_late_head(session: &SessionHandle) -> std::io::Result<Posted> {
         return Err(std::io::ErrorKind::TimedOut.into());
     }
     let answer = Answer::text(408, "the request head did not arrive in time");
-    session.outbox().post_answer(&answer.to_bytes(false), || session.judge(Verdict::HandshakeTimeout))
+    session.outbox().post_answer(&answer.to_bytes(false), Verdict::HandshakeTimeout)
 }
 
 /// Cuts a session, once.

@@ -64,9 +64,10 @@ impl Transport {
         self.tap.as_mut().and_then(Tap::next_arrival).unwrap_or(Arrival::Plain)
     }
 
-    /// Whether tungstenite holds no byte: the last one that it was given ended a message, and it returned that message.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.tap.as_ref().is_some_and(Tap::at_rest)
+    /// Whether tungstenite, having read all that there was, holds no byte: the last one that it was given ended a
+    /// frame, and no message is open.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.tap.as_ref().is_some_and(Tap::between_messages)
     }
 
     /// What the peer did wrong, once it did.

@@ -10,13 +10,14 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use tungstenite::protocol::frame::FrameHeader;
 
 use super::queue::{CLOSE, GATHER_LIMIT, Queue, Stage, opcode_bits};
 use super::wire::{Line, TlsFacts, Wire};
+use crate::verdict::Verdict;
 
 /// Payloads from this size, in bytes, are written from where they lie instead of being copied into the queue.
 const DIRECT: usize = 16 << 10;
@@ -35,6 +36,11 @@ pub(crate) struct Outbox {
     owed: AtomicBool,
     /// The worker is inside a send that may block.
     writing: AtomicBool,
+    /// Why another thread ended the session; the first reason stays.
+    verdict: AtomicU8,
+    /// Why another thread wants a Close that found the worker writing. The worker sends it as soon as it has written,
+    /// because to try for the lock against somebody who always has it may never succeed.
+    wanted: AtomicU8,
 }
 
 /// What became of something that another thread wanted sent.
@@ -55,9 +61,11 @@ impl Outbox {
     pub(crate) fn new(socket: TcpStream, wire: Wire) -> Self {
         Self {
             line: Line::new(socket),
-            queue: Mutex::new(Queue { stage: Stage::Handshake, bytes: Vec::new(), wire }),
+            queue: Mutex::new(Queue::new(wire)),
             owed: AtomicBool::new(false),
             writing: AtomicBool::new(false),
+            verdict: AtomicU8::new(0),
+            wanted: AtomicU8::new(0),
         }
     }
 
@@ -77,21 +85,37 @@ impl Outbox {
     }
 
     /// The worker's way to send one frame: `head` and `body` are its payload in two parts. Gathers small frames;
-    /// a large one is written at once, together with all that was gathered. A sealed outbox drops the frame.
-    pub(crate) fn send(&self, header: &FrameHeader, head: &[u8], body: &[u8]) -> io::Result<()> {
+    /// a large one is written at once, together with all that was gathered. Returns whether it was taken: a sealed
+    /// outbox takes nothing.
+    pub(crate) fn send(&self, header: &FrameHeader, head: &[u8], body: &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
+        self.close_if_wanted(&mut queue);
         match queue.stage {
             Stage::Open => {}
-            Stage::Sealed => return Ok(()),
+            Stage::Sealed => return Ok(false),
             Stage::Handshake => return Err(io::Error::other("a frame before the handshake was answered")),
         }
+        queue.note_frame(header);
         queue.append_header(header, head.len() + body.len());
         queue.bytes.extend_from_slice(head);
         if body.len() >= DIRECT {
-            return self.write_out(&mut queue, body);
+            self.write_out(&mut queue, body)?;
+        } else {
+            queue.bytes.extend_from_slice(body);
+            if queue.bytes.len() > GATHER_LIMIT {
+                self.write_out(&mut queue, &[])?;
+            }
         }
-        queue.bytes.extend_from_slice(body);
-        if queue.bytes.len() > GATHER_LIMIT { self.write_out(&mut queue, &[]) } else { Ok(()) }
+        Ok(true)
+    }
+
+    /// Queues the Close that another thread wanted while the worker was writing.
+    fn close_if_wanted(&self, queue: &mut Queue) {
+        if let Some(verdict) = Verdict::numbered(self.wanted.load(Relaxed))
+            && queue.stage == Stage::Open
+        {
+            self.seal(queue, verdict);
+        }
     }
 
     /// The worker's way for bytes that tungstenite made: a Pong, a Close. They are whole frames
@@ -147,6 +171,7 @@ impl Outbox {
     /// The worker is about to block in a read: everything gathered goes out first.
     pub(crate) fn flush(&self) -> io::Result<()> {
         let mut queue = self.lock()?;
+        self.close_if_wanted(&mut queue);
         if queue.is_empty() { Ok(()) } else { self.write_out(&mut queue, &[]) }
     }
 
@@ -229,7 +254,8 @@ impl Outbox {
     /// Another thread's way to send a frame.
     pub(crate) fn post(&self, header: &FrameHeader, payload: &[u8]) -> io::Result<Posted> {
         self.post_with(|queue| {
-            if !queue.bytes.is_empty() && queue.bytes.len() + payload.len() > PUSH_LIMIT {
+            let full = !queue.bytes.is_empty() && queue.bytes.len() + payload.len() > PUSH_LIMIT;
+            if full || queue.is_inside_message_of(header) {
                 return false;
             }
             queue.append_header(header, payload.len());
@@ -238,21 +264,42 @@ impl Outbox {
         })
     }
 
-    /// Another thread's Close. It is queued behind everything gathered, even when that has to wait. `sealed` is
-    /// called in the same hold of the lock, so that whoever meets the seal finds the reason noted.
-    pub(crate) fn post_close(&self, code: u16, reason: &str, sealed: impl FnOnce()) -> io::Result<Posted> {
-        self.post_with(|queue| {
-            queue.append_close(code, reason);
-            sealed();
+    /// Another thread's Close. It is queued behind everything gathered, even when that has to wait. The verdict is
+    /// noted in the same hold of the lock, so that whoever meets the seal finds it. Where the worker is writing, it is
+    /// asked to close as soon as it has.
+    pub(crate) fn post_close(&self, verdict: Verdict) -> io::Result<Posted> {
+        let posted = self.post_with(|queue| {
+            self.seal(queue, verdict);
             true
-        })
+        })?;
+        if posted == Posted::Busy {
+            let _ = self.wanted.compare_exchange(0, verdict as u8, Relaxed, Relaxed);
+        }
+        Ok(posted)
+    }
+
+    /// Queues the Close that tells a verdict.
+    fn seal(&self, queue: &mut Queue, verdict: Verdict) {
+        let (code, reason) = verdict.close();
+        queue.append_close(code, reason);
+        self.judge(verdict);
+    }
+
+    /// Notes why another thread ends the session, unless a reason was noted before.
+    pub(crate) fn judge(&self, verdict: Verdict) {
+        let _ = self.verdict.compare_exchange(0, verdict as u8, Relaxed, Relaxed);
+    }
+
+    /// Why another thread ended the session, if one did.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        Verdict::numbered(self.verdict.load(Relaxed))
     }
 
     /// Another thread's final answer to a client that is still in its handshake; nothing of an answer has gone
-    /// out at that stage. Ends the sending half, so that the client sees where the answer ends. `sealed` is as for
-    /// [`post_close`](Self::post_close). A client that is still in its TLS handshake could not read the answer: that
+    /// out at that stage. Ends the sending half, so that the client sees where the answer ends. The verdict is
+    /// noted as by [`post_close`](Self::post_close). A client that is still in its TLS handshake could not read the answer: that
     /// is an error.
-    pub(crate) fn post_answer(&self, bytes: &[u8], sealed: impl FnOnce()) -> io::Result<Posted> {
+    pub(crate) fn post_answer(&self, bytes: &[u8], verdict: Verdict) -> io::Result<Posted> {
         let Some(mut queue) = self.try_lock()? else { return Ok(Posted::Busy) };
         if queue.stage != Stage::Handshake {
             return Ok(Posted::Refused);
@@ -265,7 +312,7 @@ impl Outbox {
         }
         queue.bytes.extend_from_slice(bytes);
         queue.stage = Stage::Sealed;
-        sealed();
+        self.judge(verdict);
         let mut posted = self.send_without_waiting(&mut queue)?;
         if posted == Posted::Sent {
             queue.wire.end();

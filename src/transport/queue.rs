@@ -20,6 +20,8 @@ pub(super) struct Queue {
     pub(super) bytes: Vec<u8>,
     /// Takes them from here.
     pub(super) wire: Wire,
+    /// The worker has begun a message in fragments and not ended it.
+    inside_message: bool,
 }
 
 /// What the connection is ready for.
@@ -34,6 +36,24 @@ pub(super) enum Stage {
 }
 
 impl Queue {
+    /// The queue of a connection whose handshake has not begun.
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { stage: Stage::Handshake, bytes: Vec::new(), wire, inside_message: false }
+    }
+
+    /// Notes whether the worker's frame leaves a message open.
+    pub(super) fn note_frame(&mut self, header: &FrameHeader) {
+        if matches!(header.opcode, OpCode::Data(_)) {
+            self.inside_message = !header.is_final;
+        }
+    }
+
+    /// Whether this frame of another thread would fall between the fragments of a message, where only control frames
+    /// may (RFC 6455, 5.4).
+    pub(super) fn is_inside_message_of(&self, header: &FrameHeader) -> bool {
+        self.inside_message && matches!(header.opcode, OpCode::Data(_))
+    }
+
     /// Adds the header of a frame whose payload of `length` bytes follows.
     pub(super) fn append_header(&mut self, header: &FrameHeader, length: usize) {
         let formatted = header.format(length as u64, &mut self.bytes);
