@@ -24,10 +24,12 @@ pub(crate) struct Upgrade {
     pub(crate) deflate: Option<Negotiated>,
 }
 
-/// Whether a request speaks of WebSockets at all, rightly or wrongly.
+/// Whether a request speaks of WebSockets at all, rightly or wrongly. HTTP/1.0 knows no upgrade, and what looks like
+/// one has to be ignored (RFC 9110, 7.8).
 pub(crate) fn is_attempt(head: &Head) -> bool {
-    head.headers.lists("Upgrade", "websocket")
-        || head.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("sec-websocket-"))
+    let named = head.headers.lists("Upgrade", "websocket")
+        || head.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("sec-websocket-"));
+    named && head.minor > 0
 }
 
 impl Upgrade {
@@ -37,9 +39,6 @@ impl Upgrade {
             return Err(
                 Answer::text(405, "a WebSocket handshake is a GET request").with("Allow", "GET, HEAD")
             );
-        }
-        if head.minor < 1 {
-            return Err(bad("a WebSocket handshake needs HTTP/1.1"));
         }
         if head.headers.only("Host").is_none() {
             return Err(bad("the request needs one Host header"));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io::Read;
+use std::time::SystemTime;
 
 use crate::headers::Headers;
 use crate::transport::Transport;
@@ -154,13 +155,18 @@ impl Answer {
     /// The answer's bytes; without the body for a HEAD request, which still tells its length (RFC 9110, 9.3.2).
     pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
         let Self { status, content_type, headers, body } = self;
+        // A field that speaks of this connection alone has to be named in it (RFC 9110, 7.6.1 and 7.8).
+        let upgrade = if headers.iter().any(|(name, _)| *name == "Upgrade") { "upgrade, " } else { "" };
         let mut text = format!(
-            "HTTP/1.1 {status} {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+            "HTTP/1.1 {status} {}\r\nDate: {}\r\nConnection: {upgrade}close\r\nCache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n",
             reason(*status),
+            httpdate::fmt_http_date(SystemTime::now()),
         );
-        // Two statuses have no body, nor the fields that describe one (RFC 9110, 8.6, 15.3.5 and 15.4.5).
+        // Two statuses have no body, nor the fields that describe one (RFC 9110, 8.6, 15.3.5 and 15.4.5); one has an
+        // empty one (15.3.6).
         let bodiless = matches!(status, 204 | 304);
+        let body: &[u8] = if *status == 205 { b"" } else { body };
         if !bodiless {
             let _ = write!(text, "Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
         }

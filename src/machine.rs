@@ -105,6 +105,14 @@ fn open_files(waiting: u64) -> Option<Limit> {
     })
 }
 
+/// How many descriptors are left beside those of sessions and of connections that wait.
+pub(crate) fn spare_files(taken: usize) -> usize {
+    let limit =
+        Resource::NOFILE.get_soft().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // Standard streams, listeners, and what the libraries open for a moment.
+    limit.saturating_sub(taken + 16)
+}
+
 /// `RLIMIT_NPROC`: counts all threads of a user, and does not hold for root.
 fn own_threads() -> Option<Limit> {
     let limit = Resource::NPROC.get_soft().ok()?;

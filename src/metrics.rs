@@ -62,6 +62,8 @@ pub struct Traffic {
     pub pings_in: u64,
     /// Pongs received.
     pub pongs_in: u64,
+    /// Pings that behaviours sent; [`Snapshot::pings_out`] has those of the supervisor too.
+    pub pings_out: u64,
 }
 
 impl Traffic {
@@ -74,6 +76,7 @@ impl Traffic {
             bytes_out: counters.all_bytes_out(),
             pings_in: counters.pings_in.get(),
             pongs_in: counters.pongs_in.get(),
+            pings_out: counters.pings_out.get(),
         }
     }
 }
@@ -86,6 +89,7 @@ impl AddAssign for Traffic {
         self.bytes_out += other.bytes_out;
         self.pings_in += other.pings_in;
         self.pongs_in += other.pongs_in;
+        self.pings_out += other.pings_out;
     }
 }
 

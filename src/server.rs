@@ -17,6 +17,7 @@ use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::error::Error;
 use crate::listener::{Listener, Listeners, Waker};
+use crate::machine;
 use crate::metrics::Summary;
 use crate::refusal::{Lane, Reason};
 use crate::session::{self, Context, Event};
@@ -35,8 +36,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often such a failure is logged.
 const ACCEPT_COMPLAINT: Duration = Duration::from_secs(10);
 
-/// Longest time that a blocking send takes before it reports what it has sent so far: it makes progress visible to
-/// the supervisor, and ends nothing.
+/// Longest time that a blocking send takes before it reports what it has sent so far, if that is less than a quarter
+/// of the write time-out: it makes progress visible to the supervisor, and ends nothing.
 const SEND_REPORT: Duration = Duration::from_secs(1);
 
 /// A server that is ready to run on listeners that are bound.
@@ -71,7 +72,8 @@ impl Server {
         let port = entrances.first().map_or(0, |entrance| entrance.waker.port());
         let pool = start_workers(workers, port)?;
         let (lane, lane_thread) =
-            Lane::start(format!("ws:{port}:503")).map_err(|_| Error::Threads { workers })?;
+            Lane::start(format!("ws:{port}:503"), machine::spare_files(workers + config.waiting))
+                .map_err(|_| Error::Threads { workers })?;
         let (events, inbox) = bounded(EVENT_BACKLOG);
         let admission = Admission::new(workers, config.waiting);
         let context = Arc::new(Context {
@@ -213,7 +215,7 @@ impl Door {
         let prepared = arrival
             .socket
             .set_nodelay(true)
-            .and_then(|()| arrival.socket.set_write_timeout(Some(SEND_REPORT)))
+            .and_then(|()| arrival.socket.set_write_timeout(Some(self.send_report())))
             .and_then(|()| arrival.socket.set_nonblocking(false));
         if let Err(error) = prepared {
             debug!("{} went before it was served: {error}", arrival.peer);
@@ -228,6 +230,12 @@ impl Door {
             Decision::Full(arrival) => self.refuse(arrival, Reason::Full),
             Decision::Closed(arrival) => self.refuse(arrival, Reason::Stopping),
         }
+    }
+
+    /// After how long a blocking send reports.
+    fn send_report(&self) -> Duration {
+        // Zero would mean never.
+        (self.context.config.write_timeout / 4).clamp(Duration::from_millis(1), SEND_REPORT)
     }
 
     /// Sends somebody away.

@@ -43,6 +43,9 @@ pub(crate) fn answer(head: &Head, metrics: &Snapshot) -> Answer {
     if head.method != "GET" && head.method != "HEAD" {
         return Answer::text(405, "this server answers GET and HEAD").with("Allow", "GET, HEAD");
     }
+    if head.minor > 0 && head.headers.only("Host").is_none() {
+        return Answer::text(400, "the request needs one Host header");
+    }
     if let Some((_, media_type, content)) = FILES.iter().find(|(path, ..)| *path == head.path) {
         return Answer::new(200, media_type, content.as_bytes().to_vec())
             .with("Content-Security-Policy", PAGE_POLICY)

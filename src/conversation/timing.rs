@@ -14,7 +14,7 @@ use crate::ended::Ended;
 impl Conversation {
     /// Waits for the next data message, but no longer than `wait`; zero only looks whether one is there.
     pub fn receive_within(&mut self, wait: Duration) -> Result<Option<Message>, Ended> {
-        self.transport.set_deadline(Some(Instant::now() + wait));
+        self.transport.set_deadline(Instant::now().checked_add(wait));
         let received = self.next_message();
         self.transport.set_deadline(None);
         if self.bulky && matches!(received, Ok(None)) {

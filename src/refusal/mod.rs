@@ -14,9 +14,10 @@ use crate::http::Answer;
 use leaving::Leaving;
 
 /// Refusals that may wait for the lane; beyond that a connection is closed without a word.
-const BACKLOG: usize = 4096;
+const BACKLOG: usize = 1024;
 
-/// Connections that are kept until the peer has read its answer; beyond that the oldest is closed.
+/// Connections that are kept until the peer has read its answer, where there are descriptors for as many; beyond that
+/// the oldest is closed.
 const LINGERING: usize = 1024;
 
 /// Of these, connections whose TLS handshake is held, so that they can be answered; beyond that a connection is
@@ -72,10 +73,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Starts the thread.
-    pub(crate) fn start(name: String) -> io::Result<(Self, JoinHandle<()>)> {
-        let (sender, receiver) = bounded(BACKLOG);
-        let thread = thread::Builder::new().name(name).spawn(move || run(&receiver))?;
+    /// Starts the thread, which may use so many descriptors.
+    pub(crate) fn start(name: String, spare_files: usize) -> io::Result<(Self, JoinHandle<()>)> {
+        // Half of the spare descriptors for those who wait for an answer, half for those who have it.
+        let share = spare_files / 2;
+        let (sender, receiver) = bounded(share.clamp(1, BACKLOG));
+        let places = share.clamp(1, LINGERING);
+        let thread = thread::Builder::new().name(name).spawn(move || run(&receiver, places))?;
         Ok((Self { sender }, thread))
     }
 
@@ -90,10 +94,11 @@ impl Lane {
 }
 
 /// The thread: answers whoever comes, and looks after those who have been answered.
-fn run(receiver: &Receiver<(Arrival, Reason)>) {
+fn run(receiver: &Receiver<(Arrival, Reason)>, places: usize) {
     let mut leaving: VecDeque<Leaving> = VecDeque::new();
     let mut shaking_hands = 0;
     let mut open = true;
+    let mut swept = Instant::now();
     while open || !leaving.is_empty() {
         let sweep = if shaking_hands > 0 { HANDSHAKE_SWEEP } else { SWEEP };
         let next = if leaving.is_empty() {
@@ -104,7 +109,7 @@ fn run(receiver: &Receiver<(Arrival, Reason)>) {
         match next {
             Ok((arrival, _)) if arrival.tls.is_some() && shaking_hands >= SHAKING_HANDS => drop(arrival),
             Ok((arrival, reason)) => {
-                if leaving.len() == LINGERING {
+                if leaving.len() >= places {
                     leaving.pop_front();
                 }
                 shaking_hands += usize::from(arrival.tls.is_some());
@@ -119,8 +124,9 @@ fn run(receiver: &Receiver<(Arrival, Reason)>) {
                 }
             }
         }
-        if receiver.is_empty() {
-            let now = Instant::now();
+        let now = Instant::now();
+        if receiver.is_empty() || now - swept >= sweep {
+            swept = now;
             leaving.retain_mut(|one| one.go_on(now));
             shaking_hands = leaving.iter().filter(|one| one.is_shaking_hands()).count();
         }

@@ -192,6 +192,7 @@ impl Supervisor {
         for watch in self.sessions.values() {
             snapshot.traffic += Traffic::of(watch.session.counters());
         }
+        snapshot.pings_out += snapshot.traffic.pings_out;
         snapshot.uptime = now - self.started;
         snapshot.open = self.sessions.len() as u64;
         snapshot.waiting = self.admission.waiting() as u64;

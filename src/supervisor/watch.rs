@@ -96,9 +96,13 @@ impl Watch {
             self.since = now;
         }
         let reads = self.session.counters().reads.get();
-        // A worker that pauses on purpose does not read, and its peer is not to blame.
-        if reads != self.reads || self.session.pause().is_on() {
+        if reads != self.reads {
             self.reads = reads;
+            self.heard = now;
+            self.pinged = None;
+        } else if self.session.pause().is_on() && self.pinged.is_some() {
+            // A worker that pauses on purpose does not read, and its peer is not to blame for what is unread. It is
+            // pinged again and again instead: one that has gone answers with a reset.
             self.heard = now;
             self.pinged = None;
         }

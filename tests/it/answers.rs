@@ -14,7 +14,9 @@ fn expect(server: &TestServer, request: impl AsRef<[u8]>, status: u16, words: &s
     let request = String::from_utf8_lossy(request.as_ref()).into_owned();
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request} got {answer}");
     assert!(answer.contains(words), "no `{words}` in {answer}");
-    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    let connection = if status == 426 { "upgrade, close" } else { "close" };
+    assert!(answer.contains(&format!("\r\nConnection: {connection}\r\n")), "{answer}");
+    assert!(answer.contains(" GMT\r\n"), "no Date in {answer}");
 }
 
 #[test]
@@ -56,7 +58,14 @@ fn an_upgrade_without_what_it_needs_is_400_and_says_what_is_missing() {
     }
     let twice = upgrade("/").replace("Host: localhost\r\n", "Host: localhost\r\nHost: other\r\n");
     expect(&server, twice, 400, "one Host");
-    expect(&server, upgrade("/").replace("HTTP/1.1", "HTTP/1.0"), 400, "HTTP/1.1");
+}
+
+#[test]
+fn http_1_0_knows_no_upgrade_and_needs_no_host() {
+    let server = TestServer::start();
+    expect(&server, upgrade("/health").replace("HTTP/1.1", "HTTP/1.0"), 200, "\r\n\r\nok\n");
+    expect(&server, "GET /health HTTP/1.0\r\n\r\n", 200, "\r\n\r\nok\n");
+    expect(&server, "GET /health HTTP/1.1\r\n\r\n", 400, "one Host");
 }
 
 #[test]

@@ -27,6 +27,9 @@ fn echo_large_messages(process: &Process, rounds: usize) {
         for client in &mut clients {
             client.send(&large);
             assert_eq!(client.read_frame().payload.len(), 1 << 20);
+            // What comes last may be no message.
+            client.send(masked(0x89, ""));
+            assert_eq!(client.read_frame().first, 0x8a);
         }
         eventually(&format!("memory is given back in round {round}"), || {
             resident(process.id()).saturating_sub(before) / SESSIONS <= 64

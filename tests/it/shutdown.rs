@@ -3,13 +3,16 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Frame, TestServer, config, eventually, masked, metric, text, upgrade};
+use crate::harness::{Frame, PATIENCE, TestServer, config, eventually, masked, metric, text, upgrade};
+use tungstenite::Message;
 use ws_echo::Config;
+use ws_echo::behavior::Routes;
 
 #[test]
 fn an_idle_server_stops_at_once() {
@@ -191,4 +194,55 @@ fn a_storm_of_connections_during_the_stop_is_answered_or_refused() {
         assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
         over.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn a_worker_that_never_stops_writing_closes_behind_a_whole_frame() {
+    let routes = Routes::standard().with("/flood", |conversation| {
+        let message = Message::binary(vec![7; 1000]);
+        loop {
+            conversation.send(&message)?;
+        }
+    });
+    let server = TestServer::with_routes(config(), routes);
+    let mut client = server.open("/flood");
+    let mut received = 0;
+    let close = loop {
+        if received == 1000 {
+            server.stop.request();
+        }
+        let frame = client.read_frame();
+        if frame.first == 0x88 {
+            break frame;
+        }
+        assert!(frame == Frame::new(0x82, vec![7; 1000]), "a torn frame");
+        received += 1;
+    };
+    assert_eq!(close, Frame::close(1001, "server shutting down"));
+    client.send(masked(0x88, 1001_u16.to_be_bytes()));
+    client.expect_end();
+    let totals = server.finish().totals;
+    assert_eq!((totals.closed[&("server", 1001)], totals.clean), (1, 1), "{totals:?}");
+    assert_eq!(totals.traffic.messages_out, received, "what was not sent is not counted");
+}
+
+#[test]
+fn a_behaviour_that_closes_when_the_server_has_is_reported_as_closed_by_the_stop() {
+    let (ready, wait) = channel();
+    let ready = Mutex::new(ready);
+    let routes = Routes::standard().with("/late", move |conversation| {
+        ready.lock().unwrap().send(conversation.handle()).unwrap();
+        // Gone on with when the supervisor's Close has gone out.
+        let _ = conversation.receive();
+        Err(conversation.close(4000, "too late"))
+    });
+    let server = TestServer::with_routes(config(), routes);
+    let mut client = server.open("/late");
+    wait.recv_timeout(PATIENCE).unwrap();
+    server.stop.request();
+    assert_eq!(client.read_frame(), Frame::close(1001, "server shutting down"));
+    client.send(masked(0x88, 1001_u16.to_be_bytes()));
+    client.expect_end();
+    let totals = server.finish().totals;
+    assert_eq!(totals.closed.get(&("server", 1001)), Some(&1), "{totals:?}");
 }
