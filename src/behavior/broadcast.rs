@@ -19,7 +19,7 @@ use crate::handle::{PushError, SessionHandle};
 const MOST_ROOMS: usize = 1024;
 
 /// Largest message that a room takes, in bytes: each member that reads slowly holds a copy of it.
-const LARGEST_MESSAGE: usize = 256 << 10;
+const LARGEST_MESSAGE: usize = 1 << 20;
 
 /// How long a room waits for a member whose outbox takes nothing, once: then it has lost its place. A burst that
 /// fills an outbox for a moment should not cost a healthy reader its place.
@@ -50,7 +50,7 @@ fn talk(conversation: &mut Conversation, rooms: &Rooms, name: &str) -> Result<()
     loop {
         let message = hear(conversation, &place)?;
         if message.len() > LARGEST_MESSAGE {
-            return Err(conversation.close(1009, "a room takes messages of 256 KiB at most"));
+            return Err(conversation.close(1009, "a room takes messages of 1 MiB at most"));
         }
         place.room.say(&message, &session);
     }

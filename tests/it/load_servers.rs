@@ -54,10 +54,11 @@ impl Server {
                     continue;
                 }
                 messages.fetch_add(1, Ordering::Relaxed);
-                for reply in replies(number, message) {
-                    if websocket.send(reply).is_err() {
-                        return;
-                    }
+                // In one piece: a reply that nobody waits for would otherwise race with the end of the run.
+                let written =
+                    replies(number, message).into_iter().try_for_each(|reply| websocket.write(reply));
+                if written.and_then(|()| websocket.flush()).is_err() {
+                    return;
                 }
                 number += 1;
             }

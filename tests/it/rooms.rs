@@ -115,7 +115,7 @@ fn large_messages_do_not_wait_for_the_supervisor() {
     let mut talker = enter(&server, "large");
     let mut listener = enter(&server, "large");
     talker.read_text();
-    let payload = vec![1; 8 << 20];
+    let payload = vec![1; 1 << 20];
     let since = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(|| assert!(listener.read_frame() == Frame::new(0x82, &payload)));
@@ -124,4 +124,12 @@ fn large_messages_do_not_wait_for_the_supervisor() {
     });
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     listener.close();
+}
+
+#[test]
+fn a_message_that_is_too_large_for_a_room_is_1009() {
+    let server = TestServer::start();
+    let mut talker = enter(&server, "small");
+    talker.send(masked(0x82, vec![1; (1 << 20) + 1]));
+    assert_eq!(talker.read_frame(), Frame::close(1009, "a room takes messages of 1 MiB at most"));
 }
