@@ -61,6 +61,7 @@ mod pause;
 mod refusal;
 mod session;
 mod site;
+mod spares;
 mod supervisor;
 mod transport;
 mod validity;

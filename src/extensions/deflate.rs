@@ -1,8 +1,8 @@
 //! One message in, its compressed payload out (RFC 7692, section 7.2.1).
 
-use std::cell::RefCell;
-
 use flate2::{Compress, Compression, FlushCompress};
+
+use crate::spares::Spares;
 
 /// A smaller message that the server is free to send either way goes out as it is: the gain would be a few
 /// bytes, the cost is microseconds.
@@ -22,12 +22,13 @@ struct Compressor {
     window_bits: u8,
 }
 
-thread_local! {
-    /// One compressor a worker thread, made at its first use: 250 to 380 KB each, at any window size, so
-    /// one a connection would be too many. A thread serves one session at a time, so when a session wants
-    /// another window the compressor is made anew, once for that session.
-    static COMPRESSOR: RefCell<Option<Compressor>> = const { RefCell::new(None) };
-}
+/// Compressors that nobody uses. Each takes 250 to 380 KB, at any window size, so one a connection would be too many,
+/// and so would one a thread: a hundred of them at work in turn do not fit a cache, which doubled the time a message
+/// took. No more are ever at work than there are processors, but for threads that were interrupted.
+static COMPRESSORS: Spares<Compressor> = Spares::new(SPARES);
+
+/// Compressors that are kept.
+const SPARES: usize = 16;
 
 /// Compresses a message where that makes it smaller; `None` says to send it as it is, which a sender is free
 /// to do for each message (section 6).
@@ -50,18 +51,16 @@ pub fn deflate_if_smaller(message: &[u8], level: u32, window_bits: u8) -> Option
 #[must_use]
 pub fn deflate(message: &[u8], level: u32, window_bits: u8) -> Option<Vec<u8>> {
     let (level, window_bits) = (level.min(HIGHEST_LEVEL), window_bits.clamp(9, 15));
-    COMPRESSOR.with_borrow_mut(|slot| {
-        // Taken out, and put back only after success: a compressor that failed is not used again.
-        let fitting = slot.take().filter(|it| it.level == level && it.window_bits == window_bits);
-        let mut compressor = fitting.unwrap_or_else(|| Compressor {
-            compress: Compress::new_with_window_bits(Compression::new(level), false, window_bits),
-            level,
-            window_bits,
-        });
-        let payload = run(&mut compressor.compress, message)?;
-        *slot = Some(compressor);
-        Some(payload)
-    })
+    let fitting = COMPRESSORS.take(|it| it.level == level && it.window_bits == window_bits);
+    let mut compressor = fitting.unwrap_or_else(|| Compressor {
+        compress: Compress::new_with_window_bits(Compression::new(level), false, window_bits),
+        level,
+        window_bits,
+    });
+    // Given back only after success: a compressor that failed is not used again.
+    let payload = run(&mut compressor.compress, message)?;
+    COMPRESSORS.give(compressor);
+    Some(payload)
 }
 
 fn run(compress: &mut Compress, message: &[u8]) -> Option<Vec<u8>> {

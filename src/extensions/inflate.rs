@@ -1,9 +1,10 @@
 //! One compressed message in, the message out, never more of it than the limit (RFC 7692, section 7.2.2).
 
-use std::cell::RefCell;
 use std::{error, fmt};
 
 use flate2::{Decompress, FlushDecompress, Status};
+
+use crate::spares::Spares;
 
 /// The four bytes that the sender took off (section 7.2.1), which end the last block and align the stream;
 /// then an empty final block. Only a message that was whole ends with exactly this block, so a truncated one
@@ -35,26 +36,25 @@ impl fmt::Display for InflateError {
 
 impl error::Error for InflateError {}
 
-thread_local! {
-    /// One decompressor a worker thread, made at its first compressed message. It takes about 47 KB at any
-    /// window size; since no context is taken over (section 7.1.1), none is needed between two messages,
-    /// and a connection that waits costs nothing.
-    static DECOMPRESSOR: RefCell<Option<Decompress>> = const { RefCell::new(None) };
-}
+/// Decompressors that nobody uses, of about 47 KB each at any window size. Since no context is taken over (section
+/// 7.1.1), none is needed between two messages, and a connection that waits costs nothing.
+static DECOMPRESSORS: Spares<Decompress> = Spares::new(SPARES);
+
+/// Decompressors that are kept.
+const SPARES: usize = 16;
 
 /// Inflates the payload of one message to at most `max` bytes.
 ///
 /// Never reserves more than `max + 1`: the one byte more is what proves the message too large.
 pub fn inflate(payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
-    DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompress = slot.get_or_insert_with(|| Decompress::new(false));
-        // At the start, not at the end: whatever the last message did, nothing of it is left.
-        decompress.reset(false);
-        let mut inflater = Inflater { decompress, message: Vec::new(), max };
-        inflater.reserve(payload.len().saturating_mul(GUESS).max(SMALLEST));
-        inflater.run(payload)?;
-        Ok(inflater.message)
-    })
+    let mut decompress = DECOMPRESSORS.take(|_| true).unwrap_or_else(|| Decompress::new(false));
+    // At the start, not at the end: whatever the last message did, nothing of it is left.
+    decompress.reset(false);
+    let mut inflater = Inflater { decompress: &mut decompress, message: Vec::new(), max };
+    inflater.reserve(payload.len().saturating_mul(GUESS).max(SMALLEST));
+    let outcome = inflater.run(payload).map(|()| inflater.message);
+    DECOMPRESSORS.give(decompress);
+    outcome
 }
 
 /// One message in work.

@@ -20,7 +20,7 @@
 //! | `frame` | one frame header, byte by byte, and the rules for it |
 //! | `arrivals` | what each data message was before byte 0 was rewritten |
 //! | `utf8` | text checked while it is still coming in |
-//! | `inflate`, `deflate` | one message in, one message out; the codecs belong to the worker thread |
+//! | `inflate`, `deflate` | one message in, one message out, with codecs that the sessions share |
 
 mod arrivals;
 pub mod deflate;

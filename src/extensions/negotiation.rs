@@ -10,7 +10,7 @@ const NAME: &str = "permessage-deflate";
 /// The parameters agreed on for one connection.
 ///
 /// Both sides always work without context takeover: a codec then holds nothing between two messages, and
-/// belongs to the worker thread instead of the connection (sections 7.1.1.1 and 7.1.1.2 let the server ask
+/// belongs to whoever needs it instead of the connection (sections 7.1.1.1 and 7.1.1.2 let the server ask
 /// for both unasked). Nothing is said about the client's window, since inflating takes any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {

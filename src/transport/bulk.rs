@@ -6,7 +6,8 @@
 //! that does not fill its buffer ends that, and the spill goes back to the pool.
 
 use std::io::{self, IoSliceMut, Read};
-use std::sync::{Mutex, PoisonError};
+
+use crate::spares::Spares;
 
 /// Size of a spill, in bytes. Twice as much moved nothing when it was tried.
 const SPILL: usize = 64 << 10;
@@ -18,7 +19,7 @@ const STREAK: u8 = 2;
 const POOLED: usize = 16;
 
 /// Spills that nobody uses.
-static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static SPILLS: Spares<Vec<u8>> = Spares::new(POOLED);
 
 /// The reading side of a connection that reads ahead when that pays.
 #[derive(Debug, Default)]
@@ -52,8 +53,7 @@ impl Bulk {
     /// Fills the buffer and the spill with one system call.
     fn read_ahead(&mut self, source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         if self.spill.is_empty() {
-            self.spill =
-                POOL.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; SPILL]);
+            self.spill = SPILLS.take(|_| true).unwrap_or_else(|| vec![0; SPILL]);
         }
         let wanted = buffer.len();
         let read = source.read_vectored(&mut [IoSliceMut::new(buffer), IoSliceMut::new(&mut self.spill)]);
@@ -71,11 +71,7 @@ impl Bulk {
         }
         self.streak = 0;
         if !self.spill.is_empty() {
-            let spill = std::mem::take(&mut self.spill);
-            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-            if pool.len() < POOLED {
-                pool.push(spill);
-            }
+            SPILLS.give(std::mem::take(&mut self.spill));
         }
     }
 }
