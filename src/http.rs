@@ -67,7 +67,8 @@ impl Head {
         }
     }
 
-    /// Parses a head and says how long it is; `None` while it is not complete.
+    /// Parses a head and says how long it is; `None` while it is not complete. Not inlined, for the sake of the stack.
+    #[inline(never)]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeadError> {
         match Self::parse_within(&mut [httparse::EMPTY_HEADER; USUAL_HEADERS], bytes) {
             Err(HeadError::TooLarge) => {

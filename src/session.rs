@@ -152,14 +152,15 @@ fn attend(session: &Arc<SessionHandle>, secure: bool, context: &Context) -> Ende
     }
 }
 
-/// Reads the request, answers it, and says what its path does. Not inlined: a page of stack that is touched once stays with its thread, so
-/// what the handshake needs must not lie below what the session needs.
+/// Reads the request, answers it, and says what its path does. Not inlined, and the conversation boxed: a page of
+/// stack that is touched once stays with its thread, so what the handshake needs must not lie below what the session
+/// needs, nor the other way round.
 #[inline(never)]
 fn open(
     session: &Arc<SessionHandle>,
     secure: bool,
     context: &Context,
-) -> Result<(Conversation, Behavior), Ended> {
+) -> Result<(Box<Conversation>, Behavior), Ended> {
     let mut transport = Transport::new(Arc::clone(session));
     if secure && let Err(failure) = transport.shake_hands() {
         return Err(refuse_insecure(&mut transport, session, failure));
@@ -187,13 +188,24 @@ fn open(
     session.upgrade();
     transport.upgrade(rest, Tap::new(upgrade.deflate.is_some()));
     info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
+    Ok((begin(transport, head, upgrade, session, &context.config), behavior))
+}
+
+/// The conversation that an upgrade was granted.
+#[inline(never)]
+fn begin(
+    transport: Transport,
+    head: Head,
+    upgrade: Upgrade,
+    session: &Arc<SessionHandle>,
+    config: &Arc<Config>,
+) -> Box<Conversation> {
     let Head { path, query, headers, .. } = head;
-    let tls = if secure { session.outbox().tls_facts() } else { None };
+    let tls = session.outbox().tls_facts();
     let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
     let request = Request { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
-    let codec = Codec::new(upgrade.deflate, &context.config);
-    let config = Arc::clone(&context.config);
-    Ok((Conversation::new(transport, codec, Arc::clone(session), request, config), behavior))
+    let codec = Codec::new(upgrade.deflate, config);
+    Box::new(Conversation::new(transport, codec, Arc::clone(session), request, Arc::clone(config)))
 }
 
 /// Deals with a client that is not in a TLS session as it should be.

@@ -303,7 +303,7 @@ impl Conversation {
 
 /// Bytes that tungstenite reads at a time. It zero-fills them before every read, and a session keeps them while it
 /// is idle.
-const READ_BUFFER: usize = 2 << 10;
+const READ_BUFFER: usize = 3 << 9;
 
 /// A message larger than this, in bytes, leaves buffers behind that are worth giving back.
 const BULKY: usize = 32 << 10;

@@ -90,7 +90,9 @@ impl Line {
 }
 
 impl Wire {
-    /// TLS, with its handshake to come.
+    /// TLS, with its handshake to come. Not inlined: its state is made on the stack, where a plain connection would
+    /// keep the place for it.
+    #[inline(never)]
     pub(crate) fn tls(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         Ok(Self::Tls(Box::new(ServerConnection::new(config)?)))
     }
