@@ -209,12 +209,7 @@ impl Conversation {
         let counters = self.session.counters();
         counters.messages_in.add(1);
         counters.bytes_in.add(message.len() as u64);
-        let kind = if message.is_text() { Data::Text } else { Data::Binary };
-        let payload: &[u8] = match message {
-            Message::Text(text) => text.as_ref(),
-            Message::Binary(bytes) => bytes,
-            _ => b"",
-        };
+        let (kind, payload) = parts_of(message);
         debug!("#{} Received back from client: {}", self.session.id(), Shown(kind, b"", payload));
     }
 

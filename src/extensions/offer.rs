@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::{error, fmt};
 
+use crate::http::is_token_byte;
+
 /// The header does not keep the grammar: RFC 6455, section 9.1, wants the connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedHeader;
@@ -112,9 +114,8 @@ fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t')
 }
 
-/// `tchar` of RFC 9110, section 5.6.2.
 fn is_token(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+    u8::try_from(character).is_ok_and(is_token_byte)
 }
 
 #[cfg(test)]

@@ -125,8 +125,11 @@ impl Frame {
 
 /// A masked frame as a client sends it.
 pub fn masked(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
-    let payload = payload.as_ref();
-    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    masked_with(first, payload.as_ref(), [0x37, 0xfa, 0x21, 0x3d])
+}
+
+/// The same with a mask of one's own.
+pub fn masked_with(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
         n @ 0..126 => bytes.push(0x80 | u8::try_from(n).unwrap()),

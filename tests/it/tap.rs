@@ -1,5 +1,6 @@
 //! Properties of the tap, on frames as clients may send them and on bytes nobody chose.
 
+use crate::harness::masked_with;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -62,20 +63,7 @@ fn write_all(messages: &[Sent], wire: &mut Vec<u8>, rewritten: &mut Vec<usize>) 
 }
 
 fn frame(wire: &mut Vec<u8>, byte_0: u8, payload: &[u8], mask: [u8; 4]) {
-    wire.push(byte_0);
-    match u16::try_from(payload.len()) {
-        Ok(length @ ..126) => wire.push(0x80 | length.to_be_bytes()[1]),
-        Ok(length) => {
-            wire.push(0xfe);
-            wire.extend(length.to_be_bytes());
-        }
-        Err(_) => {
-            wire.push(0xff);
-            wire.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
-    wire.extend(mask);
-    wire.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    wire.extend(masked_with(byte_0, payload, mask));
 }
 
 fn sent() -> impl Strategy<Value = Sent> {

@@ -1,5 +1,6 @@
 //! What a client may say in a session: mostly right, sometimes nearly so.
 
+use crate::harness::masked_with;
 use std::sync::LazyLock;
 
 use super::dice::Dice;
@@ -35,20 +36,7 @@ pub fn session(dice: &mut Dice, deflate: bool) -> Vec<u8> {
 /// A frame of a client, with a mask of its own.
 fn frame(dice: &mut Dice, first: u8, payload: &[u8], wire: &mut Vec<u8>) {
     let mask = if dice.chance(10) { [0; 4] } else { [(); 4].map(|()| dice.byte()) };
-    wire.push(first);
-    match u16::try_from(payload.len()) {
-        Ok(length @ 0..126) => wire.push(0x80 | length.to_be_bytes()[1]),
-        Ok(length) => {
-            wire.push(0xfe);
-            wire.extend(length.to_be_bytes());
-        }
-        Err(_) => {
-            wire.push(0xff);
-            wire.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
-    wire.extend(mask);
-    wire.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    wire.extend(masked_with(first, payload, mask));
 }
 
 /// Sizes on both sides of every boundary that anything here has.
