@@ -58,6 +58,7 @@ mod codec;
 mod handshake;
 mod http;
 mod pause;
+mod readahead;
 mod refusal;
 mod session;
 mod site;

@@ -16,8 +16,8 @@ use tungstenite::protocol::WebSocketConfig;
 
 /// Small enough for ten thousand connections; the least that tungstenite should read at once.
 const MIN_READ_BUFFER: usize = 4 << 10;
-/// Large enough for large messages.
-const MAX_READ_BUFFER: usize = 128 << 10;
+/// The most. Large messages are read ahead in bulk, and a small piece of them is copied without `rep movsb`.
+const MAX_READ_BUFFER: usize = 8 << 10;
 /// Messages gather up to this before they are written; past it the socket's answer decides.
 const WRITE_BUFFER: usize = 64 << 10;
 /// What a message from the server may have beyond the longest that was sent, before it is too long to be looked at.

@@ -79,9 +79,11 @@ impl Plain {
             }
         }
         // Nothing whole is left: move it to the front.
-        self.input.copy_within(self.taken..self.filled, 0);
-        self.filled -= self.taken;
-        self.taken = 0;
+        if self.taken > 0 {
+            self.input.copy_within(self.taken..self.filled, 0);
+            self.filled -= self.taken;
+            self.taken = 0;
+        }
         if self.input.len() < needed {
             self.input.resize(needed, 0);
         }

@@ -4,6 +4,7 @@
 //! next one answers `WouldBlock` without a system call. That saves one `recv` a message.
 
 use super::{deflate::Tap, payload::Kind};
+use crate::readahead::{ReadAhead, Source};
 use mio::net::TcpStream;
 use rustls::{ClientConnection, pki_types::ServerName};
 use std::{
@@ -26,6 +27,8 @@ pub(super) struct Readiness {
 #[derive(Debug)]
 pub(super) struct Wire {
     socket: Socket,
+    /// Reads large replies in bulk; TLS has buffers of its own.
+    ahead: ReadAhead,
     tls: Option<Box<ClientConnection>>,
     tap: Option<Box<Tap>>,
 }
@@ -46,6 +49,7 @@ impl Wire {
         let stream = TcpStream::connect(address)?;
         Ok(Self {
             socket: Socket { stream, readable: false, writable: false, hangup: false, read_at: now },
+            ahead: ReadAhead::default(),
             tls: None,
             tap: None,
         })
@@ -119,7 +123,7 @@ impl Wire {
     }
 
     fn read_plain(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &mut self.tls else { return self.socket.read(buffer) };
+        let Some(tls) = &mut self.tls else { return self.ahead.read(&mut self.socket, buffer) };
         loop {
             match tls.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -196,6 +200,19 @@ impl Read for Socket {
                     return Err(error);
                 }
             }
+        }
+    }
+}
+
+impl Source for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, buffer)
+    }
+
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match Read::read(self, buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            read => read.map(Some),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
-mod bulk;
 pub(crate) mod outbox;
 pub(crate) mod queue;
 mod receiver;
@@ -13,7 +12,7 @@ use std::time::Instant;
 
 use crate::extensions::{Arrival, Tap, Violation};
 use crate::handle::{Phase, SessionHandle};
-use bulk::Bulk;
+use crate::readahead::ReadAhead;
 use receiver::Receiver;
 use tls::{Inbox, Insecure};
 
@@ -26,7 +25,7 @@ pub(crate) struct Transport {
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
     /// Reads ahead on a plain connection while large frames come in.
-    bulk: Bulk,
+    bulk: ReadAhead,
     /// Raw bytes on their way into TLS; a plain connection has none.
     tls: Option<Inbox>,
     /// Follows the frames, once there are any.
@@ -41,7 +40,7 @@ impl Transport {
         Self {
             receiver: Receiver::new(session),
             ahead: (Vec::new(), 0),
-            bulk: Bulk::default(),
+            bulk: ReadAhead::default(),
             tls: None,
             tap: None,
             mute: false,
@@ -50,7 +49,7 @@ impl Transport {
 
     /// Holds the TLS handshake. From then on, what is read was encrypted.
     pub(crate) fn shake_hands(&mut self) -> Result<(), Insecure> {
-        self.tls.get_or_insert_default().shake_hands(&self.receiver)
+        self.tls.get_or_insert_default().shake_hands(&mut self.receiver)
     }
 
     /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
@@ -78,8 +77,8 @@ impl Transport {
     /// Reads from the connection, or what was read ahead.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
-            Some(tls) => tls.read(&self.receiver, buffer),
-            None => self.bulk.read(&mut &self.receiver, buffer),
+            Some(tls) => tls.read(&mut self.receiver, buffer),
+            None => self.bulk.read(&mut self.receiver, buffer),
         }
     }
 

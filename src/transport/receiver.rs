@@ -1,12 +1,16 @@
 //! The receiving half of a connection: raw bytes, with or without a deadline.
 
-use std::io::{self, IoSliceMut, Read};
-use std::net::TcpStream;
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 use super::outbox::is_passing;
 use crate::handle::SessionHandle;
+use crate::readahead::Source;
 
 /// Receives what a peer sends, as it is. Only the session's worker has one.
 pub(super) struct Receiver {
@@ -15,12 +19,14 @@ pub(super) struct Receiver {
     /// When a read that is still waiting gives up with `WouldBlock`. There is one only while the session keeps time,
     /// or holds memory that it may not need; every other read waits for as long as it takes.
     deadline: Option<Instant>,
+    /// Whether it pays to yield before blocking.
+    patience: Patience,
 }
 
 impl Receiver {
     /// Of that session's peer.
     pub(super) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, deadline: None }
+        Self { session, deadline: None, patience: Patience::default() }
     }
 
     /// Whose peer it is.
@@ -37,61 +43,157 @@ impl Receiver {
         self.deadline = deadline;
     }
 
-    /// Receives into a buffer, whatever waits to be sent.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_with(|mut socket| socket.read(buffer))
-    }
-
-    /// Reads until something comes or the deadline has, and counts it as a sign of life.
-    fn read_with(&self, mut read: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+    /// Receives into a buffer, whatever waits to be sent, and counts it as a sign of life. Waits for as long as it
+    /// takes, or until the deadline.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.look(buffer) {
+            Ok(None) => {}
+            Ok(Some(n)) => return Ok(n),
+            Err(error) => return Err(error),
+        }
         loop {
-            match self.read_once(&mut read) {
-                Ok(n) => {
-                    if n > 0 {
-                        self.session.counters().reads.add(1);
-                    }
-                    return Ok(n);
-                }
+            match self.wait(buffer) {
                 Err(e) if is_passing(&e) => {
                     if self.deadline.is_some_and(|at| Instant::now() >= at) {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                 }
-                Err(e) => return Err(e),
+                outcome => return outcome.inspect(|&n| self.note(n)),
+            }
+        }
+    }
+
+    /// Lets others go first, where that has paid, and then receives what is there; `None` if nothing is.
+    fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        if !self.patience.is_due() {
+            return Ok(None);
+        }
+        thread::yield_now();
+        let found = self.receive_now(buffer)?;
+        self.patience.learn(found.is_some());
+        Ok(found)
+    }
+
+    /// Receives what is there, without waiting; `None` if nothing is.
+    pub(super) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match recv(self.session.outbox().socket(), &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((n, _)) => {
+                    self.note(n);
+                    return Ok(Some(n));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     /// One read, which blocks no longer than until the deadline.
-    fn read_once(&self, read: &mut impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
-        let socket = self.session.outbox().socket();
+    fn wait(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut socket = self.session.outbox().socket();
         match self.deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-            None => read(socket),
-            // The one reader of this socket is here, and nobody writes to it without `MSG_DONTWAIT` but this thread:
-            // so the flag of the whole descriptor is free to use.
+            None => {}
             Some(Duration::ZERO) => {
-                socket.set_nonblocking(true)?;
-                let outcome = read(socket);
-                socket.set_nonblocking(false)?;
-                outcome
+                return self.receive_now(buffer)?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
             }
-            Some(wait) => {
-                socket.set_read_timeout(Some(wait))?;
-                read(socket)
-            }
+            Some(wait) => socket.set_read_timeout(Some(wait))?,
+        }
+        socket.read(buffer)
+    }
+
+    /// Counts a sign of life.
+    fn note(&self, received: usize) {
+        if received > 0 {
+            self.session.counters().reads.add(1);
         }
     }
 }
 
+/// Whether to let others run before a read that would block.
+///
+/// To block costs this thread two switches and whoever sends to it a wake-up, which is half of what a small message
+/// costs. On a busy machine the peer's next message is often there once everybody who is ready has run: so a worker
+/// that has said its say yields once and looks, and only then blocks. On a machine with processors to spare it would
+/// look in vain, so it goes on looking only while one look in five finds something.
+#[derive(Debug)]
+struct Patience {
+    /// Looks that may be in vain before it gives up.
+    credit: u8,
+    /// Once it has given up: reads until it tries again.
+    pause: u8,
+}
+
+impl Patience {
+    /// What a look that found something earns. One in vain costs 1, and so little more that a fifth is worth it.
+    const REWARD: u8 = 4;
+    /// The most that can be earned: a session that falls silent gives up after as many looks.
+    const MOST: u8 = 64;
+    /// Reads between two tries: a yield and a look for each of them is less than 0.05 µs a message.
+    const PAUSE: u8 = 32;
+
+    /// Whether this read looks.
+    fn is_due(&mut self) -> bool {
+        if self.credit == 0 && self.pause > 0 {
+            self.pause -= 1;
+            return false;
+        }
+        true
+    }
+
+    /// What came of it.
+    fn learn(&mut self, found: bool) {
+        if found {
+            self.credit = (self.credit + Self::REWARD).min(Self::MOST);
+        } else {
+            self.credit = self.credit.saturating_sub(1);
+            self.pause = Self::PAUSE;
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { credit: Self::REWARD, pause: 0 }
+    }
+}
+
 /// A plain connection, on which everything gathered goes out before a read may block.
-impl Read for &Receiver {
+impl Source for Receiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.session.outbox().flush()?;
         self.receive(buffer)
     }
 
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.session.outbox().flush()?;
-        self.read_with(|mut socket| socket.read_vectored(buffers))
+        self.receive_now(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a hundred reads, how many look when `finds` says what they find.
+    fn looks(finds: impl Fn(usize) -> bool) -> usize {
+        let mut patience = Patience::default();
+        (0..100)
+            .filter(|&read| {
+                let due = patience.is_due();
+                if due {
+                    patience.learn(finds(read));
+                }
+                due
+            })
+            .count()
+    }
+
+    #[test]
+    fn looking_goes_on_while_one_look_in_five_finds_something() {
+        assert_eq!(looks(|_| true), 100);
+        assert_eq!(looks(|read| read % 4 == 0), 100);
+        assert!(looks(|read| read % 8 == 0) < 60);
+        assert_eq!(looks(|_| false), 6, "four for a start, then one in 33");
     }
 }

@@ -35,7 +35,7 @@ pub(crate) enum Insecure {
 
 impl Inbox {
     /// Holds the TLS handshake. Has no deadline of its own: the supervisor cuts a peer that takes too long.
-    pub(super) fn shake_hands(&mut self, receiver: &Receiver) -> Result<(), Insecure> {
+    pub(super) fn shake_hands(&mut self, receiver: &mut Receiver) -> Result<(), Insecure> {
         let mut begun = false;
         loop {
             if self.receive(receiver).map_err(|_| Insecure::Ended)? == 0 {
@@ -53,7 +53,7 @@ impl Inbox {
     }
 
     /// Reads what the peer said. Everything gathered for the peer goes out before this blocks.
-    pub(super) fn read(&mut self, receiver: &Receiver, plain: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, receiver: &mut Receiver, plain: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(n) = self.feed(|raw| receiver.session().outbox().decrypt(raw, plain))? {
                 return Ok(n);
@@ -74,7 +74,7 @@ impl Inbox {
     }
 
     /// Blocks until the peer sends something. All that came before has been fed.
-    fn receive(&mut self, receiver: &Receiver) -> io::Result<usize> {
+    fn receive(&mut self, receiver: &mut Receiver) -> io::Result<usize> {
         if self.to == self.buffer.len() && self.to < LARGE {
             self.buffer = vec![0; (self.to * 4).clamp(SMALL, LARGE)];
         } else if self.to <= SMALL && self.buffer.len() > SMALL {
