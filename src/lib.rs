@@ -73,5 +73,5 @@ pub use config::Config;
 pub use error::Error;
 pub use listener::{Listener, listen};
 pub use metrics::Summary;
-pub use server::Server;
+pub use server::{Server, Started};
 pub use stop::Stop;

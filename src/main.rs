@@ -43,8 +43,11 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let asked = cli.workers();
     let config = cli.into_config();
     let workers = machine::fit_workers(asked, DEFAULT_WORKERS, config.waiting)?;
-    say(&greeting(&listeners));
-    Server::new(listeners, Config { workers, ..config }).run(&stop)
+    let greeting = greeting(&listeners);
+    let server = Server::new(listeners, Config { workers, ..config }).start()?;
+    // Not before: thousands of workers take a while to start, and a storm in that time would overflow the backlog.
+    say(&greeting);
+    server.run(&stop)
 }
 
 /// The lines that scripts wait for, and one for people.

@@ -63,14 +63,41 @@ impl Server {
         Self { routes, ..self }
     }
 
+    /// Starts the workers. Whoever connects waits in the listener's backlog until the server runs.
+    pub fn start(self) -> Result<Started, Error> {
+        let Self { listeners, config, routes } = self;
+        let entrances = listeners.into_iter().map(Entrance::new).collect::<Result<Vec<_>, _>>()?;
+        let port = entrances.first().map_or(0, |entrance| entrance.waker.port());
+        let pool = start_workers(config.workers, port)?;
+        Ok(Started { entrances, port, pool, config, routes })
+    }
+
+    /// Starts the workers, and serves until asked to stop.
+    pub fn run(self, stop: &Stop) -> Result<Summary, Error> {
+        self.start()?.run(stop)
+    }
+}
+
+/// A server whose workers wait for connections: what is left to do takes no time.
+pub struct Started {
+    /// Where connections come in.
+    entrances: Vec<Entrance>,
+    /// The port of the first, part of the threads' names.
+    port: u16,
+    /// The workers.
+    pool: ThreadPool,
+    /// Waits and limits.
+    config: Config,
+    /// Which path does what.
+    routes: Routes,
+}
+
+impl Started {
     /// Serves until asked to stop, then closes every session, and returns when the last one is gone or the drain
     /// deadline has passed.
     pub fn run(self, stop: &Stop) -> Result<Summary, Error> {
-        let Self { listeners, config, routes } = self;
+        let Self { entrances, port, pool, config, routes } = self;
         let workers = config.workers;
-        let entrances = listeners.into_iter().map(Entrance::new).collect::<Result<Vec<_>, _>>()?;
-        let port = entrances.first().map_or(0, |entrance| entrance.waker.port());
-        let pool = start_workers(workers, port)?;
         let (lane, lane_thread) =
             Lane::start(format!("ws:{port}:503"), machine::spare_files(workers + config.waiting))
                 .map_err(|_| Error::Threads { workers })?;
