@@ -58,6 +58,7 @@ mod codec;
 mod handshake;
 mod http;
 mod pause;
+mod random;
 mod readahead;
 mod refusal;
 mod session;

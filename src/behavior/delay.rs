@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
-use super::random::Random;
 use super::{Parameters, Plan, Setting};
 use crate::conversation::Conversation;
 use crate::ended::Ended;
+use crate::random::Random;
 
 /// `/delay`.
 pub(super) fn plan(given: &Parameters, _: &Setting) -> Result<Plan, String> {

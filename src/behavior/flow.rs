@@ -5,10 +5,10 @@ use std::time::Instant;
 use serde_json::json;
 use tungstenite::Message;
 
-use super::random::Random;
 use super::{Parameters, Plan, Setting};
 use crate::conversation::Conversation;
 use crate::ended::Ended;
+use crate::random::Random;
 
 /// Bytes after which the source looks whether its peer has something to say: a Ping, or a Close.
 const LOOK_EVERY: usize = 256 << 10;

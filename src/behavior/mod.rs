@@ -14,7 +14,6 @@ mod info;
 mod invalid;
 mod parameters;
 mod push;
-mod random;
 mod silent;
 mod stats;
 mod status;

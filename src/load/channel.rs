@@ -1,7 +1,19 @@
 //! What a conversation runs over: a WebSocket, or the same socket without one.
 
-use super::{plain::Plain, wire::Wire};
-use tungstenite::{Message, Result, WebSocket, protocol::CloseFrame};
+use super::{
+    context::WRITE_BUFFER,
+    payload::Kind,
+    plain::{self, Plain},
+    wire::Wire,
+};
+use std::io::Write;
+use tungstenite::{
+    Message, Result, WebSocket,
+    protocol::{
+        CloseFrame,
+        frame::coding::{Data, OpCode},
+    },
+};
 
 /// A channel for messages. The plain one answers in tungstenite's words, so that nobody else needs to know.
 #[derive(Debug)]
@@ -33,18 +45,28 @@ impl Channel {
         }
     }
 
-    /// Gathers a message; what the socket does not take now stays here.
-    pub(super) fn write(&mut self, message: Message) -> Result<()> {
-        match self {
-            Self::Web(websocket) => websocket.write(message),
-            Self::Plain(plain) => plain.write(&message),
-        }
+    /// Gathers a message, its payload in two parts; what the socket does not take now stays here.
+    pub(super) fn write(&mut self, kind: Kind, compressed: bool, parts: [&[u8]; 2]) -> Result<()> {
+        let wire = match self {
+            Self::Web(websocket) => {
+                let data = if kind == Kind::Text { Data::Text } else { Data::Binary };
+                websocket.get_mut().outgoing().push_frame(OpCode::Data(data), compressed, parts);
+                websocket.get_mut()
+            }
+            Self::Plain(plain) => {
+                let outgoing = plain.wire_mut().outgoing();
+                outgoing.push([&plain::header(kind, parts), b""]);
+                outgoing.push(parts);
+                plain.wire_mut()
+            }
+        };
+        if wire.outgoing().waiting().len() > WRITE_BUFFER { Ok(wire.flush()?) } else { Ok(()) }
     }
 
     pub(super) fn flush(&mut self) -> Result<()> {
         match self {
             Self::Web(websocket) => websocket.flush(),
-            Self::Plain(plain) => plain.flush(),
+            Self::Plain(plain) => Ok(plain.wire_mut().flush()?),
         }
     }
 

@@ -19,7 +19,9 @@ const MIN_READ_BUFFER: usize = 4 << 10;
 /// The most. Large messages are read ahead in bulk, and a small piece of them is copied without `rep movsb`.
 const MAX_READ_BUFFER: usize = 8 << 10;
 /// Messages gather up to this before they are written; past it the socket's answer decides.
-const WRITE_BUFFER: usize = 64 << 10;
+pub(super) const WRITE_BUFFER: usize = 64 << 10;
+/// What tungstenite may hold back: its own Pongs and Closes, each handed on at once.
+const CONTROL_BUFFER: usize = 4 << 10;
 /// What a message from the server may have beyond the longest that was sent, before it is too long to be looked at.
 const SLACK: usize = 1 << 20;
 
@@ -81,8 +83,8 @@ impl Context {
         let max = longest + SLACK;
         let websocket = WebSocketConfig::default()
             .read_buffer_size(buffer.clamp(MIN_READ_BUFFER, MAX_READ_BUFFER))
-            .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(WRITE_BUFFER + 2 * max)
+            .write_buffer_size(0)
+            .max_write_buffer_size(CONTROL_BUFFER)
             .max_message_size(Some(max))
             .max_frame_size(Some(max));
         Self {

@@ -44,6 +44,7 @@ mod machine;
 mod numbers;
 mod observer;
 mod opener;
+mod outgoing;
 mod payload;
 mod percentiles;
 mod plain;

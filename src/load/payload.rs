@@ -5,15 +5,9 @@
 //! [`DIGITS`], lowest first) and goes on with a slice of a shared pattern, at an offset that the identity gives. Lowest
 //! digits first, so that messages too short for the whole identity still differ from their neighbours.
 
-use super::{deflate, numbers, sizes::Sizes};
+use super::{numbers, sizes::Sizes};
+use crate::random::scramble;
 use std::path::PathBuf;
-use tungstenite::{
-    Bytes, Message, Utf8Bytes,
-    protocol::frame::{
-        Frame,
-        coding::{Data, OpCode},
-    },
-};
 
 /// The digits of an identity: printable, so that it may stand in a text message.
 const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
@@ -57,41 +51,6 @@ pub(super) struct Payloads {
     binary_pattern: Vec<u8>,
 }
 
-/// One message, before it is framed.
-#[derive(Debug)]
-pub(super) enum Payload {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-}
-
-impl Payload {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.as_str().len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    /// As it is.
-    pub(super) fn plain(self) -> Message {
-        match self {
-            Self::Text(text) => Message::Text(text),
-            Self::Binary(bytes) => Message::Binary(bytes),
-        }
-    }
-
-    /// As a compressed message, which RSV1 marks.
-    pub(super) fn compressed(self) -> Option<Message> {
-        let (data, bytes) = match self {
-            Self::Text(text) => (Data::Text, Bytes::from(text)),
-            Self::Binary(bytes) => (Data::Binary, bytes),
-        };
-        let mut frame = Frame::message(deflate::deflate(&bytes)?, OpCode::Data(data), true);
-        frame.header_mut().rsv1 = true;
-        Some(Message::Frame(frame))
-    }
-}
-
 impl Payloads {
     pub(super) fn new(source: Source, kind: Kind) -> Self {
         let (mut pattern, mut binary_pattern) = (String::new(), Vec::new());
@@ -130,25 +89,6 @@ impl Payloads {
         }
     }
 
-    /// Makes message `sequence` of `connection`.
-    pub(super) fn make(&self, connection: u32, sequence: u64) -> Payload {
-        let parts = self.parts(connection, sequence);
-        match self.kind {
-            Kind::Text => {
-                let mut text = String::with_capacity(parts.len());
-                text.push_str(std::str::from_utf8(parts.head()).unwrap_or_default());
-                text.push_str(parts.text);
-                Payload::Text(text.into())
-            }
-            Kind::Binary => {
-                let mut bytes = Vec::with_capacity(parts.len());
-                bytes.extend_from_slice(parts.head());
-                bytes.extend_from_slice(parts.tail());
-                Payload::Binary(bytes.into())
-            }
-        }
-    }
-
     /// Whether `reply` is message `sequence` of `connection`, byte for byte.
     pub(super) fn matches(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
         let parts = self.parts(connection, sequence);
@@ -178,7 +118,8 @@ impl Payloads {
         self.matches(connection, sequence, reply).then_some((connection, sequence))
     }
 
-    fn parts(&self, connection: u32, sequence: u64) -> Parts<'_> {
+    /// Message `sequence` of `connection`.
+    pub(super) fn parts(&self, connection: u32, sequence: u64) -> Parts<'_> {
         match &self.source {
             Source::Generated { sizes, seed } => {
                 let number = scramble(seed ^ scramble(sequence ^ (u64::from(connection) << 40)));
@@ -203,7 +144,8 @@ impl Payloads {
 }
 
 /// A message in its two pieces, neither of them copied. At most one of `text` and `binary` is filled.
-struct Parts<'a> {
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
     identity: [u8; IDENTITY],
     head_len: usize,
     text: &'a str,
@@ -219,7 +161,12 @@ impl Parts<'_> {
         if self.binary.is_empty() { self.text.as_bytes() } else { self.binary }
     }
 
-    fn len(&self) -> usize {
+    /// Both pieces.
+    pub(super) fn both(&self) -> [&[u8]; 2] {
+        [self.head(), self.tail()]
+    }
+
+    pub(super) fn len(&self) -> usize {
         self.head_len + self.text.len() + self.binary.len()
     }
 }
@@ -245,14 +192,6 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Spreads a number over 64 bits: the finaliser of `SplitMix64`.
-fn scramble(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,19 +201,12 @@ mod tests {
         Payloads::new(Source::Generated { sizes, seed: 7 }, kind)
     }
 
-    fn bytes(payload: Payload) -> Vec<u8> {
-        match payload {
-            Payload::Text(text) => text.as_str().as_bytes().to_vec(),
-            Payload::Binary(bytes) => bytes.to_vec(),
-        }
-    }
-
     #[test]
     fn a_message_matches_itself_and_no_other() {
         for kind in [Kind::Text, Kind::Binary] {
             let payloads = generated("20..3000", kind);
             for sequence in 0..200 {
-                let message = bytes(payloads.make(3, sequence));
+                let message = payloads.parts(3, sequence).both().concat();
                 assert!(payloads.matches(3, sequence, &message));
                 assert!(!payloads.matches(3, sequence + 1, &message));
                 assert!(!payloads.matches(4, sequence, &message));
@@ -286,7 +218,7 @@ mod tests {
     #[test]
     fn any_flipped_byte_is_seen() {
         let payloads = generated("64", Kind::Binary);
-        let message = bytes(payloads.make(1, 99));
+        let message = payloads.parts(1, 99).both().concat();
         for index in 0..message.len() {
             let mut spoiled = message.clone();
             spoiled[index] ^= 1;
@@ -299,7 +231,7 @@ mod tests {
     fn short_messages_have_their_length() {
         let payloads = generated("0..13", Kind::Text);
         for sequence in 0..100 {
-            let message = bytes(payloads.make(0, sequence));
+            let message = payloads.parts(0, sequence).both().concat();
             assert!(message.len() <= 13);
             assert!(payloads.matches(0, sequence, &message));
             assert_eq!(payloads.identify(&message), None);

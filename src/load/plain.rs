@@ -4,8 +4,8 @@
 //! A message is a byte for its kind, one that is zero, its length in four, and itself: as many bytes around it as a
 //! client's small WebSocket frame has.
 
-use super::wire::Wire;
-use std::io::{self, Read, Write};
+use super::{payload::Kind, wire::Wire};
+use std::io::Read;
 use tungstenite::{
     Error, Message, Result,
     error::{CapacityError, ProtocolError},
@@ -15,6 +15,13 @@ use tungstenite::{
 /// Bytes before a message.
 const HEADER: usize = 6;
 
+/// What stands before a message.
+pub(super) fn header(kind: Kind, [head, tail]: [&[u8]; 2]) -> [u8; HEADER] {
+    // Messages are at most 256 MiB.
+    let [a, b, c, d] = u32::try_from(head.len() + tail.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [if kind == Kind::Text { 1 } else { 2 }, 0, a, b, c, d]
+}
+
 /// A TCP connection that carries messages.
 #[derive(Debug)]
 pub(super) struct Plain {
@@ -23,7 +30,6 @@ pub(super) struct Plain {
     input: Vec<u8>,
     taken: usize,
     filled: usize,
-    output: Vec<u8>,
     config: WebSocketConfig,
     closing: bool,
 }
@@ -31,7 +37,7 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new(wire: Wire, config: WebSocketConfig) -> Self {
         let input = vec![0; config.read_buffer_size];
-        Self { wire, input, taken: 0, filled: 0, output: Vec::new(), config, closing: false }
+        Self { wire, input, taken: 0, filled: 0, config, closing: false }
     }
 
     pub(super) fn wire(&self) -> &Wire {
@@ -88,31 +94,6 @@ impl Plain {
             self.input.resize(needed, 0);
         }
         Ok(None)
-    }
-
-    pub(super) fn write(&mut self, message: &Message) -> Result<()> {
-        let (kind, body) = match message {
-            Message::Text(text) => (1, text.as_str().as_bytes()),
-            Message::Binary(bytes) => (2, &bytes[..]),
-            _ => return Ok(()),
-        };
-        // Messages are at most 256 MiB.
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
-        self.output.extend_from_slice(&[kind, 0]);
-        self.output.extend_from_slice(&length);
-        self.output.extend_from_slice(body);
-        if self.output.len() > self.config.write_buffer_size { self.flush() } else { Ok(()) }
-    }
-
-    pub(super) fn flush(&mut self) -> Result<()> {
-        while !self.output.is_empty() {
-            let length = self.wire.write(&self.output)?;
-            if length == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-            }
-            self.output.drain(..length);
-        }
-        Ok(())
     }
 
     /// The end of what we send; the server answers with the end of what it sends.

@@ -198,10 +198,10 @@ impl Talk {
     }
 
     fn send_one(&mut self, cx: &mut Context, now: Instant) -> Result<(), Ended> {
-        let payload = cx.plan().payloads.make(self.connection, self.ledger.next);
+        let sequence = self.ledger.next;
         let due = match cx.schedule() {
             Some(schedule) => {
-                let due = schedule.due(self.connection, self.ledger.next);
+                let due = schedule.due(self.connection, sequence);
                 if cx.is_measured(due) {
                     lateness(cx, due, self.room_at, now);
                 }
@@ -210,15 +210,22 @@ impl Talk {
             None => now,
         };
         cx.recorder.count(Count::Sent);
-        cx.recorder.counters.add(Count::SentBytes, numbers::wide(payload.len()));
         cx.in_flight += 1;
         if cx.plan().mode != Mode::Churn {
             cx.spend_quota(now);
         }
         self.ledger.ask(due, now);
-        let message = if self.compress { payload.compressed() } else { Some(payload.plain()) };
-        let message = message.ok_or_else(|| Ended(Failure::bad_deflate()))?;
-        match self.channel.write(message) {
+        let payloads = &cx.shared.plan.payloads;
+        let parts = payloads.parts(self.connection, sequence);
+        cx.recorder.counters.add(Count::SentBytes, numbers::wide(parts.len()));
+        let written = if self.compress {
+            let deflated = deflate::deflate(&parts.both().concat());
+            let deflated = deflated.ok_or_else(|| Ended(Failure::bad_deflate()))?;
+            self.channel.write(payloads.kind, true, [&deflated, b""])
+        } else {
+            self.channel.write(payloads.kind, false, parts.both())
+        };
+        match written {
             Ok(()) => Ok(()),
             Err(error) if would_block(&error) => {
                 self.blocked = true;

@@ -3,7 +3,7 @@
 //! Readiness is edge-triggered, and remembered here: a read that fills less than the buffer has emptied the socket, so the
 //! next one answers `WouldBlock` without a system call. That saves one `recv` a message.
 
-use super::{deflate::Tap, payload::Kind};
+use super::{deflate::Tap, outgoing::Outgoing, payload::Kind};
 use crate::readahead::{ReadAhead, Source};
 use mio::net::TcpStream;
 use rustls::{ClientConnection, pki_types::ServerName};
@@ -29,6 +29,8 @@ pub(super) struct Wire {
     socket: Socket,
     /// Reads large replies in bulk; TLS has buffers of its own.
     ahead: ReadAhead,
+    /// What waits to be sent.
+    outgoing: Outgoing,
     tls: Option<Box<ClientConnection>>,
     tap: Option<Box<Tap>>,
 }
@@ -50,6 +52,7 @@ impl Wire {
         Ok(Self {
             socket: Socket { stream, readable: false, writable: false, hangup: false, read_at: now },
             ahead: ReadAhead::default(),
+            outgoing: Outgoing::new(),
             tls: None,
             tap: None,
         })
@@ -138,6 +141,31 @@ impl Wire {
         }
     }
 
+    /// What waits to be sent; [`Wire::flush`] sends it.
+    pub(super) fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
+    }
+
+    /// Hands what waits over to the socket or to TLS, as long as that takes any.
+    fn send(&mut self) -> io::Result<()> {
+        while !self.outgoing.waiting().is_empty() {
+            let waiting = self.outgoing.waiting();
+            let taken = match &mut self.tls {
+                None => self.socket.write(waiting)?,
+                Some(tls) => {
+                    let taken = tls.writer().write(waiting)?;
+                    if taken == 0 {
+                        // Full of records that were not sent yet.
+                        push_tls(tls, &mut self.socket)?;
+                    }
+                    taken
+                }
+            };
+            self.outgoing.took(taken);
+        }
+        Ok(())
+    }
+
     /// Tells the peer that nothing more comes.
     pub(super) fn finish_writing(&self) -> io::Result<()> {
         self.socket.stream.shutdown(Shutdown::Write)
@@ -163,18 +191,14 @@ impl Read for Wire {
 }
 
 impl Write for Wire {
+    /// Takes everything: what tungstenite writes are whole frames, which go out behind those that wait.
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let Some(tls) = &mut self.tls else { return self.socket.write(buffer) };
-        let mut taken = tls.writer().write(buffer)?;
-        if taken == 0 {
-            // Full of records that were not sent yet.
-            push_tls(tls, &mut self.socket)?;
-            taken = tls.writer().write(buffer)?;
-        }
-        if taken == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        self.outgoing.push([buffer, b""]);
+        Ok(buffer.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.send()?;
         match &mut self.tls {
             Some(tls) => push_tls(tls, &mut self.socket),
             None => Ok(()),

@@ -21,12 +21,14 @@ pub(super) struct Receiver {
     deadline: Option<Instant>,
     /// Whether it pays to yield before blocking.
     patience: Patience,
+    /// Nothing was there just now: the next read need not look again.
+    looked: bool,
 }
 
 impl Receiver {
     /// Of that session's peer.
     pub(super) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, deadline: None, patience: Patience::default() }
+        Self { session, deadline: None, patience: Patience::default(), looked: false }
     }
 
     /// Whose peer it is.
@@ -46,10 +48,11 @@ impl Receiver {
     /// Receives into a buffer, whatever waits to be sent, and counts it as a sign of life. Waits for as long as it
     /// takes, or until the deadline.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.look(buffer) {
-            Ok(None) => {}
-            Ok(Some(n)) => return Ok(n),
-            Err(error) => return Err(error),
+        if !std::mem::take(&mut self.looked)
+            && self.patience.is_due()
+            && let Some(n) = self.look(buffer)?
+        {
+            return Ok(n);
         }
         loop {
             match self.wait(buffer) {
@@ -63,11 +66,8 @@ impl Receiver {
         }
     }
 
-    /// Lets others go first, where that has paid, and then receives what is there; `None` if nothing is.
+    /// Lets others go first, and then receives what is there; `None` if nothing is.
     fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        if !self.patience.is_due() {
-            return Ok(None);
-        }
         thread::yield_now();
         let found = self.receive_now(buffer)?;
         self.patience.learn(found.is_some());
@@ -75,7 +75,7 @@ impl Receiver {
     }
 
     /// Receives what is there, without waiting; `None` if nothing is.
-    pub(super) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match recv(self.session.outbox().socket(), &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((n, _)) => {
@@ -167,7 +167,9 @@ impl Source for Receiver {
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.session.outbox().flush()?;
-        self.receive_now(buffer)
+        let found = if self.patience.is_due() { self.look(buffer)? } else { self.receive_now(buffer)? };
+        self.looked = found.is_none();
+        Ok(found)
     }
 }
 
