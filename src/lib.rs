@@ -10,7 +10,7 @@
 //!                               owns the open sessions, the clock and the totals
 //! ```
 //!
-//! A worker blocks in its own socket and nowhere else. Time belongs to the supervisor: it sees each session's
+//! A worker blocks in its own socket and nowhere else; before it does, it lets the others run once where that has paid. Time belongs to the supervisor: it sees each session's
 //! counters move, or not, between two ticks, and speaks to a peer through the session's outbox, the same lock
 //! through which the worker speaks. Its last resort is `shutdown(2)`, which wakes a blocked worker.
 //!
@@ -23,8 +23,9 @@
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
 //! | compression, and what is wrong with a frame | [`extensions`] |
-//! | how a session ended, and who ended it | [`ended`] |
-//! | how two threads share one socket | `transport/outbox`, [`handle`] |
+//! | how a session ends, and who ended it | `conversation/closing`, [`ended`] |
+//! | how two threads share one socket | `transport/outbox/`, [`handle`] |
+//! | how a worker waits for bytes, and takes many at once | `transport/receiver`, `readahead` |
 //! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
 //! | how a behaviour waits | `conversation/timing`, `pause` |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |
