@@ -164,6 +164,29 @@ mod tests {
     }
 
     #[test]
+    fn a_spill_begins_in_the_middle_of_a_page() {
+        let mut spills: Vec<_> = (0..4).map(|_| Spill::new()).collect();
+        for room in spills.iter_mut().map(Spill::room) {
+            assert_eq!((room.len(), room.as_ptr().align_offset(PAGE)), (SPILL, PAGE / 2));
+        }
+    }
+
+    #[test]
+    fn who_waits_has_no_spill() {
+        let mut socket = Socket { bytes: &[7; 50_000], segment: usize::MAX, calls: 0 };
+        let mut ahead = ReadAhead::default();
+        let mut read = 0;
+        while read < 50_000 {
+            read += ahead.read(&mut socket, &mut [0; 2048]).unwrap();
+        }
+        assert!(ahead.spill.is_none(), "all of it was handed out");
+        assert_eq!(socket.calls, 3, "two small reads, and one for the rest");
+        assert_eq!(ahead.read(&mut socket, &mut [0; 2048]).unwrap(), 0);
+        assert!(ahead.spill.is_none(), "the read that may wait is a small one");
+        assert_eq!(socket.calls, 5, "one to see that nothing is there, and one that would wait");
+    }
+
+    #[test]
     fn everything_comes_through_whatever_the_pieces() {
         let bytes: Vec<u8> = (0..70_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         for segment in [1, 7, 2047, 2048, 2049, 65_536, 67_584, 70_000] {

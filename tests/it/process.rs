@@ -39,6 +39,14 @@ fn an_interrupt_and_a_termination_stop_it_cleanly_with_a_summary() {
 }
 
 #[test]
+fn the_ready_line_comes_when_every_worker_waits() {
+    let process = Process::start(&["--workers", "2000"]);
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap();
+    assert!(threads.trim().parse::<usize>().unwrap() > 2000, "{threads} threads behind the ready line");
+}
+
+#[test]
 fn a_second_interrupt_ends_it_at_once_with_130() {
     let process = Process::start(&["--drain-timeout", "1h"]);
     let mut deaf = process.open("/echo");
