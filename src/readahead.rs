@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn who_waits_has_no_spill() {
-        let mut socket = Socket { bytes: &[7; 50_000], segment: usize::MAX, calls: 0 };
+        let bytes = vec![7; 50_000];
+        let mut socket = Socket { bytes: &bytes, segment: usize::MAX, calls: 0 };
         let mut ahead = ReadAhead::default();
         let mut read = 0;
         while read < 50_000 {

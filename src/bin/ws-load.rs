@@ -7,7 +7,7 @@ use std::{
     process::{self, ExitCode},
     sync::atomic::{AtomicBool, Ordering},
 };
-use ws_echo::load::{self, Cli, Command, LoadError, Plan, Report, Summary};
+use ws_echo::load::{self, Cli, Command, Done, LoadError, Plan, Summary};
 
 /// Exit code for words that make no sense, as clap has it.
 const USAGE: u8 = 2;
@@ -15,23 +15,30 @@ const USAGE: u8 = 2;
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    match report(Cli::parse()) {
-        Ok(report) => {
+    match run(Cli::parse()) {
+        Ok(Done { report, unwritten }) => {
             // Whoever closed standard output does not want the summary.
             let _ = write!(io::stdout(), "{}", Summary(&report));
             for asserted in report.asserts.iter().filter(|asserted| asserted.result != "holds") {
                 eprintln!("ws-load: assert {}: {} ({})", asserted.expression, asserted.result, asserted.seen);
             }
-            ExitCode::from(report.exit_code())
+            match unwritten {
+                Some(error) => fail(&error),
+                None => ExitCode::from(report.exit_code()),
+            }
         }
-        Err(error) => {
-            eprintln!("ws-load: {error}");
-            ExitCode::from(if error.is_usage() { USAGE } else { 1 })
-        }
+        Err(error) => fail(&error),
     }
 }
 
-fn report(cli: Cli) -> Result<Report, LoadError> {
+/// Says what went wrong.
+fn fail(error: &LoadError) -> ExitCode {
+    eprintln!("ws-load: {error}");
+    ExitCode::from(if error.is_usage() { USAGE } else { 1 })
+}
+
+/// Does what is asked for.
+fn run(cli: Cli) -> Result<Done, LoadError> {
     match cli.command {
         Some(Command::Merge { logs, output }) => load::merge(&logs, &output),
         None => load::run(Plan::new(cli.load)?, &stop_on_ctrl_c()?),

@@ -46,9 +46,9 @@ pub(super) struct Outcome {
 /// What is shown or written while the run goes on.
 pub(super) trait Watch {
     /// The load starts at the timeline's start.
-    fn started(&mut self, timeline: &Timeline, epoch: Instant) -> Result<(), LoadError>;
+    fn started(&mut self, timeline: &Timeline, epoch: Instant);
     /// A second has passed, with its figures over all threads.
-    fn second(&mut self, second: &Second) -> Result<(), LoadError>;
+    fn second(&mut self, second: &Second);
 }
 
 /// The figures of one second over all threads.
@@ -171,7 +171,7 @@ impl Conductor {
             Report::Interval(interval) => {
                 self.gather.add(&interval);
                 while let Some(second) = self.gather.complete() {
-                    watch.second(&second)?;
+                    watch.second(&second);
                 }
                 self.check_reachable()
             }
@@ -195,7 +195,7 @@ impl Conductor {
         }
         let now = Instant::now();
         let timeline = Timeline::new(now + START_DELAY, plan.warmup, plan.duration);
-        watch.started(&timeline, self.shared.epoch)?;
+        watch.started(&timeline, self.shared.epoch);
         self.timeline = Some(timeline);
         // Only this thread sets it, and only once.
         let _ = self.shared.timeline.set(timeline);
@@ -229,7 +229,7 @@ impl Conductor {
             }
         }
         while let Some(second) = self.gather.rest() {
-            watch.second(&second)?;
+            watch.second(&second);
         }
         if let Some(error) = self.error {
             return Err(error);

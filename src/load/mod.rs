@@ -73,12 +73,22 @@ pub use sizes::{MAX_SIZE, Sizes};
 pub use summary::Summary;
 
 use crossbeam_channel::Receiver;
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
+
+/// A report, and what became of its files: a full disk at the end of a long run is no reason to lose the figures.
+#[derive(Debug)]
+pub struct Done {
+    /// The figures.
+    pub report: Report,
+    /// The first file that could not be written, if any could not.
+    pub unwritten: Option<LoadError>,
+}
 
 /// Runs `plan` to its end, or until `stop` has something to say, and writes the files it asks for.
-pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Report, LoadError> {
+pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Done, LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();
+    try_files(&output)?;
     let facts = facts::Facts::of(&plan);
     let mut sink = output.hdr_log.as_deref().map(hdrlog::Sink::create).transpose()?;
     let log = sink.as_mut().map(|sink| sink.begin(&facts.url)).transpose()?;
@@ -86,20 +96,16 @@ pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Report, LoadError> {
     let outcome = conductor::run(plan, stop, &mut observer);
     let log = observer.finish();
     let outcome = outcome?;
-    if let Some(log) = log {
-        log.totals(&outcome.total, outcome.measured)?;
-    }
-    if let Some(sink) = sink {
-        sink.finish()?;
-    }
+    let logged = log.and_then(|log| log.map_or(Ok(()), |log| log.totals(&outcome.total, outcome.measured)));
+    let logged = logged.and(sink.map_or(Ok(()), hdrlog::Sink::finish));
     let mut report = Report::of_run(&facts, outcome);
     report.judge(&output.asserts);
-    write(&report, &output)?;
-    Ok(report)
+    let unwritten = logged.and(write(&report, &output)).err();
+    Ok(Done { report, unwritten })
 }
 
 /// Joins interval logs into one report, and writes the files that `output` asks for.
-pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Report, LoadError> {
+pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Done, LoadError> {
     if output.hdr_log.is_some() {
         return Err(LoadError::Usage(
             "merge reads interval logs and writes none: leave out --hdr-log".into(),
@@ -113,18 +119,31 @@ pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Report, LoadError>
     let options = BTreeMap::from([("logs", names.len().to_string())]);
     let mut report = Report::of_total(names.join(", "), options, merged.total, merged.measured, None);
     report.judge(&output.asserts);
-    write(&report, output)?;
-    Ok(report)
+    let unwritten = write(&report, output).err();
+    Ok(Done { report, unwritten })
 }
 
-fn write(report: &Report, output: &OutputArgs) -> Result<(), LoadError> {
-    if let Some(path) = &output.json {
-        let json =
-            serde_json::to_string_pretty(report).map_err(|error| LoadError::file(path, error.into()))?;
-        fs::write(path, json + "\n").map_err(|error| LoadError::file(path, error))?;
-    }
-    if let Some(path) = &output.report {
-        fs::write(path, html::page(report)).map_err(|error| LoadError::file(path, error))?;
+/// Opens the files that will be written, so that a wrong path shows before the run and not behind it.
+fn try_files(output: &OutputArgs) -> Result<(), LoadError> {
+    for path in [&output.json, &output.report].into_iter().flatten() {
+        let is_new = !path.exists();
+        let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+        opened.map_err(|error| LoadError::file(path, error))?;
+        if is_new {
+            // A run that comes to nothing leaves nothing.
+            let _ = fs::remove_file(path);
+        }
     }
     Ok(())
+}
+
+/// Writes the files that were asked for; one that cannot be written keeps no other from being.
+fn write(report: &Report, output: &OutputArgs) -> Result<(), LoadError> {
+    let put = |path: &PathBuf, text: io::Result<String>| {
+        text.and_then(|text| fs::write(path, text)).map_err(|error| LoadError::file(path, error))
+    };
+    let json = || serde_json::to_string_pretty(report).map(|json| json + "\n").map_err(io::Error::from);
+    let json = output.json.as_ref().map_or(Ok(()), |path| put(path, json()));
+    let page = output.report.as_ref().map_or(Ok(()), |path| put(path, Ok(html::page(report))));
+    json.and(page)
 }

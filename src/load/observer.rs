@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// Watches a run. On anything but a terminal the live line is silent.
 pub(super) struct Observer<'a> {
     line: ProgressBar,
-    log: Option<Log<'a>>,
+    /// The log, until it cannot be written.
+    log: Result<Option<Log<'a>>, LoadError>,
     duration: Option<Duration>,
     warmup: Duration,
     /// Ends of warm-up and of the run, from the epoch.
@@ -31,11 +32,11 @@ impl<'a> Observer<'a> {
         );
         line.set_message(format!("opening {} connections", text::grouped(u64::from(plan.connections))));
         line.tick();
-        Self { line, log, duration: plan.duration, warmup: plan.warmup, measure: None }
+        Self { line, log: Ok(log), duration: plan.duration, warmup: plan.warmup, measure: None }
     }
 
-    /// Clears the line and gives the log back.
-    pub(super) fn finish(self) -> Option<Log<'a>> {
+    /// Clears the line and gives the log back, or says why it ends early.
+    pub(super) fn finish(self) -> Result<Option<Log<'a>>, LoadError> {
         self.line.finish_and_clear();
         self.log
     }
@@ -74,20 +75,20 @@ impl<'a> Observer<'a> {
 }
 
 impl Watch for Observer<'_> {
-    fn started(&mut self, timeline: &Timeline, epoch: Instant) -> Result<(), LoadError> {
+    fn started(&mut self, timeline: &Timeline, epoch: Instant) {
         self.measure = Some(timeline.measure.saturating_duration_since(epoch));
         if !self.warmup.is_zero() {
             self.line.set_message("warming up");
             self.line.tick();
         }
-        Ok(())
     }
 
-    fn second(&mut self, second: &Second) -> Result<(), LoadError> {
+    fn second(&mut self, second: &Second) {
         self.show(second);
-        match &mut self.log {
-            Some(log) => log.second(second),
-            None => Ok(()),
+        if let Ok(Some(log)) = &mut self.log
+            && let Err(error) = log.second(second)
+        {
+            self.log = Err(error);
         }
     }
 }

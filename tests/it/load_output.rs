@@ -57,6 +57,30 @@ fn logs_of_parts_merge_into_the_whole() {
 }
 
 #[test]
+fn a_full_disk_does_not_lose_the_figures() {
+    let server = Server::echo();
+    for option in ["--report", "--hdr-log"] {
+        let run = ws_load(&server.url(), &["-c", "1", "-n", "50", option, "/dev/full"]);
+        assert_eq!(run.code, Some(1), "{option}: {run:?}");
+        assert!(run.stdout.contains("50 right replies"), "{option}: {run:?}");
+        assert_eq!(run.count("replies"), 50, "the other file is written");
+        assert!(
+            run.stderr.starts_with("ws-load: /dev/full: ") && run.stderr.lines().count() == 1,
+            "{option}: {run:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_shows_before_the_run() {
+    let server = Server::echo();
+    let run = ws_load(&server.url(), &["-D", "1h", "--report", "/there/is/no/such/folder.html"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.starts_with("ws-load: /there/is/no/such/folder.html: "), "{run:?}");
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
 fn a_log_that_is_none_is_refused_with_its_line() {
     let log = scratch("bad.hlog");
     fs::write(&log, "#a comment\n0.0,1.0,2.0,notahistogram\n").unwrap();
