@@ -9,8 +9,9 @@ use tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
 /// Copied at a time: more would be copied with `rep movsb`, whose pace depends on where both sides lie in their pages.
 const BLOCK: usize = 4 << 10;
 
-/// Memory that is kept for the next messages, in bytes.
-const KEEP: usize = 256 << 10;
+/// Memory that is kept for the next messages, in bytes. To map that of a large one anew each time costs more than to
+/// send it.
+const KEEP: usize = 4 << 20;
 
 /// What waits to be sent.
 #[derive(Debug)]
