@@ -1,7 +1,11 @@
 //! The page in a real browser. No test passes when the console has an error or the policy was violated.
 //!
-//! They need the Debian packages `chromium` and `chromium-driver`, and are run by `scripts/test`.
+//! They need the Debian packages `chromium`, `chromium-driver` and `libnss3-tools`, and are run by `scripts/test`.
 
+use std::fs;
+use std::process::Command;
+
+use crate::certificate::{dev_cert, serve_dev_cert};
 use crate::harness::{TestServer, config};
 use crate::webdriver::Browser;
 use ws_echo::{Config, Server, Stop, listen};
@@ -70,7 +74,7 @@ fn every_kind_of_message_comes_back_byte_for_byte() {
     browser.click("#save");
     browser.choose("#kind", "a file");
     let file = std::env::temp_dir().join(format!("ws-echo-upload-{}", std::process::id()));
-    std::fs::write(&file, vec![0xab; 100_000]).unwrap();
+    fs::write(&file, vec![0xab; 100_000]).unwrap();
     browser.choose("#file", file.to_str().unwrap());
     browser.click("#send");
     let log = browser.wait_for("#log", "an echo of the file", |log| log.matches("98 KiB").count() == 2);
@@ -80,7 +84,7 @@ fn every_kind_of_message_comes_back_byte_for_byte() {
     browser.expect("#log-count", ", paused");
     browser.click("#pause");
     browser.wait_for("#log", "what came during the pause", |log| log.matches("same bytes").count() == 4);
-    std::fs::remove_file(file).unwrap();
+    fs::remove_file(file).unwrap();
     browser.go(&format!("http://{}/", server.address));
     browser.expect("#status", "Connected to ");
     browser.click("#more summary");
@@ -245,4 +249,35 @@ fn a_page_on_a_phone_fits_and_has_room_for_a_thumb() {
         browser.picture(&format!("{}-{scheme}", if size == PHONE { "phone" } else { "desktop" }));
     }
     browser.finish(&[]);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test runs it"]
+fn the_certificate_of_dev_cert_is_accepted_once_it_is_trusted_and_not_before() {
+    let scratch = std::env::temp_dir().join(format!("ws-echo-trust-{}", std::process::id()));
+    let (server, certificate) = serve_dev_cert(&scratch);
+    let home = scratch.join("home");
+    fs::create_dir_all(&home).unwrap();
+    let site = format!("localhost:{}/", server.address.port());
+    let page = format!("https://{site}");
+
+    let browser = Browser::open_at_home(&home, &page, DESKTOP);
+    browser.expect("body", "ERR_CERT_AUTHORITY_INVALID");
+    drop(browser);
+
+    // What the help of the script says is what is done.
+    let help = dev_cert(&["--help".as_ref()]);
+    let advice: Vec<_> = help.lines().filter(|line| line.contains("nssdb")).collect();
+    assert!(advice.iter().any(|line| line.trim_start().starts_with("certutil ")), "{help}");
+    let advice = advice.join("\n").replace("DIR/cert.pem", certificate.to_str().unwrap());
+    let followed = Command::new("sh").args(["-e", "-c", &advice]).env("HOME", &home).output().unwrap();
+    assert!(followed.status.success(), "{advice}: {followed:?}");
+
+    let browser = Browser::open_at_home(&home, &page, DESKTOP);
+    browser.expect("#status", &format!("Connected to wss://{site}"));
+    browser.click("#send");
+    browser.expect("#log", "Received: Hello, world!");
+    browser.finish(&[]);
+    // Its processes may still be writing there as they end.
+    let _ = fs::remove_dir_all(scratch);
 }

@@ -1,5 +1,6 @@
 //! Certificates and keys in files: what is read, what is said about what cannot be, and SIGHUP.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -238,18 +239,30 @@ fn an_expired_certificate_is_served_with_a_warning() {
     assert!(warning.contains("WARN") && warning.contains(files.certificate.to_str().unwrap()), "{warning}");
 }
 
+/// Runs `scripts/dev-cert`, and returns what it prints.
+pub fn dev_cert(arguments: &[&OsStr]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/dev-cert");
+    let run = Command::new(script).args(arguments).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// A server with a certificate that `scripts/dev-cert` makes in a directory, and that certificate.
+pub fn serve_dev_cert(out: &Path) -> (TestServer, PathBuf) {
+    dev_cert(&["--out".as_ref(), out.as_ref()]);
+    let certificate = out.join("cert.pem");
+    let loaded = Certificate::load(&certificate, out.join("key.pem")).unwrap().into();
+    let server = TestServer::on(|socket| Listener::secure(socket, loaded), config(), Routes::standard());
+    (server, certificate)
+}
+
 #[test]
 fn curl_accepts_what_dev_cert_makes() {
     if ["curl", "openssl"].iter().any(|tool| Command::new(tool).arg("--version").output().is_err()) {
         return;
     }
     let out = std::env::temp_dir().join(format!("ws-echo-dev-cert-{}", std::process::id()));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/dev-cert");
-    let made = Command::new(script).arg("--out").arg(&out).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let (certificate, key) = (out.join("cert.pem"), out.join("key.pem"));
-    let loaded = Certificate::load(&certificate, &key).unwrap().into();
-    let server = TestServer::on(|socket| Listener::secure(socket, loaded), config(), Routes::standard());
+    let (server, certificate) = serve_dev_cert(&out);
     for host in ["localhost", "127.0.0.1"] {
         let url = format!("https://{host}:{}/", server.address.port());
         let mut curl = Command::new("curl");

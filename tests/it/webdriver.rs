@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -30,9 +30,18 @@ pub struct Browser {
 
 impl Browser {
     /// Starts one, with the page at that address in a window of that size.
-    pub fn open(url: &str, (width, height): (u32, u32)) -> Self {
+    pub fn open(url: &str, size: (u32, u32)) -> Self {
+        Self::start(url, size, None)
+    }
+
+    /// The same for a person with that home directory, where Chromium looks for the certificates to trust.
+    pub fn open_at_home(home: &Path, url: &str, size: (u32, u32)) -> Self {
+        Self::start(url, size, Some(home))
+    }
+
+    fn start(url: &str, (width, height): (u32, u32), home: Option<&Path>) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let (driver, port) = start_driver();
+        let (driver, port) = start_driver(home);
         let profile = std::env::temp_dir().join(format!("ws-echo-browser-{}-{port}", std::process::id()));
         fs::create_dir_all(&profile).unwrap();
         let mut browser = Self { driver, port, session: String::new(), profile, _turn: turn };
@@ -207,11 +216,12 @@ impl Drop for Browser {
 
 /// A driver, and the port that it has taken. It takes a free one for IPv4 and then the same for IPv6, where it may
 /// be in use: then it ends, and another one is started.
-fn start_driver() -> (Child, u16) {
+fn start_driver(home: Option<&Path>) -> (Child, u16) {
     let mut output = String::new();
     for _ in 0..10 {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
+            .envs(home.map(|home| ("HOME", home)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
