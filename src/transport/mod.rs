@@ -1,6 +1,7 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
 pub(crate) mod outbox;
+mod patience;
 pub(crate) mod queue;
 mod receiver;
 pub(crate) mod tls;

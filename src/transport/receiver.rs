@@ -2,13 +2,13 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::outbox::is_passing;
+use super::patience::{self, Patience};
 use crate::handle::SessionHandle;
 use crate::readahead::Source;
 
@@ -68,9 +68,9 @@ impl Receiver {
 
     /// Lets others go first, and then receives what is there; `None` if nothing is.
     fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        thread::yield_now();
+        let turn = patience::let_others_run();
         let found = self.receive_now(buffer)?;
-        self.patience.learn(found.is_some());
+        self.patience.learn(turn, found.is_some());
         Ok(found)
     }
 
@@ -110,54 +110,6 @@ impl Receiver {
     }
 }
 
-/// Whether to let others run before a read that would block.
-///
-/// To block costs this thread two switches and whoever sends to it a wake-up, which is half of what a small message
-/// costs. On a busy machine the peer's next message is often there once everybody who is ready has run: so a worker
-/// that has said its say yields once and looks, and only then blocks. On a machine with processors to spare it would
-/// look in vain, so it goes on looking only while one look in five finds something.
-#[derive(Debug)]
-struct Patience {
-    /// Looks that may be in vain before it gives up.
-    credit: u8,
-    /// Once it has given up: reads until it tries again.
-    pause: u8,
-}
-
-impl Patience {
-    /// What a look that found something earns. One in vain costs 1, and so little more that a fifth is worth it.
-    const REWARD: u8 = 4;
-    /// The most that can be earned: a session that falls silent gives up after as many looks.
-    const MOST: u8 = 64;
-    /// Reads between two tries: a yield and a look for each of them is less than 0.05 µs a message.
-    const PAUSE: u8 = 32;
-
-    /// Whether this read looks.
-    fn is_due(&mut self) -> bool {
-        if self.credit == 0 && self.pause > 0 {
-            self.pause -= 1;
-            return false;
-        }
-        true
-    }
-
-    /// What came of it.
-    fn learn(&mut self, found: bool) {
-        if found {
-            self.credit = (self.credit + Self::REWARD).min(Self::MOST);
-        } else {
-            self.credit = self.credit.saturating_sub(1);
-            self.pause = Self::PAUSE;
-        }
-    }
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { credit: Self::REWARD, pause: 0 }
-    }
-}
-
 /// A plain connection, on which everything gathered goes out before a read may block.
 impl Source for Receiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -170,32 +122,5 @@ impl Source for Receiver {
         let found = if self.patience.is_due() { self.look(buffer)? } else { self.receive_now(buffer)? };
         self.looked = found.is_none();
         Ok(found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Of a hundred reads, how many look when `finds` says what they find.
-    fn looks(finds: impl Fn(usize) -> bool) -> usize {
-        let mut patience = Patience::default();
-        (0..100)
-            .filter(|&read| {
-                let due = patience.is_due();
-                if due {
-                    patience.learn(finds(read));
-                }
-                due
-            })
-            .count()
-    }
-
-    #[test]
-    fn looking_goes_on_while_one_look_in_five_finds_something() {
-        assert_eq!(looks(|_| true), 100);
-        assert_eq!(looks(|read| read % 4 == 0), 100);
-        assert!(looks(|read| read % 8 == 0) < 60);
-        assert_eq!(looks(|_| false), 6, "four for a start, then one in 33");
     }
 }
