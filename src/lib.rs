@@ -25,7 +25,7 @@
 //! | compression, and what is wrong with a frame | [`extensions`] |
 //! | how a session ends, and who ended it | `conversation/closing`, [`ended`] |
 //! | how two threads share one socket | `transport/outbox/`, [`handle`] |
-//! | how a worker waits for bytes, and takes many at once | `transport/receiver`, `readahead` |
+//! | how a worker waits for bytes, and takes many at once | `transport/receiver`, `transport/patience`, `readahead` |
 //! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
 //! | how a behaviour waits | `conversation/timing`, `pause` |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |
