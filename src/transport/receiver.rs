@@ -61,7 +61,7 @@ impl Receiver {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                 }
-                outcome => return outcome.inspect(|&n| self.note(n)),
+                outcome => return outcome,
             }
         }
     }
@@ -99,7 +99,7 @@ impl Receiver {
             }
             Some(wait) => socket.set_read_timeout(Some(wait))?,
         }
-        socket.read(buffer)
+        socket.read(buffer).inspect(|&n| self.note(n))
     }
 
     /// Counts a sign of life.
