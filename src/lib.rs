@@ -10,9 +10,10 @@
 //!                               owns the open sessions, the clock and the totals
 //! ```
 //!
-//! A worker blocks in its own socket and nowhere else; before it does, it lets the others run once where that has paid. Time belongs to the supervisor: it sees each session's
-//! counters move, or not, between two ticks, and speaks to a peer through the session's outbox, the same lock
-//! through which the worker speaks. Its last resort is `shutdown(2)`, which wakes a blocked worker.
+//! A worker blocks in its own socket and nowhere else; before it does, it lets the others run once where that has
+//! paid. Time belongs to the supervisor: it sees each session's counters move, or not, between two ticks, and speaks
+//! to a peer through the session's outbox, the same lock through which the worker speaks. Its last resort is
+//! `shutdown(2)`, which wakes a blocked worker.
 //!
 //! # Which file to open
 //!
