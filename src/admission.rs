@@ -1,14 +1,18 @@
-//! Admission: whether a connection is served, waits or is refused, decided before the pool hears of it.
+//! Admission: whether a connection is served, waits or is refused.
 //!
-//! The pool's own queue has no bound and cannot be looked into, so it never holds more jobs than there are workers:
-//! a job is handed over only when a worker is free, and a worker that is done takes the next from the waiting room.
+//! The pool's own queue has no bound and cannot be looked into, and all idle threads wait for one lock. So each worker
+//! has one job, which lasts as long as the server: to serve what it is called for here.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use log::error;
 use rustls::ServerConfig;
+
+use crate::bell::Bell;
 
 /// A connection that was accepted and has said nothing yet.
 #[derive(Debug)]
@@ -26,21 +30,21 @@ pub(crate) struct Arrival {
 /// What becomes of an arrival.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// A worker is free: hand this to the pool.
-    Serve(Arrival, Permit),
-    /// It waits for a worker.
-    Wait,
+    /// A worker is called for it, or it waits for one.
+    Taken,
     /// No worker, and no place to wait.
     Full(Arrival),
     /// The server stops.
     Closed(Arrival),
 }
 
-/// Counts the busy workers and holds those who wait.
+/// Calls workers, and holds the connections that wait for one.
 #[derive(Debug)]
 pub(crate) struct Admission {
     /// What changes.
     state: Mutex<State>,
+    /// Calls an idle worker.
+    bell: Bell,
     /// How many sessions are served at once.
     workers: usize,
     /// How many connections may wait.
@@ -48,69 +52,98 @@ pub(crate) struct Admission {
 }
 
 /// What changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// Permits that are out.
-    busy: usize,
-    /// Those who wait, the longest first. Empty while a worker is free.
-    room: VecDeque<Arrival>,
+    /// Workers that wait for the bell, and for whom it has not been rung.
+    idle: usize,
+    /// Rings that no worker has answered yet. For each of them a connection in the queue is as good as served.
+    rings: usize,
+    /// Connections that nobody serves yet, the longest first.
+    queue: VecDeque<Arrival>,
     /// The server stops: nobody is admitted any more.
     closed: bool,
 }
 
-/// The right to occupy one worker. Dropping it frees the worker's place, whatever happened to the worker.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    /// Where it goes back to.
-    admission: Arc<Admission>,
-    /// Whether it has not gone back yet.
-    held: bool,
+impl State {
+    /// How many connections wait although nobody has been called for them.
+    fn waiting(&self) -> usize {
+        self.queue.len().saturating_sub(self.rings)
+    }
 }
 
 impl Admission {
-    /// Room for that many sessions, and for that many that wait.
-    pub(crate) fn new(workers: usize, waiting: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), workers, waiting })
+    /// Room for that many sessions, and for that many connections that wait. Everybody is idle from the start,
+    /// before the threads run: a call waits for them.
+    pub(crate) fn new(workers: usize, waiting: usize) -> io::Result<Arc<Self>> {
+        let state = State { idle: workers, rings: 0, queue: VecDeque::new(), closed: false };
+        Ok(Arc::new(Self { state: Mutex::new(state), bell: Bell::new()?, workers, waiting }))
+    }
+
+    /// What one worker is called for. To be called once for each of them.
+    pub(crate) fn calls(self: &Arc<Self>) -> Calls {
+        Calls { admission: Arc::clone(self), busy: false }
     }
 
     /// Decides about an arrival.
-    pub(crate) fn admit(self: &Arc<Self>, arrival: Arrival) -> Decision {
+    pub(crate) fn admit(&self, arrival: Arrival) -> Decision {
         let mut state = self.state();
         if state.closed {
-            Decision::Closed(arrival)
-        } else if state.busy < self.workers {
-            state.busy += 1;
-            Decision::Serve(arrival, Permit { admission: Arc::clone(self), held: true })
-        } else if state.room.len() < self.waiting {
-            state.room.push_back(arrival);
-            Decision::Wait
-        } else {
-            Decision::Full(arrival)
+            return Decision::Closed(arrival);
         }
+        if state.idle > 0 {
+            state.idle -= 1;
+            state.rings += 1;
+            state.queue.push_back(arrival);
+            drop(state);
+            if let Err(error) = self.bell.ring() {
+                error!("cannot call a worker: {error}; the connection waits until another one is done");
+            }
+        } else if state.waiting() < self.waiting {
+            state.queue.push_back(arrival);
+        } else {
+            return Decision::Full(arrival);
+        }
+        Decision::Taken
+    }
+
+    /// For a worker that has nothing to do and has answered so many rings: whoever has waited longest. Without anybody
+    /// the worker is idle, and both are decided in one hold of the lock: between the two, somebody could begin to
+    /// wait for a worker that has just sat down.
+    fn next(&self, answered: usize) -> Option<Arrival> {
+        let mut state = self.state();
+        state.rings -= answered;
+        let arrival = state.queue.pop_front();
+        state.idle += usize::from(arrival.is_none());
+        arrival
     }
 
     /// Takes out those who have waited since before `since`.
     pub(crate) fn expire(&self, since: Instant) -> Vec<Arrival> {
         let mut state = self.state();
-        let expired = state.room.partition_point(|arrival| arrival.at < since);
-        state.room.drain(..expired).collect()
+        let expired = state.queue.partition_point(|arrival| arrival.at < since);
+        state.queue.drain(..expired).collect()
     }
 
     /// Admits nobody from now on, and takes out all who wait.
     pub(crate) fn close(&self) -> Vec<Arrival> {
         let mut state = self.state();
         state.closed = true;
-        std::mem::take(&mut state.room).into()
+        std::mem::take(&mut state.queue).into()
+    }
+
+    /// Lets the workers go: the idle ones now, the others when they are done.
+    pub(crate) fn dismiss(&self) {
+        self.bell.fall_silent();
     }
 
     /// How many workers are busy.
     pub(crate) fn busy(&self) -> usize {
-        self.state().busy
+        self.workers - self.state().idle
     }
 
     /// How many connections wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.state().room.len()
+        self.state().waiting()
     }
 
     /// The lock. Nothing in here panics half-way, so a poisoned state is still a good one.
@@ -119,26 +152,34 @@ impl Admission {
     }
 }
 
-impl Permit {
-    /// The worker is done with one connection: the next one that waits, or else its place is free. Both are decided
-    /// in one hold of the lock; between the two, somebody could begin to wait for a worker who has just left.
-    pub(crate) fn next(mut self) -> Option<(Arrival, Self)> {
-        let mut state = self.admission.state();
-        if let Some(arrival) = state.room.pop_front() {
-            drop(state);
-            return Some((arrival, self));
-        }
-        state.busy -= 1;
-        drop(state);
-        self.held = false;
-        None
-    }
+/// The connections that one worker serves, one after the other. It is busy from a call for it until it asks for the
+/// next one, and there is none.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    /// Who calls.
+    admission: Arc<Admission>,
+    /// Whether it serves one.
+    busy: bool,
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if self.held {
-            self.admission.state().busy -= 1;
+impl Iterator for Calls {
+    type Item = Arrival;
+
+    /// Waits for the next connection; `None` when the workers may go.
+    fn next(&mut self) -> Option<Arrival> {
+        if self.busy
+            && let Some(arrival) = self.admission.next(0)
+        {
+            return Some(arrival);
+        }
+        loop {
+            self.busy = self.admission.bell.wait();
+            if !self.busy {
+                return None;
+            }
+            if let Some(arrival) = self.admission.next(1) {
+                return Some(arrival);
+            }
         }
     }
 }
@@ -158,37 +199,76 @@ mod tests {
 
     #[test]
     fn beyond_workers_and_waiting_room_it_is_full() {
-        let admission = Admission::new(1, 1);
-        let Decision::Serve(_, permit) = admission.admit(arrival()) else { panic!("a worker is free") };
-        assert!(matches!(admission.admit(arrival()), Decision::Wait));
+        let admission = Admission::new(1, 1).unwrap();
+        let mut worker = admission.calls();
+        assert!(matches!(admission.admit(arrival()), Decision::Taken), "a worker is idle");
+        assert!(matches!(admission.admit(arrival()), Decision::Taken), "there is room to wait");
         assert!(matches!(admission.admit(arrival()), Decision::Full(_)));
-        let (_, permit) = permit.next().expect("the one who waits is next");
-        assert!(matches!(admission.admit(arrival()), Decision::Wait), "its place is free again");
-        let (_, permit) = permit.next().expect("and the next");
-        assert!(permit.next().is_none());
-        assert_eq!(admission.busy(), 0, "whoever comes now is served, and does not wait for nobody");
-        assert!(matches!(admission.admit(arrival()), Decision::Serve(..)));
-        assert_eq!(admission.busy(), 0, "a permit that is dropped goes back");
+        assert_eq!((admission.busy(), admission.waiting()), (1, 1));
+        worker.next().expect("it was called");
+        assert_eq!((admission.busy(), admission.waiting()), (1, 1));
+        worker.next().expect("the one who waits is next");
+        assert_eq!((admission.busy(), admission.waiting()), (1, 0));
+        assert!(matches!(admission.admit(arrival()), Decision::Taken), "its place is free again");
+    }
+
+    #[test]
+    fn a_worker_that_is_done_takes_whoever_has_waited_longest() {
+        let admission = Admission::new(2, 1).unwrap();
+        let (mut first, mut second) = (admission.calls(), admission.calls());
+        let peers: Vec<_> = (0..3)
+            .map(|_| {
+                let arrival = arrival();
+                let peer = arrival.peer;
+                assert!(matches!(admission.admit(arrival), Decision::Taken));
+                peer
+            })
+            .collect();
+        // The second one was called as well, but the first is done before it hears of it.
+        assert_eq!(first.next().unwrap().peer, peers[0]);
+        assert_eq!(first.next().unwrap().peer, peers[1]);
+        assert_eq!(admission.waiting(), 0, "the second has been called");
+        assert_eq!(second.next().unwrap().peer, peers[2]);
+    }
+
+    #[test]
+    fn a_call_in_vain_leaves_the_worker_idle() {
+        let admission = Admission::new(2, 0).unwrap();
+        let (mut first, mut second) = (admission.calls(), admission.calls());
+        for _ in 0..2 {
+            assert!(matches!(admission.admit(arrival()), Decision::Taken));
+        }
+        first.next().unwrap();
+        first.next().unwrap();
+        admission.dismiss();
+        assert!(second.next().is_none());
+        assert_eq!(admission.busy(), 1);
     }
 
     #[test]
     fn a_closed_door_admits_nobody() {
-        let admission = Admission::new(1, 5);
-        let _permit = admission.admit(arrival());
-        assert!(matches!(admission.admit(arrival()), Decision::Wait));
+        let admission = Admission::new(1, 5).unwrap();
+        let mut worker = admission.calls();
+        let _ = admission.admit(arrival());
+        worker.next().unwrap();
+        let _ = admission.admit(arrival());
         assert_eq!(admission.close().len(), 1);
         assert!(matches!(admission.admit(arrival()), Decision::Closed(_)));
         assert_eq!(admission.waiting(), 0);
+        admission.dismiss();
+        assert!(worker.next().is_none());
+        assert_eq!(admission.busy(), 0);
     }
 
     #[test]
     fn only_those_who_waited_too_long_expire() {
-        let admission = Admission::new(1, 5);
-        let _permit = admission.admit(arrival());
-        assert!(matches!(admission.admit(arrival()), Decision::Wait));
+        let admission = Admission::new(1, 5).unwrap();
+        let mut worker = admission.calls();
+        let _ = admission.admit(arrival());
+        worker.next().unwrap();
+        let _ = admission.admit(arrival());
         let between = Instant::now() + Duration::from_secs(1);
-        let late = Arrival { at: between, ..arrival() };
-        assert!(matches!(admission.admit(late), Decision::Wait));
+        let _ = admission.admit(Arrival { at: between, ..arrival() });
         assert_eq!(admission.expire(between).len(), 1);
         assert_eq!(admission.waiting(), 1);
     }

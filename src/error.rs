@@ -31,6 +31,8 @@ pub enum Error {
         /// How many worker threads were wanted.
         workers: usize,
     },
+    /// No descriptors were left for a pipe.
+    Files(io::Error),
     /// The signals could not be watched.
     Signals(io::Error),
     /// A file that an option names could not be used.
@@ -58,6 +60,9 @@ impl fmt::Display for Error {
                 "could not start {workers} worker threads: the system refused one; \
                  use fewer --workers, or look for a limit on threads or memory"
             ),
+            Self::Files(source) => {
+                write!(f, "cannot open a pipe: {source}; raise `ulimit -n`, or use fewer --workers")
+            }
             Self::Signals(source) => write!(f, "cannot watch for Ctrl-C and other signals: {source}"),
             Self::File { path, problem } => write!(f, "cannot use {}: {problem}", path.display()),
         }
@@ -67,7 +72,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Listen { source, .. } | Self::Signals(source) => Some(source),
+            Self::Listen { source, .. } | Self::Files(source) | Self::Signals(source) => Some(source),
             _ => None,
         }
     }

@@ -21,6 +21,7 @@
 //! |---|---|
 //! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit), [`allocator`] |
 //! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
+//! | how an idle worker waits and is called | `workers`, `bell` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
 //! | compression, and what is wrong with a frame | [`extensions`] |
@@ -56,6 +57,7 @@ pub mod signals;
 pub mod stop;
 
 mod admission;
+mod bell;
 mod codec;
 mod handshake;
 mod http;
@@ -70,6 +72,7 @@ mod supervisor;
 mod transport;
 mod validity;
 mod verdict;
+mod workers;
 
 pub use certificate::Certificate;
 pub use config::Config;

@@ -1,15 +1,13 @@
 //! The server: accepts, and hands each connection to whoever deals with it.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use log::{debug, warn};
-use threadpool::ThreadPool;
 
 use crate::admission::{Admission, Arrival, Decision};
 use crate::behavior::Routes;
@@ -20,12 +18,10 @@ use crate::listener::{Listener, Listeners, Waker};
 use crate::machine;
 use crate::metrics::Summary;
 use crate::refusal::{Lane, Reason};
-use crate::session::{self, Context, Event};
+use crate::session::{Context, Event};
 use crate::stop::Stop;
 use crate::supervisor::Supervisor;
-
-/// Address space for a worker's stack, in bytes. Only what is touched takes memory.
-const WORKER_STACK: usize = 256 << 10;
+use crate::workers::Workers;
 
 /// Events that may wait for the supervisor before the sessions wait for it.
 const EVENT_BACKLOG: usize = 4096;
@@ -68,8 +64,16 @@ impl Server {
         let Self { listeners, config, routes } = self;
         let entrances = listeners.into_iter().map(Entrance::new).collect::<Result<Vec<_>, _>>()?;
         let port = entrances.first().map_or(0, |entrance| entrance.waker.port());
-        let pool = start_workers(config.workers, port)?;
-        Ok(Started { entrances, port, pool, config, routes })
+        let (events, inbox) = bounded(EVENT_BACKLOG);
+        let context = Arc::new(Context {
+            config: Arc::new(config),
+            routes,
+            events,
+            published: Arc::default(),
+            ids: AtomicU64::new(0),
+        });
+        let workers = Workers::start(format!("ws:{port}"), &context)?;
+        Ok(Started { entrances, port, workers, context, inbox })
     }
 
     /// Starts the workers, and serves until asked to stop.
@@ -85,35 +89,26 @@ pub struct Started {
     /// The port of the first, part of the threads' names.
     port: u16,
     /// The workers.
-    pool: ThreadPool,
-    /// Waits and limits.
-    config: Config,
-    /// Which path does what.
-    routes: Routes,
+    workers: Workers,
+    /// What its sessions share.
+    context: Arc<Context>,
+    /// What they tell the supervisor.
+    inbox: Receiver<Event>,
 }
 
 impl Started {
     /// Serves until asked to stop, then closes every session, and returns when the last one is gone or the drain
     /// deadline has passed.
     pub fn run(self, stop: &Stop) -> Result<Summary, Error> {
-        let Self { entrances, port, pool, config, routes } = self;
-        let workers = config.workers;
+        let Self { entrances, port, workers, context, inbox } = self;
+        let (count, waiting) = (context.config.workers, context.config.waiting);
+        let refused = |_| Error::Threads { workers: count };
         let (lane, lane_thread) =
-            Lane::start(format!("ws:{port}:503"), machine::spare_files(workers + config.waiting))
-                .map_err(|_| Error::Threads { workers })?;
-        let (events, inbox) = bounded(EVENT_BACKLOG);
-        let admission = Admission::new(workers, config.waiting);
-        let context = Arc::new(Context {
-            config: Arc::new(config),
-            routes,
-            events: events.clone(),
-            published: Arc::default(),
-            ids: AtomicU64::new(0),
-        });
+            Lane::start(format!("ws:{port}:503"), machine::spare_files(count + waiting)).map_err(refused)?;
         let supervisor = Supervisor::new(
             Arc::clone(&context),
             inbox,
-            Arc::clone(&admission),
+            Arc::clone(workers.admission()),
             lane.clone(),
             entrances.iter().map(|entrance| entrance.waker.clone()).collect(),
         );
@@ -121,8 +116,10 @@ impl Started {
         let supervisor = thread::Builder::new()
             .name(format!("ws:{port}:sup"))
             .spawn(move || supervisor.run(&stop_seen))
-            .map_err(|_| Error::Threads { workers })?;
-        let opened = open(entrances, &Door { pool, admission, lane, context, events }, stop);
+            .map_err(refused)?;
+        let door = Door { admission: Arc::clone(workers.admission()), lane, context };
+        let opened = open(entrances, &door, stop);
+        drop(door);
         let summary = supervisor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         // Ends by itself: every sender of the lane is gone. A panic in there has been printed.
         let _ = lane_thread.join();
@@ -153,21 +150,9 @@ fn start_accepting(entrance: Entrance, door: &Door, stop: &Stop) -> Result<JoinH
     let started = thread::Builder::new().name(name).spawn(move || its_door.accept(entrance, &its_stop));
     started.map_err(|_| {
         stop.request();
-        let _ = door.events.send(Event::ListenerDone);
-        Error::Threads { workers: door.pool.max_count() }
+        let _ = door.context.events.send(Event::ListenerDone);
+        Error::Threads { workers: door.context.config.workers }
     })
-}
-
-/// Starts the workers. The pool panics when the system refuses a thread.
-fn start_workers(workers: usize, port: u16) -> Result<ThreadPool, Error> {
-    let build = || {
-        threadpool::Builder::new()
-            .num_threads(workers)
-            .thread_name(format!("ws:{port}"))
-            .thread_stack_size(WORKER_STACK)
-            .build()
-    };
-    catch_unwind(AssertUnwindSafe(build)).map_err(|_| Error::Threads { workers })
 }
 
 /// A listener with an accept loop.
@@ -191,16 +176,12 @@ impl Entrance {
 /// Who deals with those who come in, whichever way they came.
 #[derive(Clone)]
 struct Door {
-    /// The workers.
-    pool: ThreadPool,
-    /// Whether one is free.
+    /// Calls the workers.
     admission: Arc<Admission>,
     /// For those who cannot be served.
     lane: Lane,
-    /// For those who can.
+    /// What their sessions share.
     context: Arc<Context>,
-    /// To the supervisor.
-    events: Sender<Event>,
 }
 
 impl Door {
@@ -233,7 +214,7 @@ impl Door {
                 }
             }
         }
-        let _ = self.events.send(Event::ListenerDone);
+        let _ = self.context.events.send(Event::ListenerDone);
     }
 
     /// Hands a connection to whoever deals with it.
@@ -249,11 +230,7 @@ impl Door {
             return;
         }
         match self.admission.admit(arrival) {
-            Decision::Serve(arrival, permit) => {
-                let context = Arc::clone(&self.context);
-                self.pool.execute(move || session::work(arrival, permit, &context));
-            }
-            Decision::Wait => {}
+            Decision::Taken => {}
             Decision::Full(arrival) => self.refuse(arrival, Reason::Full),
             Decision::Closed(arrival) => self.refuse(arrival, Reason::Stopping),
         }
@@ -267,7 +244,7 @@ impl Door {
 
     /// Sends somebody away.
     fn refuse(&self, arrival: Arrival, reason: Reason) {
-        let _ = self.events.send(Event::Refused(reason));
+        let _ = self.context.events.send(Event::Refused(reason));
         self.lane.refuse(arrival, reason);
     }
 }

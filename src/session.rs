@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use log::{debug, error, info};
 
-use crate::admission::{Arrival, Permit};
+use crate::admission::{Arrival, Calls};
 use crate::behavior::{Behavior, Routes};
 use crate::codec::Codec;
 use crate::config::Config;
@@ -65,12 +65,13 @@ pub(crate) struct Report {
     pub(crate) panicked: bool,
 }
 
-/// A worker's job: one connection, and then each one that waits, as long as there are any.
-pub(crate) fn work(first: Arrival, permit: Permit, context: &Context) {
-    let mut next = Some((first, permit));
-    while let Some((arrival, permit)) = next {
-        serve(arrival, context);
-        next = permit.next();
+/// A worker's job: one connection after the other, until the server has stopped.
+pub(crate) fn work(calls: Calls, context: &Context) {
+    for arrival in calls {
+        // Whatever goes wrong around a session, the pool keeps its worker.
+        if catch_unwind(AssertUnwindSafe(|| serve(arrival, context))).is_err() {
+            error!("a connection ended with a panic");
+        }
     }
 }
 
