@@ -21,6 +21,8 @@ pub(super) struct Receiver {
     deadline: Option<Instant>,
     /// Whether it pays to yield before blocking.
     patience: Patience,
+    /// The last read filled its buffer: there is probably more.
+    filled: bool,
     /// Nothing was there just now: the next read need not look again.
     looked: bool,
 }
@@ -28,7 +30,7 @@ pub(super) struct Receiver {
 impl Receiver {
     /// Of that session's peer.
     pub(super) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, deadline: None, patience: Patience::default(), looked: false }
+        Self { session, deadline: None, patience: Patience::default(), filled: false, looked: false }
     }
 
     /// Whose peer it is.
@@ -75,35 +77,40 @@ impl Receiver {
     }
 
     /// Receives what is there, without waiting; `None` if nothing is.
-    fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match recv(self.session.outbox().socket(), &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((n, _)) => {
-                    self.note(n);
+                    self.note(n, buffer.len());
                     return Ok(Some(n));
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(Errno::WOULDBLOCK) => {
+                    self.filled = false;
+                    return Ok(None);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
     /// One read, which blocks no longer than until the deadline.
-    fn wait(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut socket = self.session.outbox().socket();
+    fn wait(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.deadline.map(|at| at.saturating_duration_since(Instant::now())) {
             None => {}
             Some(Duration::ZERO) => {
                 return self.receive_now(buffer)?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
             }
-            Some(wait) => socket.set_read_timeout(Some(wait))?,
+            Some(wait) => self.session.outbox().socket().set_read_timeout(Some(wait))?,
         }
-        socket.read(buffer).inspect(|&n| self.note(n))
+        let n = self.session.outbox().socket().read(buffer)?;
+        self.note(n, buffer.len());
+        Ok(n)
     }
 
-    /// Counts a sign of life.
-    fn note(&self, received: usize) {
+    /// Counts a sign of life: so many bytes came, where there was room for so many.
+    fn note(&mut self, received: usize, room: usize) {
+        self.filled = received == room;
         if received > 0 {
             self.session.counters().reads.add(1);
         }
@@ -113,14 +120,85 @@ impl Receiver {
 /// A plain connection, on which everything gathered goes out before a read may block.
 impl Source for Receiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The rest of a burst that did not fit: its replies go out with those that have gathered, and nobody has to
+        // run before it is there.
+        if self.filled
+            && let Some(n) = self.receive_now(buffer)?
+        {
+            return Ok(n);
+        }
         self.session.outbox().flush()?;
         self.receive(buffer)
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.session.outbox().flush()?;
-        let found = if self.patience.is_due() { self.look(buffer)? } else { self.receive_now(buffer)? };
+        let found = self.receive_now(buffer)?;
         self.looked = found.is_none();
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+    use crate::transport::wire::Wire;
+
+    /// A receiver, and its peer. One message waits to be sent.
+    fn pair() -> (Receiver, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, address) = listener.accept().unwrap();
+        let session = Arc::new(SessionHandle::new(1, address, socket, Wire::Plain));
+        session.outbox().open(b"reply").unwrap();
+        (Receiver::new(session), peer)
+    }
+
+    /// Asserts that this is what is sent to the peer next.
+    fn expect(peer: &mut TcpStream, expected: &[u8]) {
+        let mut bytes = vec![0; expected.len()];
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        peer.read_exact(&mut bytes).unwrap();
+        assert_eq!(bytes, expected);
+    }
+
+    /// Asserts that nothing has been sent to the peer.
+    fn expect_nothing(peer: &mut TcpStream) {
+        peer.set_nonblocking(true).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        peer.set_nonblocking(false).unwrap();
+    }
+
+    #[test]
+    fn replies_go_out_before_a_read_that_may_wait() {
+        let (mut receiver, mut peer) = pair();
+        receiver.set_deadline(Some(Instant::now()));
+        let outcome = Source::read(&mut receiver, &mut [0; 8]).unwrap_err();
+        assert_eq!(outcome.kind(), io::ErrorKind::WouldBlock);
+        expect(&mut peer, b"reply");
+    }
+
+    #[test]
+    fn replies_to_a_burst_that_does_not_fit_wait_for_its_rest() {
+        let (mut receiver, mut peer) = pair();
+        receiver.session().outbox().flush().unwrap();
+        expect(&mut peer, b"reply");
+        peer.write_all(&[7; 12]).unwrap();
+        // All of it has to be there, so that the first read fills its buffer and the second need not wait.
+        while receiver.session().outbox().socket().peek(&mut [0; 12]).unwrap() < 12 {
+            thread::yield_now();
+        }
+        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 8);
+        receiver.session().outbox().append(b"more").unwrap();
+        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 4);
+        // The rest was there: nothing had to be sent before it was read.
+        expect_nothing(&mut peer);
+        receiver.set_deadline(Some(Instant::now()));
+        Source::read(&mut receiver, &mut [0; 8]).unwrap_err();
+        expect(&mut peer, b"more");
     }
 }
