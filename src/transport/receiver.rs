@@ -121,9 +121,9 @@ impl Receiver {
 impl Source for Receiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // The rest of a burst that did not fit: its replies go out with those that have gathered, and nobody has to
-        // run before it is there.
+        // run before it is there. At the end of the stream those that have gathered are the last.
         if self.filled
-            && let Some(n) = self.receive_now(buffer)?
+            && let Some(n @ 1..) = self.receive_now(buffer)?
         {
             return Ok(n);
         }
@@ -142,7 +142,7 @@ impl Source for Receiver {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
     use std::thread;
 
     use super::*;
@@ -200,5 +200,20 @@ mod tests {
         receiver.set_deadline(Some(Instant::now()));
         Source::read(&mut receiver, &mut [0; 8]).unwrap_err();
         expect(&mut peer, b"more");
+    }
+
+    #[test]
+    fn replies_to_a_burst_that_just_fits_go_out_at_the_end_of_the_stream() {
+        let (mut receiver, mut peer) = pair();
+        peer.write_all(&[7; 8]).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        receiver.session().outbox().flush().unwrap();
+        while receiver.session().outbox().socket().peek(&mut [0; 8]).unwrap() < 8 {
+            thread::yield_now();
+        }
+        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 8);
+        receiver.session().outbox().append(b"last").unwrap();
+        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 0);
+        expect(&mut peer, b"replylast");
     }
 }
