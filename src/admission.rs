@@ -56,7 +56,8 @@ pub(crate) struct Admission {
 struct State {
     /// Workers that wait for the bell, and for whom it has not been rung.
     idle: usize,
-    /// Rings that no worker has answered yet. For each of them a connection in the queue is as good as served.
+    /// Rings that no worker has answered yet. For each of them a connection in the queue is as good as served, and
+    /// where another worker has been faster, there is room for one that comes.
     rings: usize,
     /// Connections that nobody serves yet, the longest first.
     queue: VecDeque<Arrival>,
@@ -96,14 +97,23 @@ impl Admission {
             state.queue.push_back(arrival);
             drop(state);
             if let Err(error) = self.bell.ring() {
-                error!("cannot call a worker: {error}; the connection waits until another one is done");
+                error!("cannot call a worker: {error}");
+                return self.take_back();
             }
-        } else if state.waiting() < self.waiting {
+        } else if state.queue.len() < self.waiting.saturating_add(state.rings) {
             state.queue.push_back(arrival);
         } else {
             return Decision::Full(arrival);
         }
         Decision::Taken
+    }
+
+    /// A ring that could not be heard was none: whoever came last has no worker, unless others have served all by now.
+    fn take_back(&self) -> Decision {
+        let mut state = self.state();
+        state.rings -= 1;
+        state.idle += 1;
+        state.queue.pop_back().map_or(Decision::Taken, Decision::Full)
     }
 
     /// For a worker that has nothing to do and has answered so many rings: whoever has waited longest. Without anybody
@@ -232,7 +242,25 @@ mod tests {
     }
 
     #[test]
-    fn a_call_in_vain_leaves_the_worker_idle() {
+    fn where_another_worker_has_been_faster_there_is_room_for_one_more() {
+        let admission = Admission::new(2, 0).unwrap();
+        let (mut first, mut second) = (admission.calls(), admission.calls());
+        for _ in 0..2 {
+            assert!(matches!(admission.admit(arrival()), Decision::Taken));
+        }
+        first.next().unwrap();
+        first.next().unwrap();
+        // Nothing is left of what the second was called for, but what comes until it has answered is for it.
+        assert!(matches!(admission.admit(arrival()), Decision::Taken));
+        assert!(matches!(admission.admit(arrival()), Decision::Full(_)));
+        second.next().unwrap();
+        admission.dismiss();
+        assert!(second.next().is_none());
+        assert_eq!(admission.busy(), 1);
+    }
+
+    #[test]
+    fn a_call_for_somebody_whom_another_worker_has_served_leaves_the_worker_idle() {
         let admission = Admission::new(2, 0).unwrap();
         let (mut first, mut second) = (admission.calls(), admission.calls());
         for _ in 0..2 {

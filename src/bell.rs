@@ -1,9 +1,10 @@
 //! A bell: each ring wakes one of the threads that wait for it.
 //!
-//! It is a pipe, and a ring is a byte. Linux keeps whoever sleeps at a lock, a condition variable or a channel in one
-//! table a process, with few lists (`futex(2)`): with ten thousand idle workers in it, every wake-up of the process
-//! walks past hundreds of them. Those who read a pipe wait at that pipe and nowhere else, and a byte wakes the one that
-//! has waited longest (`pipe(7)`). Measured with 10,000 idle workers, connect and close cost 90 µs instead of 140.
+//! It is a pipe, and a ring is a byte. Whoever sleeps at a lock, a condition variable or a channel stands in a table of
+//! the kernel; since Linux 6.16 each process has its own, with few lists, and ten thousand idle workers make every
+//! wake-up walk past hundreds of them. Those who read a pipe wait at that pipe and nowhere else, and since Linux 5.6 a
+//! byte wakes one of them. Measured on Linux 6.18 with 10,000 idle workers: connect, echo and close cost the server 90 µs
+//! instead of 140.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,7 @@ impl Bell {
         Ok(Self { reader, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Wakes one thread: the one that has waited longest or, if none waits, the next one that will.
+    /// Wakes one thread that waits or, if none does, the next one that will.
     pub(crate) fn ring(&self) -> io::Result<()> {
         match &mut *self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(writer) => writer.write_all(&[0]),

@@ -110,7 +110,7 @@ struct Record<'a> {
 impl<'a> Record<'a> {
     /// A session has opened.
     fn open(session: Arc<SessionHandle>, context: &'a Context) -> Self {
-        // The supervisor outlives every worker's job; if it has failed all the same, there is nobody to tell.
+        // The supervisor outlives every session but those that it has given up on; then there is nobody to tell.
         let _ = context.events.send(Event::Opened(Arc::clone(&session)));
         Self { session, context, since: Instant::now(), ended: Ended::Cut, panicked: false }
     }

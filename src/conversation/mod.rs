@@ -96,7 +96,8 @@ impl Conversation {
         Arc::clone(&self.session)
     }
 
-    /// Waits for the next data message. Everything sent before goes out first; Pings are answered on the way.
+    /// Waits for the next data message. Everything sent before goes out before it
+    /// blocks; Pings are answered on the way.
     pub fn receive(&mut self) -> Result<Message, Ended> {
         loop {
             if self.bulky {

@@ -1,6 +1,6 @@
 //! Receiving and pausing with an eye on the clock.
 //!
-//! Each wait here flushes what is owed first, polls nothing, and is over as soon as the session is. In a timed
+//! Each wait here flushes what is owed before it blocks, polls nothing, and is over as soon as the session is. In a timed
 //! receive the worker blocks in its own socket: the peer's Close or its end of stream wakes it, and so does the
 //! supervisor's cut. In a pause it does not read, and the verdict that ends the session wakes it.
 

@@ -17,7 +17,7 @@ use crate::readahead::ReadAhead;
 use receiver::Receiver;
 use tls::{Inbox, Insecure};
 
-/// A blocking stream that writes out what was gathered just before it asks the kernel for more bytes.
+/// A blocking stream that writes out what was gathered before a read may block.
 ///
 /// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one write.
 pub(crate) struct Transport {

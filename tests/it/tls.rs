@@ -455,6 +455,22 @@ fn an_end_without_close_notify_is_a_clean_end_after_a_close_and_no_end_before_it
 }
 
 #[test]
+fn messages_right_before_a_close_notify_are_answered() {
+    let tls = TlsServer::start();
+    let mut client = tls.open("/echo");
+    client.stream.conn.writer().write_all(&text("the last")).unwrap();
+    client.stream.conn.send_close_notify();
+    let mut records = Vec::new();
+    while client.stream.conn.wants_write() {
+        client.stream.conn.write_tls(&mut records).unwrap();
+    }
+    client.stream.sock.write_all(&records).unwrap();
+    assert_eq!(client.read_text(), "the last");
+    client.expect_end();
+    assert_eq!(tls.finish().closed[&("vanished", 1006)], 1);
+}
+
+#[test]
 fn a_damaged_record_ends_the_session_with_an_alert() {
     let tls = TlsServer::start();
     let mut client = tls.open("/echo");

@@ -196,11 +196,12 @@ impl Outbox {
     }
 
     /// The worker's way to read over TLS: takes in received bytes until some of the peer's can be handed out. `None`
-    /// asks for more; by then everything gathered has gone out, because the worker is about to block.
+    /// asks for more, and 0 is the end: by then everything gathered has gone out, because the worker is about to block,
+    /// or to leave.
     pub(crate) fn decrypt(&self, raw: &mut &[u8], plain: &mut [u8]) -> io::Result<Option<usize>> {
         let mut queue = self.lock()?;
         let outcome = queue.wire.decrypt(raw, plain);
-        self.send_before_blocking(&mut queue, outcome, Option::is_none)
+        self.send_before_blocking(&mut queue, outcome, |plain| matches!(plain, None | Some(0)))
     }
 
     /// Writes out what waits if the worker is about to block; and the alert, if its peer's bytes were no good.
