@@ -241,15 +241,21 @@ mod tests {
         assert_eq!(second.next().unwrap().peer, peers[2]);
     }
 
-    #[test]
-    fn where_another_worker_has_been_faster_there_is_room_for_one_more() {
+    /// Two workers and no room to wait. The second has been called for a connection that the first has served.
+    fn overtaken() -> (Arc<Admission>, Calls) {
         let admission = Admission::new(2, 0).unwrap();
-        let (mut first, mut second) = (admission.calls(), admission.calls());
+        let (mut first, second) = (admission.calls(), admission.calls());
         for _ in 0..2 {
             assert!(matches!(admission.admit(arrival()), Decision::Taken));
         }
         first.next().unwrap();
         first.next().unwrap();
+        (admission, second)
+    }
+
+    #[test]
+    fn where_another_worker_has_been_faster_there_is_room_for_one_more() {
+        let (admission, mut second) = overtaken();
         // Nothing is left of what the second was called for, but what comes until it has answered is for it.
         assert!(matches!(admission.admit(arrival()), Decision::Taken));
         assert!(matches!(admission.admit(arrival()), Decision::Full(_)));
@@ -261,13 +267,7 @@ mod tests {
 
     #[test]
     fn a_call_for_somebody_whom_another_worker_has_served_leaves_the_worker_idle() {
-        let admission = Admission::new(2, 0).unwrap();
-        let (mut first, mut second) = (admission.calls(), admission.calls());
-        for _ in 0..2 {
-            assert!(matches!(admission.admit(arrival()), Decision::Taken));
-        }
-        first.next().unwrap();
-        first.next().unwrap();
+        let (admission, mut second) = overtaken();
         admission.dismiss();
         assert!(second.next().is_none());
         assert_eq!(admission.busy(), 1);
