@@ -9,7 +9,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use log::error;
 use rustls::ServerConfig;
 
 use crate::bell::Bell;
@@ -65,13 +64,6 @@ struct State {
     closed: bool,
 }
 
-impl State {
-    /// How many connections wait although nobody has been called for them.
-    fn waiting(&self) -> usize {
-        self.queue.len().saturating_sub(self.rings)
-    }
-}
-
 impl Admission {
     /// Room for that many sessions, and for that many connections that wait. Everybody is idle from the start,
     /// before the threads run: a call waits for them.
@@ -96,24 +88,13 @@ impl Admission {
             state.rings += 1;
             state.queue.push_back(arrival);
             drop(state);
-            if let Err(error) = self.bell.ring() {
-                error!("cannot call a worker: {error}");
-                return self.take_back();
-            }
+            self.bell.ring();
         } else if state.queue.len() < self.waiting.saturating_add(state.rings) {
             state.queue.push_back(arrival);
         } else {
             return Decision::Full(arrival);
         }
         Decision::Taken
-    }
-
-    /// A ring that could not be heard was none: whoever came last has no worker, unless others have served all by now.
-    fn take_back(&self) -> Decision {
-        let mut state = self.state();
-        state.rings -= 1;
-        state.idle += 1;
-        state.queue.pop_back().map_or(Decision::Taken, Decision::Full)
     }
 
     /// For a worker that has nothing to do and has answered so many rings: whoever has waited longest. Without anybody
@@ -151,9 +132,10 @@ impl Admission {
         self.workers - self.state().idle
     }
 
-    /// How many connections wait.
+    /// How many connections wait although nobody has been called for them.
     pub(crate) fn waiting(&self) -> usize {
-        self.state().waiting()
+        let state = self.state();
+        state.queue.len().saturating_sub(state.rings)
     }
 
     /// The lock. Nothing in here panics half-way, so a poisoned state is still a good one.

@@ -94,7 +94,12 @@ impl Supervisor {
         let events = self.events.clone();
         while !self.has_stopped() {
             select! {
-                recv(events) -> event => if let Ok(event) = event { self.note_all(event) },
+                recv(events) -> event => {
+                    thread::sleep(GATHER);
+                    for event in event.into_iter().chain(events.try_iter().take(events.len())) {
+                        self.note(event);
+                    }
+                }
                 recv(ticks) -> _ => self.tick(Instant::now()),
                 recv(asked) -> _ => {
                     asked = &never;
@@ -105,16 +110,6 @@ impl Supervisor {
         }
         self.totals = self.count(Instant::now());
         Summary { totals: self.totals }
-    }
-
-    /// Takes note of what a session says, and of what the others say in the next moment.
-    fn note_all(&mut self, first: Event) {
-        self.note(first);
-        thread::sleep(GATHER);
-        for _ in 0..self.events.len() {
-            let Ok(event) = self.events.try_recv() else { return };
-            self.note(event);
-        }
     }
 
     /// Takes note of what a session says.
