@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::time::Duration;
 
 use log::debug;
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::certificate::Certificate;
@@ -98,7 +99,7 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Wakes a blocking `accept` by connecting to its listener.
+/// Wakes an accept loop that waits by connecting to its listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Waker {
     /// The listener.
@@ -110,8 +111,9 @@ pub(crate) struct Waker {
 }
 
 impl Waker {
-    /// For that listener.
+    /// For that listener, whose `accept` does not wait from now on.
     pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
         let mut address = listener.local_addr()?;
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -124,6 +126,12 @@ impl Waker {
     /// The listener.
     pub(crate) fn listener(&self) -> &TcpListener {
         &self.listener
+    }
+
+    /// Waits until somebody comes, or until the loop is woken.
+    pub(crate) fn wait(&self) {
+        // What fails here, a signal apart, fails in `accept` as well.
+        let _ = poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], None);
     }
 
     /// The port that is listened on.

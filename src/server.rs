@@ -190,21 +190,29 @@ impl Door {
         // Owned, so that the listener closes when its loop ends.
         let Entrance { waker, certificate } = entrance;
         let mut complained: Option<Instant> = None;
+        let mut yielded = false;
         loop {
-            if stop.is_requested() {
-                // Whoever is in the backlog is let in to be told; then it is empty, and nobody waits.
-                let _ = waker.listener().set_nonblocking(true);
-            }
             match waker.listener().accept() {
                 Ok((_, peer)) if waker.is_waker(peer) => {}
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
                     self.admit(Arrival { socket, peer, at: Instant::now(), tls });
+                    yielded = false;
                 }
                 // The peer was gone before it was accepted.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                // Whoever was in the backlog has been let in to be told.
                 Err(_) if stop.is_requested() => break,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    // In a storm the next one is there once the workers have run, and has nobody to wake.
+                    if yielded {
+                        waker.wait();
+                    } else {
+                        thread::yield_now();
+                    }
+                    yielded = !yielded;
+                }
                 Err(e) => {
                     if complained.is_none_or(|at| at.elapsed() >= ACCEPT_COMPLAINT) {
                         warn!("cannot accept connections: {e}; raise `ulimit -n`, or use fewer --workers");
