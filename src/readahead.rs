@@ -3,7 +3,8 @@
 //! tungstenite reads a buffer's worth at a time, and its buffer is small because ten thousand idle sessions each keep
 //! one: a mebibyte would be 512 system calls. So when two reads in a row have filled its buffer, the next one asks
 //! the kernel for as much as fits a spill, and later reads are served from there. Nobody waits with a spill in hand: when
-//! nothing is there it goes back to the pool, and the read that blocks is a small one again.
+//! nothing is there it goes back to the pool, and the read that blocks is a small one again. So is the one behind a spill
+//! that was not filled, because that was all there is.
 //!
 //! Where a spill lies matters as much as its size. The kernel copies with `rep movsb`, which on some processors (AMD's,
 //! from Zen 3 on) is twenty times slower when the destination lies a few bytes behind the source within their pages:
@@ -93,6 +94,10 @@ impl ReadAhead {
         if let Ok(Some(n @ 1..)) = read {
             self.filled = (0, n);
             self.spill = Some(spill);
+            if n < SPILL {
+                // That was all there is: the next read may wait, and so has to be a small one.
+                self.streak = STREAK - 1;
+            }
         } else {
             SPILLS.give(spill);
         }
@@ -184,7 +189,7 @@ mod tests {
         assert_eq!(socket.calls, 3, "two small reads, and one for the rest");
         assert_eq!(ahead.read(&mut socket, &mut [0; 2048]).unwrap(), 0);
         assert!(ahead.spill.is_none(), "the read that may wait is a small one");
-        assert_eq!(socket.calls, 5, "one to see that nothing is there, and one that would wait");
+        assert_eq!(socket.calls, 4, "only the one that would wait: the one before it took all there was");
     }
 
     #[test]

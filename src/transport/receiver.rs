@@ -12,6 +12,9 @@ use super::patience::{self, Patience};
 use crate::handle::SessionHandle;
 use crate::readahead::Source;
 
+/// How exact the deadline of a read is. The kernel rounds to ticks that are at least as long.
+const TICK: Duration = Duration::from_millis(1);
+
 /// Receives what a peer sends, as it is. Only the session's worker has one.
 pub(super) struct Receiver {
     /// Whose peer it is.
@@ -19,18 +22,18 @@ pub(super) struct Receiver {
     /// When a read that is still waiting gives up with `WouldBlock`. There is one only while the session keeps time,
     /// or holds memory that it may not need; every other read waits for as long as it takes.
     deadline: Option<Instant>,
+    /// The socket's own time-out, where it has one.
+    timeout: Option<Duration>,
     /// Whether it pays to yield before blocking.
     patience: Patience,
     /// The last read filled its buffer: there is probably more.
     filled: bool,
-    /// Nothing was there just now: the next read need not look again.
-    looked: bool,
 }
 
 impl Receiver {
     /// Of that session's peer.
     pub(super) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, deadline: None, patience: Patience::default(), filled: false, looked: false }
+        Self { session, deadline: None, timeout: None, patience: Patience::default(), filled: false }
     }
 
     /// Whose peer it is.
@@ -43,6 +46,7 @@ impl Receiver {
         if deadline.is_none() && self.deadline.is_some() {
             // What fails here fails again at the next read, which says so.
             let _ = self.session.outbox().socket().set_read_timeout(None);
+            self.timeout = None;
         }
         self.deadline = deadline;
     }
@@ -50,8 +54,7 @@ impl Receiver {
     /// Receives into a buffer, whatever waits to be sent, and counts it as a sign of life. Waits for as long as it
     /// takes, or until the deadline.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !std::mem::take(&mut self.looked)
-            && self.patience.is_due()
+        if self.patience.is_due()
             && let Some(n) = self.look(buffer)?
         {
             return Ok(n);
@@ -101,11 +104,23 @@ impl Receiver {
             Some(Duration::ZERO) => {
                 return self.receive_now(buffer)?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
             }
-            Some(wait) => self.session.outbox().socket().set_read_timeout(Some(wait))?,
+            Some(wait) => self.wake_after(wait)?,
         }
         let n = self.session.outbox().socket().read(buffer)?;
         self.note(n, buffer.len());
         Ok(n)
+    }
+
+    /// Lets reads that wait return after so long, or up to a tick later. Bounds of about the same length are usual, and
+    /// that of the socket stays as it is for them.
+    fn wake_after(&mut self, wait: Duration) -> io::Result<()> {
+        let ticks = wait.as_nanos().div_ceil(TICK.as_nanos());
+        let timeout = TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
+        if self.timeout != Some(timeout) {
+            self.session.outbox().socket().set_read_timeout(Some(timeout))?;
+            self.timeout = Some(timeout);
+        }
+        Ok(())
     }
 
     /// Counts a sign of life: so many bytes came, where there was room for so many.
@@ -133,9 +148,7 @@ impl Source for Receiver {
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.session.outbox().flush()?;
-        let found = self.receive_now(buffer)?;
-        self.looked = found.is_none();
-        Ok(found)
+        self.receive_now(buffer)
     }
 }
 
@@ -173,6 +186,13 @@ mod tests {
         peer.set_nonblocking(false).unwrap();
     }
 
+    /// Waits until the peer's bytes are there, so many of them, or its end of the stream where there are none.
+    fn await_bytes(receiver: &Receiver, count: usize) {
+        while receiver.session().outbox().socket().peek(&mut vec![0; count.max(1)]).unwrap() != count {
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn replies_go_out_before_a_read_that_may_wait() {
         let (mut receiver, mut peer) = pair();
@@ -183,15 +203,35 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_holds_whatever_bound_the_read_before_it_had() {
+        let (mut receiver, mut peer) = pair();
+        for (patience, comes) in [(60, true), (0, false), (60, true)] {
+            receiver.set_deadline(Some(
+                Instant::now() + Duration::from_secs(patience) + Duration::from_millis(20),
+            ));
+            if comes {
+                peer.write_all(b"x").unwrap();
+                assert_eq!(receiver.wait(&mut [0]).unwrap(), 1);
+            } else {
+                let began = Instant::now();
+                let outcome = receiver.receive(&mut [0]).unwrap_err();
+                assert_eq!(outcome.kind(), io::ErrorKind::WouldBlock);
+                assert!(
+                    began.elapsed() < Duration::from_secs(30),
+                    "the bound of the read before it was a minute"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn replies_to_a_burst_that_does_not_fit_wait_for_its_rest() {
         let (mut receiver, mut peer) = pair();
         receiver.session().outbox().flush().unwrap();
         expect(&mut peer, b"reply");
         peer.write_all(&[7; 12]).unwrap();
         // All of it has to be there, so that the first read fills its buffer and the second need not wait.
-        while receiver.session().outbox().socket().peek(&mut [0; 12]).unwrap() < 12 {
-            thread::yield_now();
-        }
+        await_bytes(&receiver, 12);
         assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 8);
         receiver.session().outbox().append(b"more").unwrap();
         assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 4);
@@ -208,10 +248,9 @@ mod tests {
         peer.write_all(&[7; 8]).unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
         receiver.session().outbox().flush().unwrap();
-        while receiver.session().outbox().socket().peek(&mut [0; 8]).unwrap() < 8 {
-            thread::yield_now();
-        }
+        await_bytes(&receiver, 8);
         assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 8);
+        await_bytes(&receiver, 0);
         receiver.session().outbox().append(b"last").unwrap();
         assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 0);
         expect(&mut peer, b"replylast");
