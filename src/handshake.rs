@@ -1,10 +1,9 @@
 //! The opening handshake (RFC 6455, 4.2): is this request an upgrade, and may it have one?
 //!
 //! tungstenite's whole `accept` closes without a word on a request that it does not like. So the request is judged
-//! here, each fault with its own answer, and the part of tungstenite that answers 101 sees only good ones.
+//! here, each fault with its own answer, and the part of tungstenite that proves the 101 sees only good ones.
 
-use tungstenite::handshake::server::{Request, create_response, write_response};
-use tungstenite::http::HeaderValue;
+use tungstenite::handshake::derive_accept_key;
 
 use crate::config::Config;
 use crate::extensions::negotiation::{MalformedHeader, Negotiated, negotiate};
@@ -60,37 +59,31 @@ impl Upgrade {
         let subprotocol = choose_subprotocol(head, &config.subprotocols);
         let deflate = if config.deflate.is_some() { negotiate_deflate(head)? } else { None };
         let extensions = deflate.map(|negotiated| negotiated.to_string());
-        let agreed = [
-            ("Sec-WebSocket-Protocol", subprotocol.as_deref()),
-            ("Sec-WebSocket-Extensions", extensions.as_deref()),
-        ];
-        let response = accept(key, &agreed)
-            .map_err(|error| Answer::text(500, &format!("the handshake could not be answered: {error}")))?;
+        let response = accept(key, subprotocol.as_deref(), extensions.as_deref());
         Ok(Self { response, subprotocol, deflate })
     }
 }
 
-/// tungstenite's answer to a handshake with that key, with the fields that were agreed on. tungstenite gets to see a
-/// request without anything that it does not need: fields on several lines, odd characters in the target and a
-/// hundred cookies are legal, and none of its business.
-fn accept(key: &str, agreed: &[(&'static str, Option<&str>)]) -> tungstenite::Result<Vec<u8>> {
-    let request = Request::builder()
-        .header("Connection", "Upgrade")
-        .header("Upgrade", "websocket")
-        .header("Sec-WebSocket-Version", VERSION)
-        .header("Sec-WebSocket-Key", key)
-        .body(())?;
-    let mut response = create_response(&request)?;
-    for (name, value) in agreed {
+/// The answer to a handshake with that key, with what was agreed on (RFC 6455, 4.2.2). The accept key is the key and
+/// a fixed identifier, hashed with SHA-1, in base64: only who speaks WebSocket can have made it.
+fn accept(key: &str, subprotocol: Option<&str>, extensions: Option<&str>) -> Vec<u8> {
+    let proof = derive_accept_key(key.as_bytes());
+    let fields = [
+        ("Connection", Some("Upgrade")),
+        ("Upgrade", Some("websocket")),
+        ("Sec-WebSocket-Accept", Some(&*proof)),
+        ("Sec-WebSocket-Protocol", subprotocol),
+        ("Sec-WebSocket-Extensions", extensions),
+    ];
+    let mut answer = String::with_capacity(256);
+    answer.push_str("HTTP/1.1 101 Switching Protocols\r\n");
+    for (name, value) in fields {
         if let Some(value) = value {
-            response
-                .headers_mut()
-                .insert(*name, HeaderValue::from_str(value).map_err(tungstenite::http::Error::from)?);
+            answer.extend([name, ": ", value, "\r\n"]);
         }
     }
-    let mut bytes = Vec::with_capacity(256);
-    write_response(&mut bytes, &response)?;
-    Ok(bytes)
+    answer.push_str("\r\n");
+    answer.into_bytes()
 }
 
 /// 400 with a sentence.
