@@ -7,7 +7,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::config::Config;
 use crate::extensions::negotiation::{MalformedHeader, Negotiated, negotiate};
-use crate::http::{Answer, Head};
+use crate::http::{Answer, Head, push_field};
 
 /// The version of the protocol that is spoken here (RFC 6455, 4.2.1).
 const VERSION: &str = "13";
@@ -75,15 +75,15 @@ fn accept(key: &str, subprotocol: Option<&str>, extensions: Option<&str>) -> Vec
         ("Sec-WebSocket-Protocol", subprotocol),
         ("Sec-WebSocket-Extensions", extensions),
     ];
-    let mut answer = String::with_capacity(256);
-    answer.push_str("HTTP/1.1 101 Switching Protocols\r\n");
+    let mut head = String::with_capacity(256);
+    head.push_str("HTTP/1.1 101 Switching Protocols\r\n");
     for (name, value) in fields {
         if let Some(value) = value {
-            answer.extend([name, ": ", value, "\r\n"]);
+            push_field(&mut head, name, value);
         }
     }
-    answer.push_str("\r\n");
-    answer.into_bytes()
+    head.push_str("\r\n");
+    head.into_bytes()
 }
 
 /// 400 with a sentence.

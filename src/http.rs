@@ -176,10 +176,7 @@ impl Answer {
             let _ = write!(text, "Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
         }
         for (name, value) in headers {
-            text.push_str(name);
-            text.push_str(": ");
-            text.push_str(value);
-            text.push_str("\r\n");
+            push_field(&mut text, name, value);
         }
         text.push_str("\r\n");
         let mut bytes = text.into_bytes();
@@ -188,6 +185,11 @@ impl Answer {
         }
         bytes
     }
+}
+
+/// Adds a field to an answer's head (RFC 9112, 5).
+pub(crate) fn push_field(head: &mut String, name: &str, value: &str) {
+    head.extend([name, ": ", value, "\r\n"]);
 }
 
 /// The reason phrase of a status code (RFC 9110, 15).

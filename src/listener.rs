@@ -99,7 +99,7 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Wakes an accept loop that waits by connecting to its listener.
+/// Lets an accept loop wait, and wakes it by connecting to its listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Waker {
     /// The listener.
@@ -130,7 +130,7 @@ impl Waker {
 
     /// Waits until somebody comes, or until the loop is woken.
     pub(crate) fn wait(&self) {
-        // What fails here, a signal apart, fails in `accept` as well.
+        // A signal may end it early, which does no harm: the loop looks, and waits again.
         let _ = poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], None);
     }
 
