@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Command};
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -194,7 +194,11 @@ fn a_hangup_reads_the_certificate_again_and_drops_no_session() {
 
 #[test]
 fn without_a_certificate_a_hangup_stops_it_unless_it_was_ignored_at_the_start() {
-    let process = Process::start(&[]);
+    // The tests may themselves run under nohup, and a child inherits what is ignored.
+    let mut heeding = Command::new("env");
+    heeding.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_ws-echo"), "--listen", "127.0.0.1:0"]);
+    heeding.args(["--workers", "4"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = Process::spawn(&mut heeding);
     let mut client = process.open("/echo");
     process.signal("HUP");
     assert_eq!(client.read_frame().code(), 1001);
@@ -204,7 +208,7 @@ fn without_a_certificate_a_hangup_stops_it_unless_it_was_ignored_at_the_start() 
     let mut shell = Command::new("sh");
     let script =
         format!("trap '' HUP; exec {} --listen 127.0.0.1:0 --workers 4", env!("CARGO_BIN_EXE_ws-echo"));
-    shell.args(["-c", &script]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    shell.args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let process = Process::spawn(&mut shell);
     let mut client = process.open("/echo");
     process.signal("HUP");

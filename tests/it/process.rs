@@ -134,13 +134,7 @@ fn running_out_of_descriptors_pauses_the_accept_loop_and_burns_no_core() {
     let process = Process::start(&[]);
     let mut served = process.open("/echo");
     let pid = process.child.id();
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
-    let mut before = (0, 0);
-    let pid_signed = i32::try_from(pid).unwrap();
-    rlimit::prlimit(pid_signed, Resource::NOFILE, None, Some((&mut before.0, &mut before.1))).unwrap();
-    rlimit::prlimit(pid_signed, Resource::NOFILE, Some((open, before.1)), None).unwrap();
-    // The accept that is blocked has its descriptor already, so the first one still gets in.
-    let last = process.open("/echo");
+    let before = take_all_descriptors(pid);
     let mut stranded = Client::connect(process.address);
     stranded.send(upgrade("/echo"));
     let cpu = cpu_ticks(pid);
@@ -152,10 +146,10 @@ fn running_out_of_descriptors_pauses_the_accept_loop_and_burns_no_core() {
     served.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     served.send(text("still served"));
     assert_eq!(served.read_text(), "still served");
-    rlimit::prlimit(pid_signed, Resource::NOFILE, Some(before), None).unwrap();
+    rlimit::prlimit(pid.cast_signed(), Resource::NOFILE, Some(before), None).unwrap();
     assert!(stranded.read_head().starts_with("HTTP/1.1 101 "), "it is served when there is room again");
     process.signal("TERM");
-    drop((served, last, stranded));
+    drop((served, stranded));
     let (code, _, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(
@@ -163,6 +157,16 @@ fn running_out_of_descriptors_pauses_the_accept_loop_and_burns_no_core() {
         1,
         "said once, not ten times a second: {err}"
     );
+}
+
+/// Leaves a process no descriptor to open. Returns its limits of before.
+fn take_all_descriptors(pid: u32) -> (u64, u64) {
+    // The limit is on the number, and the lowest one that is free is taken: a process may have inherited high ones.
+    let free = (0..10_000).find(|fd| !fs::exists(format!("/proc/{pid}/fd/{fd}")).unwrap()).unwrap();
+    let (mut soft, mut hard) = (0, 0);
+    rlimit::prlimit(pid.cast_signed(), Resource::NOFILE, None, Some((&mut soft, &mut hard))).unwrap();
+    rlimit::prlimit(pid.cast_signed(), Resource::NOFILE, Some((free, hard)), None).unwrap();
+    (soft, hard)
 }
 
 /// User and system time of a process, in clock ticks of a hundredth of a second.
@@ -175,9 +179,7 @@ fn cpu_ticks(pid: u32) -> u64 {
 #[test]
 fn it_stops_while_it_is_out_of_descriptors() {
     let process = Process::start(&[]);
-    let pid = i32::try_from(process.child.id()).unwrap();
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
-    rlimit::prlimit(pid, Resource::NOFILE, Some((open, open)), None).unwrap();
+    take_all_descriptors(process.child.id());
     let _stranded = Client::connect(process.address);
     process.signal("INT");
     assert_eq!(process.wait().0, Some(0));
