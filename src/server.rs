@@ -18,6 +18,7 @@ use crate::listener::{Listener, Listeners, Waker};
 use crate::machine;
 use crate::metrics::Summary;
 use crate::refusal::{Lane, Reason};
+use crate::scheduling::Policy;
 use crate::session::{Context, Event};
 use crate::stop::Stop;
 use crate::supervisor::Supervisor;
@@ -189,6 +190,8 @@ impl Door {
     fn accept(&self, entrance: Entrance, stop: &Stop) {
         // Owned, so that the listener closes when its loop ends.
         let Entrance { waker, certificate } = entrance;
+        // Clients that connect have nothing to gain from an accept in the middle of it: the kernel has let them in.
+        Policy::Batch.apply();
         let mut complained: Option<Instant> = None;
         let mut yielded = false;
         loop {
@@ -222,6 +225,7 @@ impl Door {
                 }
             }
         }
+        Policy::Normal.apply();
         let _ = self.context.events.send(Event::ListenerDone);
     }
 

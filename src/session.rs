@@ -19,6 +19,7 @@ use crate::handle::SessionHandle;
 use crate::handshake::{self, Upgrade};
 use crate::http::{Answer, Head, HeadError};
 use crate::metrics::Published;
+use crate::scheduling::Policy;
 use crate::site;
 use crate::transport::Transport;
 use crate::transport::tls::Insecure;
@@ -67,11 +68,14 @@ pub(crate) struct Report {
 
 /// A worker's job: one connection after the other, until the server has stopped.
 pub(crate) fn work(calls: Calls, context: &Context) {
+    Policy::Batch.apply();
     for arrival in calls {
         // Whatever goes wrong around a session, the pool keeps its worker.
         if catch_unwind(AssertUnwindSafe(|| serve(arrival, context))).is_err() {
             error!("a connection ended with a panic");
         }
+        // Its session may have been under another.
+        Policy::Batch.apply();
     }
 }
 

@@ -75,6 +75,7 @@ impl Receiver {
         let turn = patience::let_others_run();
         let found = self.receive_now(buffer)?;
         self.patience.learn(turn, found.is_some());
+        self.patience.policy().apply();
         Ok(found)
     }
 

@@ -42,6 +42,7 @@ mod page;
 mod process;
 mod push;
 mod rooms;
+mod scheduling;
 mod shutdown;
 mod tap;
 mod timing;
