@@ -74,7 +74,7 @@ pub(crate) fn work(calls: Calls, context: &Context) {
         if catch_unwind(AssertUnwindSafe(|| serve(arrival, context))).is_err() {
             error!("a connection ended with a panic");
         }
-        // Its session may have been under another.
+        // The session may have put this thread under another policy.
         Policy::Batch.apply();
     }
 }

@@ -8,49 +8,69 @@
 //! - With processors to spare it looks in vain. It goes on only while one look in five finds something.
 //! - Beside a program that computes, a yield gives that program a whole turn of some milliseconds, where a thread that
 //!   is woken would have gone first: four connections echoed 2,700 messages a second instead of 50,000. So a yield that
-//!   took as long as such a turn is a setback, and makes the pause until the next look four times as long.
+//!   took as long as such a turn is a setback, and makes the pause until the next look four times as long. What is found
+//!   after a part of such a turn is no reason to look again: it would have come anyway.
 //!
-//! The same two things tell how to be woken ([`Policy`]): while looks pay and yields are short, nobody is near who would
-//! make this thread wait for long.
+//! The same two things tell how to be woken ([`Policy`]). A session begins as its worker has waited for it, under
+//! `Batch`. Looks in vain or two setbacks end that; many looks that paid, and no setback left, bring it back.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::scheduling::Policy;
 
-/// A yield that takes longer was the turn of somebody who computes: the kernel ends such a turn after some
-/// milliseconds, while those who echo go to sleep after some microseconds, however many they are. A single thread that
-/// loads a hundred connections can use up its turn as well, and what it is sent meanwhile waits: with 1, 2 and 3 ms here
-/// it got 0.97, 1.11 and 1.23 times the messages that tokio-tungstenite answered, and the p99 was 1.3, 1.8 and 2.5 ms.
+/// A yield that takes longer counts as the turn of somebody who computes: the kernel ends such a turn after some
+/// milliseconds (4 with two processors and 250 ticks a second). A single thread that loads a hundred connections uses up
+/// such a turn now and then as well, and what it is sent meanwhile waits: with 1, 2 and 3 ms here it got 0.97, 1.11 and
+/// 1.23 times the messages that tokio-tungstenite answered, and the p99 was 1.3, 1.8 and 2.5 ms.
 const LONG: Duration = Duration::from_millis(2);
 
-/// A yield that takes longer may have been the end of such a turn, and says nothing for the neighbours. Where it did,
-/// four clients that sent 1,000 messages a second each beside two programs that compute waited up to 0.4 s for some.
-const DOUBTFUL: Duration = Duration::from_millis(1);
+/// In a yield some other worker should have looked too, one in so much time at least. If none did, it was the rest of a
+/// turn of somebody who computes. Without this, four clients that sent 1,000 messages a second each beside two such
+/// programs had a p99 of 40 to 400 ms instead of 4.
+const BUSY: Duration = Duration::from_micros(500);
 
-/// A yield that is over sooner was nobody's turn: what is found was there before it.
+/// A yield that is over sooner was nobody's turn, because it is less than two switches take.
 const NOBODY: Duration = Duration::from_micros(2);
+
+/// Looks of all workers. Nothing but their number depends on it.
+static LOOKS: AtomicU32 = AtomicU32::new(0);
 
 /// Whose turn it was during a yield.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
+    /// Nobody's.
+    Nobody,
     /// That of our own workers and their peers.
     Ours,
-    /// Nobody's, or anybody's.
-    Unclear,
+    /// Not that of our workers, though not for long.
+    Doubtful,
     /// That of somebody who computes.
     Others,
 }
 
+impl Turn {
+    /// Whose turn it was that lasted so long, and in which so many other workers looked.
+    fn judge(lasted: Duration, looks: u32) -> Self {
+        if lasted > LONG {
+            Self::Others
+        } else if lasted > BUSY.saturating_mul(looks.max(1)) {
+            Self::Doubtful
+        } else if lasted < NOBODY {
+            Self::Nobody
+        } else {
+            Self::Ours
+        }
+    }
+}
+
 /// Yields once.
 pub(super) fn let_others_run() -> Turn {
-    let since = Instant::now();
+    let (since, looks) = (Instant::now(), LOOKS.fetch_add(1, Relaxed));
     thread::yield_now();
-    match since.elapsed() {
-        turn if turn > LONG => Turn::Others,
-        turn if turn > DOUBTFUL || turn < NOBODY => Turn::Unclear,
-        _ => Turn::Ours,
-    }
+    let lasted = since.elapsed();
+    Turn::judge(lasted, LOOKS.load(Relaxed).wrapping_sub(looks) - 1)
 }
 
 /// What one session has learned.
@@ -77,7 +97,7 @@ impl Patience {
     /// Reads before the first look. What a connection says first has a round trip to make: looks for it are in vain, and
     /// where ten thousand connections arrive and say one thing each, they are all there is.
     const START: u16 = 3;
-    /// What a setback weighs: so many good looks outweigh it.
+    /// What a setback weighs: so many looks that found something after a turn of ours outweigh it.
     const SETBACK: u8 = 6;
     /// The most that setbacks weigh. Each makes the pause four times as long: after seven, a turn of 4 ms in 16,384
     /// reads.
@@ -100,7 +120,7 @@ impl Patience {
         if turn == Turn::Others {
             self.setbacks = (self.setbacks + Self::SETBACK).min(Self::MOST_SETBACKS);
             self.pause = 1 << (2 * (self.setbacks / Self::SETBACK));
-        } else if found {
+        } else if found && turn != Turn::Doubtful {
             self.credit = (self.credit + Self::REWARD).min(Self::MOST);
             self.setbacks = self.setbacks.saturating_sub(u8::from(turn == Turn::Ours));
         } else {
@@ -184,12 +204,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_after_a_doubtful_turn_outweighs_no_setback() {
-        let mut patience = Patience { setbacks: Patience::SETBACK, ..Patience::default() };
-        patience.learn(Turn::Unclear, true);
-        assert_eq!(patience.setbacks, Patience::SETBACK);
-        patience.learn(Turn::Ours, true);
-        assert_eq!(patience.setbacks, Patience::SETBACK - 1);
+    fn a_turn_is_ours_while_other_workers_look() {
+        let turn = |micros, looks| Turn::judge(Duration::from_micros(micros), looks);
+        assert_eq!([turn(1, 0), turn(2, 0), turn(500, 0)], [Turn::Nobody, Turn::Ours, Turn::Ours]);
+        assert_eq!([turn(501, 0), turn(501, 1), turn(501, 2)], [Turn::Doubtful, Turn::Doubtful, Turn::Ours]);
+        assert_eq!([turn(2000, 3), turn(2000, 4)], [Turn::Doubtful, Turn::Ours]);
+        assert_eq!([turn(2001, 0), turn(2001, 100)], [Turn::Others, Turn::Others]);
+    }
+
+    #[test]
+    fn only_a_turn_of_ours_outweighs_a_setback_and_a_doubtful_one_is_in_vain() {
+        for (turn, credit, setbacks) in [
+            (Turn::Ours, Patience::REWARD, Patience::SETBACK - 1),
+            (Turn::Nobody, Patience::REWARD, Patience::SETBACK),
+            (Turn::Doubtful, 0, Patience::SETBACK),
+        ] {
+            let mut patience = Patience { credit: 0, setbacks: Patience::SETBACK, ..Patience::default() };
+            patience.learn(turn, true);
+            assert_eq!((patience.credit, patience.setbacks), (credit, setbacks), "{turn:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) struct Receiver {
     deadline: Option<Instant>,
     /// The socket's own time-out, where it has one.
     timeout: Option<Duration>,
-    /// Whether it pays to yield before blocking.
+    /// Whether it pays to yield before blocking, and how to be woken.
     patience: Patience,
     /// The last read filled its buffer: there is probably more.
     filled: bool,
@@ -70,7 +70,7 @@ impl Receiver {
         }
     }
 
-    /// Lets others go first, and then receives what is there; `None` if nothing is.
+    /// Lets others go first, and then receives what is there; `None` if nothing is. What came of it tells how to be woken.
     fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let turn = patience::let_others_run();
         let found = self.receive_now(buffer)?;

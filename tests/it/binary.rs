@@ -17,7 +17,18 @@ pub struct Process {
 
 /// The server with these arguments, and nothing that the tests' own environment says.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ws-echo"));
+    bare(Command::new(env!("CARGO_BIN_EXE_ws-echo")), arguments)
+}
+
+/// The server on a free port, as a program starts it that changes what a process is born with.
+pub fn command_after(starter: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(starter[0]);
+    command.args(&starter[1..]).args([env!("CARGO_BIN_EXE_ws-echo"), "--listen", "127.0.0.1:0"]);
+    bare(command, arguments)
+}
+
+/// That command with these arguments, without what the tests' own environment says.
+fn bare(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WS_ECHO_") || name == "RUST_LOG") {
         command.env_remove(name);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -12,7 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::version::TLS13;
 use ws_echo::{Certificate, Listener};
 
-use crate::binary::{Process, command, ready_line};
+use crate::binary::{Process, command, command_after, ready_line};
 use crate::harness::{PATIENCE, TestServer, config, text};
 use crate::process::run;
 use crate::tls::{Files, client_config, connect};
@@ -195,21 +195,16 @@ fn a_hangup_reads_the_certificate_again_and_drops_no_session() {
 #[test]
 fn without_a_certificate_a_hangup_stops_it_unless_it_was_ignored_at_the_start() {
     // The tests may themselves run under nohup, and a child inherits what is ignored.
-    let mut heeding = Command::new("env");
-    heeding.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_ws-echo"), "--listen", "127.0.0.1:0"]);
-    heeding.args(["--workers", "4"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let process = Process::spawn(&mut heeding);
+    let heeding = &mut command_after(&["env", "--default-signal=HUP"], &["--workers", "4"]);
+    let process = Process::spawn(heeding);
     let mut client = process.open("/echo");
     process.signal("HUP");
     assert_eq!(client.read_frame().code(), 1001);
     drop(client);
     assert_eq!(process.wait().0, Some(0));
 
-    let mut shell = Command::new("sh");
-    let script =
-        format!("trap '' HUP; exec {} --listen 127.0.0.1:0 --workers 4", env!("CARGO_BIN_EXE_ws-echo"));
-    shell.args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let process = Process::spawn(&mut shell);
+    let heedless = &mut command_after(&["env", "--ignore-signal=HUP"], &["--workers", "4"]);
+    let process = Process::spawn(heedless);
     let mut client = process.open("/echo");
     process.signal("HUP");
     process.open("/echo").close();
