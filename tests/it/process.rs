@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rlimit::Resource;
 
-use crate::binary::{Process, command};
+use crate::binary::{Process, command, command_after};
 use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade};
 
 /// Runs to the end without anybody connecting.
@@ -109,19 +109,8 @@ fn too_many_workers_are_refused_with_the_limit_the_number_that_fits_and_the_way_
 
 #[test]
 fn the_default_number_of_workers_lowers_itself_with_a_warning() {
-    // The shell lowers the limit for its child alone.
-    let script = format!("ulimit -n 300; exec {} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_ws-echo"));
-    let mut shell = command(&[]);
-    let mut shell = {
-        let mut sh = Command::new("sh");
-        sh.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for (name, value) in shell.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-            sh.env(name, value);
-        }
-        std::mem::swap(&mut shell, &mut sh);
-        shell
-    };
-    let process = Process::spawn(&mut shell);
+    let lowered = r#"ulimit -n 300; exec "$@""#;
+    let process = Process::spawn(&mut command_after(&["sh", "-c", lowered, "sh"], &[]));
     process.open("/").close();
     process.signal("TERM");
     let (code, _, err) = process.wait();
