@@ -28,6 +28,7 @@
 //! | how a session ends, and who ended it | `conversation/closing`, [`ended`] |
 //! | how two threads share one socket | `transport/outbox/`, [`handle`] |
 //! | how a worker waits for bytes, and takes many at once | `transport/receiver`, `transport/patience`, `readahead` |
+//! | where a write ends while more follows | `segment` |
 //! | who goes first when a thread is woken | `scheduling` |
 //! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
 //! | how a behaviour waits | `conversation/timing`, `pause` |
@@ -67,6 +68,7 @@ mod random;
 mod readahead;
 mod refusal;
 mod scheduling;
+mod segment;
 mod session;
 mod site;
 mod spares;

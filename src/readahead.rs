@@ -1,10 +1,10 @@
-//! Reading ahead in bulk while large frames come in.
+//! Reading ahead in bulk while large frames or many small ones come in.
 //!
 //! tungstenite reads a buffer's worth at a time, and its buffer is small because ten thousand idle sessions each keep
-//! one: a mebibyte would be 512 system calls. So when two reads in a row have filled its buffer, the next one asks
-//! the kernel for as much as fits a spill, and later reads are served from there. Nobody waits with a spill in hand: when
-//! nothing is there it goes back to the pool, and the read that blocks is a small one again. So is the one behind a spill
-//! that was not filled, because that was all there is.
+//! one: a mebibyte would be 700 system calls. So when a read has filled its buffer, the next one asks the kernel for as
+//! much as fits a spill, and later reads are served from there. Nobody waits with a spill in hand: when nothing is there it
+//! goes back to the pool, and the read that blocks is a small one again. So is the one behind a spill that was not filled,
+//! because that was all there is.
 //!
 //! Where a spill lies matters as much as its size. The kernel copies with `rep movsb`, which on some processors (AMD's,
 //! from Zen 3 on) is twenty times slower when the destination lies a few bytes behind the source within their pages:
@@ -20,9 +20,6 @@ const SPILL: usize = 64 << 10;
 
 /// What the kernel's copying and ours are aligned to, in bytes.
 const PAGE: usize = 4 << 10;
-
-/// Reads in a row that fill the caller's buffer before one reads ahead.
-const STREAK: u8 = 2;
 
 /// Spills that are kept for the next one who needs one.
 const POOLED: usize = 16;
@@ -65,8 +62,8 @@ pub(crate) trait Source {
 /// The reading side of a connection that reads ahead when that pays.
 #[derive(Debug, Default)]
 pub(crate) struct ReadAhead {
-    /// Reads in a row that filled the caller's buffer.
-    streak: u8,
+    /// The last read got as much as it asked for: there is probably more.
+    full: bool,
     /// What was read ahead, while there is something.
     spill: Option<Spill>,
     /// Where in the spill the next read begins, and where what was read ahead ends.
@@ -76,15 +73,20 @@ pub(crate) struct ReadAhead {
 impl ReadAhead {
     /// Reads from what was read ahead, or from the source.
     pub(crate) fn read(&mut self, source: &mut impl Source, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.spill.is_none() && self.streak >= STREAK && buffer.len() < SPILL {
+        if self.spill.is_none() && self.full && buffer.len() < SPILL {
             self.read_ahead(source)?;
         }
         if let Some(n) = self.serve(buffer) {
             return Ok(n);
         }
         let n = source.read(buffer)?;
-        self.streak = if n >= buffer.len() { self.streak.saturating_add(1) } else { 0 };
+        self.full = n >= buffer.len();
         Ok(n)
+    }
+
+    /// Whether something that was read ahead waits for a read.
+    pub(crate) fn has_more(&self) -> bool {
+        self.spill.is_some()
     }
 
     /// Fills a spill with what is there, if anything is.
@@ -97,10 +99,8 @@ impl ReadAhead {
         } else {
             SPILLS.give(spill);
         }
-        if !matches!(read, Ok(Some(SPILL))) {
-            // That was all there is: the next read may wait, and so has to be a small one.
-            self.streak = STREAK - 1;
-        }
+        // Otherwise that was all there is: the next read may wait, and so has to be a small one.
+        self.full = matches!(read, Ok(Some(SPILL)));
         read.map(|_| ())
     }
 
@@ -186,10 +186,10 @@ mod tests {
             read += ahead.read(&mut socket, &mut [0; 2048]).unwrap();
         }
         assert!(ahead.spill.is_none(), "all of it was handed out");
-        assert_eq!(socket.calls, 3, "two small reads, and one for the rest");
+        assert_eq!(socket.calls, 2, "a small read, and one for the rest");
         assert_eq!(ahead.read(&mut socket, &mut [0; 2048]).unwrap(), 0);
         assert!(ahead.spill.is_none(), "the read that may wait is a small one");
-        assert_eq!(socket.calls, 4, "only the one that would wait: the one before it took all there was");
+        assert_eq!(socket.calls, 3, "only the one that would wait: the one before it took all there was");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Conversation {
     /// [`Data::Continue`], and `last` ends the message.
     pub fn send_fragment(&mut self, kind: Data, last: bool, part: &[u8]) -> Result<(), Ended> {
         let header = FrameHeader { is_final: last, ..header_of(OpCode::Data(kind)) };
-        let sent = self.session.outbox().send(&header, b"", part);
+        let sent = self.session.outbox().send(&header, b"", part, false);
         self.taken(sent)?;
         let counters = self.session.counters();
         counters.bytes_out.add(part.len() as u64);
@@ -36,7 +36,7 @@ impl Conversation {
     /// Sends an empty Ping.
     pub fn send_ping(&mut self) -> Result<(), Ended> {
         let header = header_of(OpCode::Control(Control::Ping));
-        let sent = self.session.outbox().send(&header, b"", b"");
+        let sent = self.session.outbox().send(&header, b"", b"", false);
         self.taken(sent)?;
         self.session.counters().pings_out.add(1);
         Ok(())

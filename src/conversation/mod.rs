@@ -174,8 +174,9 @@ impl Conversation {
         let outbox = self.session.outbox();
         let header = header_of(OpCode::Data(kind));
         let sent = match self.codec.encode(prefix, payload) {
-            Some(deflated) => outbox.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated),
-            None => outbox.send(&header, prefix, payload),
+            // It took long enough to make; the next will take as long.
+            Some(deflated) => outbox.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated, false),
+            None => outbox.send(&header, prefix, payload, self.transport.has_more()),
         };
         self.taken(sent)?;
         let counters = self.session.counters();

@@ -70,6 +70,11 @@ impl Transport {
         self.tap.as_ref().is_some_and(Tap::between_messages)
     }
 
+    /// Whether bytes that were received wait to be read, as far as is known without a look: another message is likely.
+    pub(crate) fn has_more(&self) -> bool {
+        self.bulk.has_more()
+    }
+
     /// What the peer did wrong, once it did.
     fn violation(&self) -> Option<Violation> {
         self.tap.as_ref().and_then(Tap::violation)

@@ -1,6 +1,7 @@
 //! The receiving half of a connection: raw bytes, with or without a deadline.
 
 use std::io::{self, Read};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,14 +27,14 @@ pub(super) struct Receiver {
     timeout: Option<Duration>,
     /// Whether it pays to yield before blocking, and how to be woken.
     patience: Patience,
-    /// The last read filled its buffer: there is probably more.
-    filled: bool,
+    /// What the outbox's progress was at the last read that could not wait.
+    progress: u64,
 }
 
 impl Receiver {
     /// Of that session's peer.
     pub(super) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, deadline: None, timeout: None, patience: Patience::default(), filled: false }
+        Self { session, deadline: None, timeout: None, patience: Patience::default(), progress: 0 }
     }
 
     /// Whose peer it is.
@@ -84,14 +85,11 @@ impl Receiver {
         loop {
             match recv(self.session.outbox().socket(), &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((n, _)) => {
-                    self.note(n, buffer.len());
+                    self.note(n);
                     return Ok(Some(n));
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    self.filled = false;
-                    return Ok(None);
-                }
+                Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -107,7 +105,7 @@ impl Receiver {
             Some(wait) => self.wake_after(wait)?,
         }
         let n = self.session.outbox().socket().read(buffer)?;
-        self.note(n, buffer.len());
+        self.note(n);
         Ok(n)
     }
 
@@ -123,31 +121,28 @@ impl Receiver {
         Ok(())
     }
 
-    /// Counts a sign of life: so many bytes came, where there was room for so many.
-    fn note(&mut self, received: usize, room: usize) {
-        self.filled = received == room;
+    /// Counts a sign of life: so many bytes came.
+    fn note(&self, received: usize) {
         if received > 0 {
             self.session.counters().reads.add(1);
         }
     }
 }
 
-/// A plain connection, on which everything gathered goes out before a read may block.
+/// A plain connection, on which everything gathered goes out before a read may block. The replies to what a read finds
+/// that may not block go out with those that have gathered.
 impl Source for Receiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // The rest of a burst that did not fit: its replies go out with those that have gathered, and nobody has to
-        // run before it is there. At the end of the stream those that have gathered are the last.
-        if self.filled
-            && let Some(n @ 1..) = self.receive_now(buffer)?
-        {
-            return Ok(n);
-        }
         self.session.outbox().flush()?;
         self.receive(buffer)
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        self.session.outbox().flush()?;
+        // But what has gathered waits for one such read and no longer, however much comes.
+        let progress = self.session.outbox().progress();
+        if mem::replace(&mut self.progress, progress) == progress {
+            self.session.outbox().flush()?;
+        }
         self.receive_now(buffer)
     }
 }
@@ -159,6 +154,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::readahead::ReadAhead;
     use crate::transport::wire::Wire;
 
     /// A receiver, and its peer. One message waits to be sent.
@@ -220,33 +216,46 @@ mod tests {
 
     #[test]
     fn replies_to_a_burst_that_does_not_fit_wait_for_its_rest() {
-        let (mut receiver, mut peer) = pair();
+        let ((mut receiver, mut peer), mut ahead) = (pair(), ReadAhead::default());
         receiver.session().outbox().flush().unwrap();
         expect(&mut peer, b"reply");
         peer.write_all(&[7; 12]).unwrap();
         // All of it has to be there, so that the first read fills its buffer and the second need not wait.
         await_bytes(&receiver, 12);
-        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 8);
+        assert_eq!(ahead.read(&mut receiver, &mut [0; 8]).unwrap(), 8);
         receiver.session().outbox().append(b"more").unwrap();
-        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 4);
+        assert_eq!(ahead.read(&mut receiver, &mut [0; 8]).unwrap(), 4);
         // The rest was there: nothing had to be sent before it was read.
         expect_nothing(&mut peer);
         receiver.set_deadline(Some(Instant::now()));
-        Source::read(&mut receiver, &mut [0; 8]).unwrap_err();
+        ahead.read(&mut receiver, &mut [0; 8]).unwrap_err();
         expect(&mut peer, b"more");
     }
 
     #[test]
-    fn replies_to_a_burst_that_just_fits_go_out_at_the_end_of_the_stream() {
+    fn no_reply_waits_for_the_end_of_a_flood() {
         let (mut receiver, mut peer) = pair();
+        peer.write_all(&[7; 24]).unwrap();
+        await_bytes(&receiver, 24);
+        receiver.session().outbox().flush().unwrap();
+        expect(&mut peer, b"reply");
+        receiver.read_now(&mut [0; 8]).unwrap();
+        receiver.session().outbox().append(b"pong").unwrap();
+        receiver.read_now(&mut [0; 8]).unwrap();
+        expect(&mut peer, b"pong");
+    }
+
+    #[test]
+    fn replies_to_a_burst_that_just_fits_go_out_at_the_end_of_the_stream() {
+        let ((mut receiver, mut peer), mut ahead) = (pair(), ReadAhead::default());
         peer.write_all(&[7; 8]).unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
         receiver.session().outbox().flush().unwrap();
         await_bytes(&receiver, 8);
-        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 8);
+        assert_eq!(ahead.read(&mut receiver, &mut [0; 8]).unwrap(), 8);
         await_bytes(&receiver, 0);
         receiver.session().outbox().append(b"last").unwrap();
-        assert_eq!(Source::read(&mut receiver, &mut [0; 8]).unwrap(), 0);
+        assert_eq!(ahead.read(&mut receiver, &mut [0; 8]).unwrap(), 0);
         expect(&mut peer, b"replylast");
     }
 }

@@ -1,0 +1,93 @@
+//! What goes out when, seen from the other end of a connection.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use super::super::queue::header_of;
+use super::*;
+
+/// Bytes of the header of a frame whose payload is longer than 65,535 (RFC 6455, 5.2).
+const HEADER: usize = 10;
+
+/// An outbox after its handshake, and its peer.
+fn pair() -> (Outbox, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let outbox = Outbox::new(listener.accept().unwrap().0, Wire::Plain);
+    outbox.open(b"").unwrap();
+    (outbox, peer)
+}
+
+/// Sends a binary message of that length.
+fn send(outbox: &Outbox, length: usize, more: bool) {
+    assert!(outbox.send(&header_of(OpCode::Data(Data::Binary)), b"", &vec![7; length], more).unwrap());
+}
+
+/// Asserts that so many bytes are sent and no more; returns them.
+fn expect(peer: &mut TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    peer.read_exact(&mut bytes).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    assert_eq!(peer.peek(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    peer.set_nonblocking(false).unwrap();
+    bytes
+}
+
+/// The length of a message whose frame ends that many bytes behind a whole segment.
+fn length_over_a_segment(outbox: &Outbox, over: usize) -> usize {
+    let segment = usize::try_from(SockRef::from(outbox.socket()).tcp_mss().unwrap()).unwrap();
+    segment * 70_000_usize.div_ceil(segment) + over - HEADER
+}
+
+#[test]
+fn the_beginning_of_a_segment_waits_for_what_follows() {
+    let (outbox, mut peer) = pair();
+    let length = length_over_a_segment(&outbox, 63);
+    send(&outbox, length, true);
+    expect(&mut peer, HEADER + length - 63);
+    send(&outbox, 3, false);
+    expect(&mut peer, 0);
+    outbox.flush().unwrap();
+    assert_eq!(expect(&mut peer, 63 + 2 + 3)[62..], [7, 0x82, 3, 7, 7, 7]);
+}
+
+#[test]
+fn a_large_message_that_nothing_follows_goes_out_whole() {
+    let (outbox, mut peer) = pair();
+    let length = length_over_a_segment(&outbox, 63);
+    send(&outbox, length, false);
+    expect(&mut peer, HEADER + length);
+}
+
+#[test]
+fn what_is_too_much_to_copy_does_not_wait() {
+    let (outbox, mut peer) = pair();
+    let length = length_over_a_segment(&outbox, 3000);
+    send(&outbox, length, true);
+    expect(&mut peer, HEADER + length);
+}
+
+#[test]
+fn large_messages_gather_as_well_while_more_follows_and_they_fit() {
+    let (outbox, mut peer) = pair();
+    (0..2).for_each(|_| send(&outbox, DIRECT, true));
+    expect(&mut peer, 0);
+    send(&outbox, DIRECT, false);
+    expect(&mut peer, 3 * (4 + DIRECT));
+}
+
+#[test]
+fn pongs_are_bounded_like_everything_that_gathers() {
+    let (outbox, mut peer) = pair();
+    let pong = [0x8a, 4, 1, 2, 3, 4];
+    let most = GATHER_LIMIT / pong.len();
+    (0..most).for_each(|_| outbox.append(&pong).unwrap());
+    expect(&mut peer, 0);
+    outbox.append(&pong).unwrap();
+    expect(&mut peer, (most + 1) * pong.len());
+}
