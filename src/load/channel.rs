@@ -45,24 +45,28 @@ impl Channel {
         }
     }
 
-    /// Gathers a message, its payload in two parts; what the socket does not take now stays here.
-    pub(super) fn write(&mut self, kind: Kind, compressed: bool, parts: [&[u8]; 2]) -> Result<()> {
-        let wire = match self {
+    /// Gathers a message, its payload in two parts.
+    pub(super) fn gather(&mut self, kind: Kind, compressed: bool, parts: [&[u8]; 2]) {
+        match self {
             Self::Web(websocket) => {
                 let data = if kind == Kind::Text { Data::Text } else { Data::Binary };
                 websocket.get_mut().outgoing().push_frame(OpCode::Data(data), compressed, parts);
-                websocket.get_mut()
             }
             Self::Plain(plain) => {
                 let outgoing = plain.wire_mut().outgoing();
                 outgoing.push([&plain::header(kind, parts), b""]);
                 outgoing.push(parts);
-                plain.wire_mut()
             }
-        };
-        if wire.outgoing().waiting().len() > WRITE_BUFFER { Ok(wire.flush()?) } else { Ok(()) }
+        }
     }
 
+    /// Sends what has gathered if that is much, although more is about to follow.
+    pub(super) fn send_if_full(&mut self) -> Result<()> {
+        let wire = self.wire_mut();
+        if wire.outgoing().waiting().len() > WRITE_BUFFER { Ok(wire.send_segments()?) } else { Ok(()) }
+    }
+
+    /// Sends everything; what the socket does not take now stays here.
     pub(super) fn flush(&mut self) -> Result<()> {
         match self {
             Self::Web(websocket) => websocket.flush(),

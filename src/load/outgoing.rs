@@ -35,9 +35,10 @@ impl Outgoing {
     /// The socket took some.
     pub(super) fn took(&mut self, count: usize) {
         self.sent += count;
-        if self.sent >= self.bytes.len() {
+        // A little that is left moves to the front: what is added behind it then lies in memory that was just used.
+        if self.waiting().len() <= BLOCK {
+            self.bytes.drain(..self.sent);
             self.sent = 0;
-            self.bytes.clear();
             self.bytes.shrink_to(KEEP);
         }
     }

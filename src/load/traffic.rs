@@ -179,8 +179,12 @@ impl Talk {
         }
         let now = Instant::now();
         while budget > 0 && !self.blocked {
-            self.send_one(cx, now)?;
+            self.gather(cx, now)?;
             budget -= 1;
+            if budget > 0 {
+                let sent = self.channel.send_if_full();
+                self.note_sent(sent)?;
+            }
         }
         self.flush()
     }
@@ -197,7 +201,8 @@ impl Talk {
         }
     }
 
-    fn send_one(&mut self, cx: &mut Context, now: Instant) -> Result<(), Ended> {
+    /// Adds the next message to what waits to be sent.
+    fn gather(&mut self, cx: &mut Context, now: Instant) -> Result<(), Ended> {
         let sequence = self.ledger.next;
         let due = match cx.schedule() {
             Some(schedule) => {
@@ -218,35 +223,30 @@ impl Talk {
         let payloads = &cx.shared.plan.payloads;
         let parts = payloads.parts(self.connection, sequence);
         cx.recorder.counters.add(Count::SentBytes, numbers::wide(parts.len()));
-        let written = if self.compress {
+        if self.compress {
             let deflated = deflate::deflate(&parts.both().concat());
             let deflated = deflated.ok_or_else(|| Ended(Failure::bad_deflate()))?;
-            self.channel.write(payloads.kind, true, [&deflated, b""])
+            self.channel.gather(payloads.kind, true, [&deflated, b""]);
         } else {
-            self.channel.write(payloads.kind, false, parts.both())
-        };
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) if would_block(&error) => {
-                self.blocked = true;
-                Ok(())
-            }
-            Err(error) => Err(Ended(Failure::from_websocket(&error))),
+            self.channel.gather(payloads.kind, false, parts.both());
         }
+        Ok(())
     }
 
+    /// Sends everything that waits.
     fn flush(&mut self) -> Result<(), Ended> {
-        match self.channel.flush() {
-            Ok(()) => {
-                self.blocked = false;
-                Ok(())
-            }
-            Err(error) if would_block(&error) => {
-                self.blocked = true;
-                Ok(())
-            }
-            Err(error) => Err(Ended(Failure::from_websocket(&error))),
-        }
+        let sent = self.channel.flush();
+        self.note_sent(sent)
+    }
+
+    /// What came of a send: whether the socket takes no more now.
+    fn note_sent(&mut self, sent: tungstenite::Result<()>) -> Result<(), Ended> {
+        self.blocked = match sent {
+            Ok(()) => false,
+            Err(error) if would_block(&error) => true,
+            Err(error) => return Err(Ended(Failure::from_websocket(&error))),
+        };
+        Ok(())
     }
 
     /// Gives up on replies that are past their time-out. True if that made room.

@@ -5,6 +5,7 @@
 
 use super::{deflate::Tap, outgoing::Outgoing, payload::Kind};
 use crate::readahead::{ReadAhead, Source};
+use crate::segment::overhang;
 use mio::net::TcpStream;
 use rustls::{ClientConnection, pki_types::ServerName};
 use std::{
@@ -146,10 +147,18 @@ impl Wire {
         &mut self.outgoing
     }
 
-    /// Hands what waits over to the socket or to TLS, as long as that takes any.
-    fn send(&mut self) -> io::Result<()> {
-        while !self.outgoing.waiting().is_empty() {
-            let waiting = self.outgoing.waiting();
+    /// Sends what waits but for the beginning of a segment, since more is about to follow.
+    pub(super) fn send_segments(&mut self) -> io::Result<()> {
+        let over = overhang(&self.socket.stream, self.outgoing.waiting().len());
+        self.send(over)
+    }
+
+    /// Hands what waits, but for the last `rest` bytes, over to the socket or to TLS, as long as that takes any.
+    fn send(&mut self, rest: usize) -> io::Result<()> {
+        while let waiting = self.outgoing.waiting()
+            && waiting.len() > rest
+        {
+            let waiting = &waiting[..waiting.len() - rest];
             let taken = match &mut self.tls {
                 None => self.socket.write(waiting)?,
                 Some(tls) => {
@@ -198,7 +207,7 @@ impl Write for Wire {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send()?;
+        self.send(0)?;
         match &mut self.tls {
             Some(tls) => push_tls(tls, &mut self.socket),
             None => Ok(()),
