@@ -29,7 +29,7 @@
 //! | how two threads share one socket | `transport/outbox/`, [`handle`] |
 //! | how a worker waits for bytes, and takes many at once | `transport/receiver`, `transport/patience`, `readahead` |
 //! | where a write ends while more follows | `segment` |
-//! | who goes first when a thread is woken | `scheduling` |
+//! | who goes first when a thread is woken | `scheduling`, `transport/courtesy` |
 //! | how TLS fits between them | `transport/wire`, `transport/tls`, [`certificate`] |
 //! | how a behaviour waits | `conversation/timing`, `pause` |
 //! | time-outs, pings, the drain | `supervisor`, `supervisor/watch` |

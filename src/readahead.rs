@@ -1,4 +1,4 @@
-//! Reading ahead in bulk while large frames or many small ones come in.
+//! Reading ahead in bulk while large frames come in, or many small ones.
 //!
 //! tungstenite reads a buffer's worth at a time, and its buffer is small because ten thousand idle sessions each keep
 //! one: a mebibyte would be 700 system calls. So when a read has filled its buffer, the next one asks the kernel for as
@@ -183,8 +183,10 @@ mod tests {
         let mut ahead = ReadAhead::default();
         let mut read = 0;
         while read < 50_000 {
+            assert_eq!(ahead.has_more(), read > 2048, "{read} bytes have been read");
             read += ahead.read(&mut socket, &mut [0; 2048]).unwrap();
         }
+        assert!(!ahead.has_more());
         assert!(ahead.spill.is_none(), "all of it was handed out");
         assert_eq!(socket.calls, 2, "a small read, and one for the rest");
         assert_eq!(ahead.read(&mut socket, &mut [0; 2048]).unwrap(), 0);
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn small_messages_never_borrow_a_spill() {
+    fn messages_that_leave_room_never_borrow_a_spill() {
         let mut source = Socket { bytes: &[7; 10_000], segment: 100, calls: 0 };
         let mut ahead = ReadAhead::default();
         for _ in 0..100 {

@@ -116,6 +116,7 @@ impl Conversation {
             match self.protocol.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let arrival = self.transport.next_arrival();
+                    self.transport.note_message(message.len());
                     let message = self.codec.decode(message, arrival).map_err(|error| self.fail(error))?;
                     self.bulky |= message.len() > BULKY;
                     self.note_received(&message);
@@ -144,7 +145,8 @@ impl Conversation {
         }
     }
 
-    /// Sends a data message. It goes out when the worker is about to block, or when enough has gathered.
+    /// Sends a data message. It goes out when the worker is about to block, or when enough has gathered; the end of a large
+    /// one may wait as well while more has been received.
     pub fn send(&mut self, message: &Message) -> Result<(), Ended> {
         match message {
             Message::Text(text) => self.send_parts(Data::Text, b"", text.as_bytes()),
@@ -174,7 +176,7 @@ impl Conversation {
         let outbox = self.session.outbox();
         let header = header_of(OpCode::Data(kind));
         let sent = match self.codec.encode(prefix, payload) {
-            // It took long enough to make; the next will take as long.
+            // What it took to make is more than waiting for the next would save, which takes as long.
             Some(deflated) => outbox.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated, false),
             None => outbox.send(&header, prefix, payload, self.transport.has_more()),
         };

@@ -149,6 +149,10 @@ impl Wire {
 
     /// Sends what waits but for the beginning of a segment, since more is about to follow.
     pub(super) fn send_segments(&mut self) -> io::Result<()> {
+        if self.tls.is_some() {
+            // A segment carries fewer bytes of ours than of the records that they are in.
+            return self.flush();
+        }
         let over = overhang(&self.socket.stream, self.outgoing.waiting().len());
         self.send(over)
     }

@@ -1,5 +1,6 @@
 //! What tungstenite reads from and writes to: the worker's end of one connection.
 
+mod courtesy;
 pub(crate) mod outbox;
 mod patience;
 pub(crate) mod queue;
@@ -25,7 +26,7 @@ pub(crate) struct Transport {
     receiver: Receiver,
     /// Bytes that were received behind the request head, and how many of them have been read again.
     ahead: (Vec<u8>, usize),
-    /// Reads ahead on a plain connection while large frames come in.
+    /// Reads ahead on a plain connection while much comes in.
     bulk: ReadAhead,
     /// Raw bytes on their way into TLS; a plain connection has none.
     tls: Option<Inbox>,
@@ -70,7 +71,12 @@ impl Transport {
         self.tap.as_ref().is_some_and(Tap::between_messages)
     }
 
-    /// Whether bytes that were received wait to be read, as far as is known without a look: another message is likely.
+    /// A message of so many bytes has been read.
+    pub(crate) fn note_message(&mut self, length: usize) {
+        self.receiver.note_message(length);
+    }
+
+    /// Whether bytes wait that were read ahead on a plain connection: another message is likely.
     pub(crate) fn has_more(&self) -> bool {
         self.bulk.has_more()
     }

@@ -1,4 +1,4 @@
-//! Whether a worker lets others run before a read that would block, and whether it lets them finish when it is woken.
+//! Whether a worker lets others run before a read that would block.
 //!
 //! To block costs this thread two switches and whoever sends to it a wake-up, which is half of what a small message
 //! costs. On a busy machine the peer's next message is often there once everybody who is ready has run: so a worker
@@ -10,15 +10,10 @@
 //!   is woken would have gone first: four connections echoed 2,700 messages a second instead of 50,000. So a yield that
 //!   took as long as such a turn is a setback, and makes the pause until the next look four times as long. What is found
 //!   after a part of such a turn is no reason to look again: it would have come anyway.
-//!
-//! The same two things tell how to be woken ([`Policy`]). A session begins as its worker has waited for it, under
-//! `Batch`. Looks in vain or two setbacks end that; many looks that paid, and no setback left, bring it back.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use crate::scheduling::Policy;
 
 /// A yield that takes longer counts as the turn of somebody who computes: the kernel ends such a turn after some
 /// milliseconds (4 with two processors and 250 ticks a second). A single thread that loads a hundred connections uses up
@@ -82,8 +77,6 @@ pub(super) struct Patience {
     setbacks: u8,
     /// Reads until the next look.
     pause: u16,
-    /// How the worker is woken.
-    policy: Policy,
 }
 
 impl Patience {
@@ -102,11 +95,6 @@ impl Patience {
     /// The most that setbacks weigh. Each makes the pause four times as long: after seven, a turn of 4 ms in 16,384
     /// reads.
     const MOST_SETBACKS: u8 = 7 * Self::SETBACK;
-
-    /// How the worker should be woken from now on. A connection begins as its worker has waited for it.
-    pub(super) fn policy(&self) -> Policy {
-        self.policy
-    }
 
     /// Whether this read looks.
     pub(super) fn is_due(&mut self) -> bool {
@@ -127,17 +115,12 @@ impl Patience {
             self.credit = self.credit.saturating_sub(1);
             self.pause = if self.credit == 0 { Self::PAUSE } else { 0 };
         }
-        if self.credit == 0 || self.setbacks >= 2 * Self::SETBACK {
-            self.policy = Policy::Normal;
-        } else if self.credit == Self::MOST && self.setbacks < Self::SETBACK {
-            self.policy = Policy::Batch;
-        }
     }
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { credit: Self::REWARD, setbacks: 0, pause: Self::START, policy: Policy::Batch }
+        Self { credit: Self::REWARD, setbacks: 0, pause: Self::START }
     }
 }
 
@@ -173,34 +156,6 @@ mod tests {
         assert_eq!(looks(100, |read| (Turn::Ours, read % 4 == 0)), 100);
         assert!(looks(100, |read| (Turn::Ours, read % 8 == 0)) < 60);
         assert_eq!(looks(100, |_| (Turn::Ours, false)), 6, "four for a start, then one in 33");
-    }
-
-    /// How a worker is woken that was under `policy`, after so many looks with that outcome.
-    fn policy_after(looks: usize, turn: Turn, found: bool, policy: Policy) -> Policy {
-        let mut patience = Patience { policy, ..Patience::default() };
-        (0..looks).for_each(|_| patience.learn(turn, found));
-        patience.policy()
-    }
-
-    #[test]
-    fn who_meets_a_program_that_computes_or_looks_in_vain_is_woken_first() {
-        for (looks, turn, found) in [(2, Turn::Others, true), (4, Turn::Ours, false)] {
-            assert_eq!(policy_after(looks - 1, turn, found, Policy::Batch), Policy::Batch);
-            assert_eq!(policy_after(looks, turn, found, Policy::Batch), Policy::Normal);
-        }
-    }
-
-    #[test]
-    fn who_looks_with_success_for_long_lets_others_finish() {
-        assert_eq!(policy_after(14, Turn::Ours, true, Policy::Normal), Policy::Normal);
-        assert_eq!(policy_after(15, Turn::Ours, true, Policy::Normal), Policy::Batch);
-        let mut patience = Patience { setbacks: Patience::MOST_SETBACKS, ..Patience::default() };
-        patience.policy = Policy::Normal;
-        let looks = (1..100).find(|_| {
-            patience.learn(Turn::Ours, true);
-            patience.policy() == Policy::Batch
-        });
-        assert_eq!(looks, Some(37), "what is left of the setbacks is less than one of them");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
+use super::courtesy::Courtesy;
 use super::outbox::is_passing;
 use super::patience::{self, Patience};
 use crate::handle::SessionHandle;
@@ -25,16 +26,25 @@ pub(super) struct Receiver {
     deadline: Option<Instant>,
     /// The socket's own time-out, where it has one.
     timeout: Option<Duration>,
-    /// Whether it pays to yield before blocking, and how to be woken.
+    /// Whether it pays to yield before blocking.
     patience: Patience,
-    /// What the outbox's progress was at the last read that could not wait.
-    progress: u64,
+    /// How to be woken.
+    courtesy: Courtesy,
+    /// What the outbox's progress was when something was last read without waiting.
+    seen_progress: u64,
 }
 
 impl Receiver {
     /// Of that session's peer.
     pub(super) fn new(session: Arc<SessionHandle>) -> Self {
-        Self { session, deadline: None, timeout: None, patience: Patience::default(), progress: 0 }
+        Self {
+            session,
+            deadline: None,
+            timeout: None,
+            patience: Patience::default(),
+            courtesy: Courtesy::default(),
+            seen_progress: 0,
+        }
     }
 
     /// Whose peer it is.
@@ -51,9 +61,15 @@ impl Receiver {
         self.deadline = deadline;
     }
 
+    /// A message of so many bytes has come.
+    pub(super) fn note_message(&mut self, length: usize) {
+        self.courtesy.note_message(length);
+    }
+
     /// Receives into a buffer, whatever waits to be sent, and counts it as a sign of life. Waits for as long as it
     /// takes, or until the deadline.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.courtesy.policy().apply();
         if self.patience.is_due()
             && let Some(n) = self.look(buffer)?
         {
@@ -71,12 +87,11 @@ impl Receiver {
         }
     }
 
-    /// Lets others go first, and then receives what is there; `None` if nothing is. What came of it tells how to be woken.
+    /// Lets others go first, and then receives what is there; `None` if nothing is.
     fn look(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let turn = patience::let_others_run();
         let found = self.receive_now(buffer)?;
         self.patience.learn(turn, found.is_some());
-        self.patience.policy().apply();
         Ok(found)
     }
 
@@ -122,15 +137,16 @@ impl Receiver {
     }
 
     /// Counts a sign of life: so many bytes came.
-    fn note(&self, received: usize) {
+    fn note(&mut self, received: usize) {
+        self.courtesy.note_read();
         if received > 0 {
             self.session.counters().reads.add(1);
         }
     }
 }
 
-/// A plain connection, on which everything gathered goes out before a read may block. The replies to what a read finds
-/// that may not block go out with those that have gathered.
+/// A plain connection, on which everything gathered goes out before a read may block. Before one that may not, it stays,
+/// to go out with the replies to what that read finds.
 impl Source for Receiver {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.session.outbox().flush()?;
@@ -138,9 +154,10 @@ impl Source for Receiver {
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // But what has gathered waits for one such read and no longer, however much comes.
+        // If nothing has gone out since the last such read, what has gathered has waited for one, and waits no longer:
+        // a flood that calls for few replies has no end.
         let progress = self.session.outbox().progress();
-        if mem::replace(&mut self.progress, progress) == progress {
+        if mem::replace(&mut self.seen_progress, progress) == progress {
             self.session.outbox().flush()?;
         }
         self.receive_now(buffer)

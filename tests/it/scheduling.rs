@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::binary::{Process, command_after};
-use crate::harness::{Client, PATIENCE, text};
+use crate::harness::{Client, Frame, PATIENCE, masked};
 
 /// `SCHED_OTHER` and `SCHED_BATCH` in `/proc` (sched(7)).
 const NORMAL: &str = "0";
@@ -57,9 +57,33 @@ fn await_threads(process: &Process, condition: impl Fn(&[Thread]) -> bool) {
 
 /// Says something after everybody has gone to sleep, and waits for the echo.
 fn say_late(process: &Process, client: &mut Client) {
+    say(process, client, b"late");
+}
+
+/// Says this after everybody has gone to sleep, and waits for the echo.
+fn say(process: &Process, client: &mut Client, bytes: &[u8]) {
+    await_sleep(process);
+    client.send(masked(0x82, bytes));
+    assert!(client.read_frame() == Frame::new(0x82, bytes));
+}
+
+/// Waits until every thread waits for something.
+fn await_sleep(process: &Process) {
     await_threads(process, |threads| threads.iter().all(|thread| thread.state == "S"));
-    client.send(text("late"));
-    assert_eq!(client.read_text(), "late");
+}
+
+/// Says something until the only worker, once it sleeps again, does so under that policy.
+fn say_until(process: &Process, client: &mut Client, bytes: &[u8], policy: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        say(process, client, bytes);
+        await_sleep(process);
+        let threads = threads(process);
+        if threads.iter().any(|thread| thread.is_worker() && thread.policy == policy) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{threads:?}");
+    }
 }
 
 #[test]
@@ -81,15 +105,21 @@ fn the_worker_of_a_session_whose_messages_come_one_by_one_goes_first_until_its_e
         move |threads: &[Thread]| threads.iter().any(|thread| thread.is_worker() && thread.policy == policy)
     };
     let mut client = process.open("/echo");
-    let deadline = Instant::now() + PATIENCE;
-    while !worker_is_under(NORMAL)(&threads(&process)) {
-        assert!(Instant::now() < deadline, "{:?}", threads(&process));
-        say_late(&process, &mut client);
-    }
+    say_until(&process, &mut client, b"small", NORMAL);
     say_late(&process, &mut client);
     assert!(worker_is_under(NORMAL)(&threads(&process)));
     client.close();
     await_threads(&process, worker_is_under(BATCH));
+}
+
+#[test]
+fn the_worker_of_a_session_with_large_messages_lets_others_finish_while_they_come() {
+    let process = start("--other", "1");
+    let mut client = process.open("/echo");
+    for _ in 0..2 {
+        say_until(&process, &mut client, b"small", NORMAL);
+        say_until(&process, &mut client, &vec![7; 64 << 10], BATCH);
+    }
 }
 
 #[test]

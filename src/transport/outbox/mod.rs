@@ -27,7 +27,7 @@ use crate::segment::overhang;
 use crate::verdict::Verdict;
 
 /// Payloads from this size, in bytes, are written from where they lie instead of being copied into the queue, unless
-/// more is about to follow them and both may fit it: to copy 16 KiB costs a fifth of a write.
+/// more is about to follow and the queue has room for them: to copy 16 KiB costs a fifth of a write.
 const DIRECT: usize = 16 << 10;
 
 /// Everything that goes to one peer goes through here.
@@ -77,8 +77,8 @@ impl Outbox {
     }
 
     /// The worker's way to send one frame: `head` and `body` are its payload in two parts. Gathers small frames;
-    /// a large one is written at once, together with all that was gathered. What would be a small segment at its end
-    /// waits if `more` is likely to follow soon. Returns whether it was taken: a sealed outbox takes nothing.
+    /// a large one is written at once, together with all that was gathered. If `more` is likely to follow soon, larger
+    /// ones gather too, and what would be a small segment at the end waits. Returns whether it was taken: a sealed outbox takes nothing.
     pub(crate) fn send(
         &self,
         header: &FrameHeader,
