@@ -7,7 +7,8 @@
 //! connections is over sooner.
 //!
 //! The price is paid beside a program that computes, whose turn takes some milliseconds: one for the accept and one for
-//! each of the first few reads, which a new connection can bear. In a session it depends on the size of its messages (`courtesy`).
+//! each of the first few reads, which a new connection can bear. In a session it depends on the size of its messages
+//! (`courtesy`).
 
 use std::cell::Cell;
 

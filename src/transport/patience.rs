@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_millis(2);
 
 /// In a yield some other worker should have looked too, one in so much time at least. If none did, it was the rest of a
 /// turn of somebody who computes. Without this, four clients that sent 1,000 messages a second each beside two such
-/// programs had a p99 of 40 to 400 ms instead of 4.
+/// programs had a p99 of 40 to 400 ms.
 const BUSY: Duration = Duration::from_micros(500);
 
 /// A yield that is over sooner was nobody's turn, because it is less than two switches take.

@@ -56,20 +56,22 @@ fn the_beginning_of_a_segment_waits_for_what_follows() {
     assert_eq!(expect(&mut peer, 63 + 2 + 3)[62..], [7, 0x82, 3, 7, 7, 7]);
 }
 
-#[test]
-fn a_large_message_that_nothing_follows_goes_out_whole() {
+/// Asserts that a message whose frame ends so many bytes behind a whole segment goes out at once.
+fn goes_out_whole(over: usize, more: bool) {
     let (outbox, mut peer) = pair();
-    let length = length_over_a_segment(&outbox, 63);
-    send(&outbox, length, false);
+    let length = length_over_a_segment(&outbox, over);
+    send(&outbox, length, more);
     expect(&mut peer, HEADER + length);
 }
 
 #[test]
+fn a_large_message_that_nothing_follows_goes_out_whole() {
+    goes_out_whole(63, false);
+}
+
+#[test]
 fn what_is_too_much_to_copy_does_not_wait() {
-    let (outbox, mut peer) = pair();
-    let length = length_over_a_segment(&outbox, 3000);
-    send(&outbox, length, true);
-    expect(&mut peer, HEADER + length);
+    goes_out_whole(3000, true);
 }
 
 #[test]
