@@ -3,75 +3,112 @@
 //! tungstenite would take a message of its own, copy it behind a header and mask it there. A message here is two slices
 //! of what all messages share, so it is put where it leaves from at once.
 
-use crate::random::Random;
+use super::numbers;
+use crate::{random::Random, spares::Spares};
+use std::mem;
 use tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
 
-/// Copied at a time: more would be copied with `rep movsb`, whose pace depends on where both sides lie in their pages.
-const BLOCK: usize = 4 << 10;
+/// What is left of this many bytes, or fewer, moves to the front of the buffer.
+const LITTLE: usize = 4 << 10;
+/// Buffers that are kept for whoever has something to send: to map a large one anew each time costs more than to send
+/// what is in it.
+const POOLED: usize = 16;
+/// The largest of them, in bytes.
+const LARGEST: usize = 4 << 20;
 
-/// Memory that is kept for the next messages, in bytes. To map that of a large one anew each time costs more than to
-/// send it.
-const KEEP: usize = 4 << 20;
+/// Buffers that nobody uses, and all of which can be written to. A connection has one only while something waits: ten
+/// thousand need few, and what is sent is written to memory that the processor has in its cache.
+static BUFFERS: Spares<Vec<u8>> = Spares::new(POOLED);
 
 /// What waits to be sent.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    bytes: Vec<u8>,
-    /// How many of them have gone out.
+    buffer: Vec<u8>,
+    /// What waits starts at `sent` and ends at `filled`.
     sent: usize,
+    filled: usize,
     masks: Random,
 }
 
 impl Outgoing {
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::new(), sent: 0, masks: Random::new() }
+        Self { buffer: Vec::new(), sent: 0, filled: 0, masks: Random::new() }
     }
 
     /// What has not gone out yet.
     pub(super) fn waiting(&self) -> &[u8] {
-        self.bytes.get(self.sent..).unwrap_or_default()
+        self.buffer.get(self.sent..self.filled).unwrap_or_default()
     }
 
     /// The socket took some.
     pub(super) fn took(&mut self, count: usize) {
         self.sent += count;
-        // A little that is left moves to the front: what is added behind it then lies in memory that was just used.
-        if self.waiting().len() <= BLOCK {
-            self.bytes.drain(..self.sent);
+        // What is added behind a little that is left then lies in memory that was just used.
+        if self.waiting().len() <= LITTLE {
+            self.buffer.copy_within(self.sent..self.filled, 0);
+            self.filled -= self.sent;
             self.sent = 0;
-            self.bytes.shrink_to(KEEP);
+        }
+        if self.filled == 0 {
+            let buffer = mem::take(&mut self.buffer);
+            if (1..=LARGEST).contains(&buffer.len()) {
+                BUFFERS.give(buffer);
+            }
         }
     }
 
     /// Adds bytes as they are.
     pub(super) fn push(&mut self, parts: [&[u8]; 2]) {
-        for block in parts.iter().flat_map(|part| part.chunks(BLOCK)) {
-            self.bytes.extend_from_slice(block);
+        for part in parts {
+            self.room(part.len()).copy_from_slice(part);
         }
     }
 
     /// Adds a message in one frame, its payload in two parts. RSV1 marks a compressed one.
     pub(super) fn push_frame(&mut self, opcode: OpCode, rsv1: bool, parts: [&[u8]; 2]) {
         let [a, b, c, d, ..] = self.masks.next().to_ne_bytes();
-        let mask = [a, b, c, d];
+        let mut mask = [a, b, c, d];
         let header = FrameHeader { rsv1, opcode, mask: Some(mask), ..FrameHeader::default() };
         let length = parts[0].len() + parts[1].len();
-        let formatted = header.format(super::numbers::wide(length), &mut self.bytes);
-        debug_assert!(formatted.is_ok(), "a vector takes every byte");
-        let start = self.bytes.len();
-        self.push(parts);
-        apply(self.bytes.get_mut(start..).unwrap_or_default(), mask);
+        let before = header.len(numbers::wide(length));
+        let (mut head, payload) = self.room(before + length).split_at_mut(before);
+        let formatted = header.format(numbers::wide(length), &mut head);
+        debug_assert!(formatted.is_ok(), "there is as much room as it takes");
+        let (first, second) = payload.split_at_mut(parts[0].len());
+        copy_masked(parts[0], mask, first);
+        mask.rotate_left(first.len() % 4);
+        copy_masked(parts[1], mask, second);
+    }
+
+    /// Adds so many bytes, to be written over.
+    fn room(&mut self, count: usize) -> &mut [u8] {
+        let start = self.filled;
+        self.filled += count;
+        if self.buffer.is_empty() {
+            self.buffer = BUFFERS.take(|_| true).unwrap_or_default();
+        }
+        if self.buffer.len() < self.filled {
+            let size = self.filled.next_power_of_two();
+            if start == 0 {
+                // The system's memory is zero already.
+                self.buffer = vec![0; size];
+            } else {
+                self.buffer.resize(size, 0);
+            }
+        }
+        self.buffer.get_mut(start..self.filled).unwrap_or_default()
     }
 }
 
-/// Masks bytes, the first of them with the first of the mask (RFC 6455, section 5.3).
-fn apply(bytes: &mut [u8], [a, b, c, d]: [u8; 4]) {
-    let mask = [a, b, c, d, a, b, c, d];
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(mask)).to_ne_bytes();
+/// Copies bytes and masks them on the way, the first of them with the first of the mask (RFC 6455, section 5.3).
+fn copy_masked(from: &[u8], mask: [u8; 4], to: &mut [u8]) {
+    let ((words, rest), (masked_words, masked_rest)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
+    for (masked, word) in masked_words.iter_mut().zip(words) {
+        *masked = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(mask)).to_ne_bytes();
     }
-    rest.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    for ((masked, byte), mask) in masked_rest.iter_mut().zip(rest).zip(mask) {
+        *masked = byte ^ mask;
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +150,19 @@ mod tests {
         masks.sort();
         masks.dedup();
         assert_eq!(masks.len(), 100);
+    }
+
+    #[test]
+    fn who_has_nothing_to_send_has_no_buffer() {
+        let mut outgoing = Outgoing::new();
+        for length in [1, 20, LITTLE + 1, LARGEST + 1] {
+            outgoing.push([&vec![7; length], b""]);
+            outgoing.took(1);
+            assert_eq!(outgoing.buffer.is_empty(), length == 1, "{length} bytes less one wait");
+            assert!(outgoing.waiting() == vec![7; length - 1], "{length} bytes less one wait");
+            outgoing.took(length - 1);
+            assert!(outgoing.buffer.is_empty());
+        }
     }
 
     #[test]
