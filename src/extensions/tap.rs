@@ -38,7 +38,6 @@ pub struct Tap {
     deflate: bool,
     stage: Stage,
     open: Open,
-    ended_message: bool,
     partial: PartialHeader,
     /// The frame at hand: `length` counts down, `mask` turns with every byte.
     frame: Header,
@@ -55,7 +54,6 @@ impl Tap {
             deflate,
             stage: Stage::Header,
             open: Open::None,
-            ended_message: false,
             partial: PartialHeader::default(),
             frame: Header { fin: true, opcode: CONTINUATION, length: 0, mask: [0; 4] },
             utf8: Utf8Check::default(),
@@ -93,13 +91,6 @@ impl Tap {
         self.arrivals.pop()
     }
 
-    /// True when the last byte ended a data message and every arrival was taken: tungstenite then holds no
-    /// byte, and its state may be made anew to give memory back.
-    #[must_use]
-    pub fn at_rest(&self) -> bool {
-        self.ended_message && self.arrivals.is_empty() && self.violation.is_none()
-    }
-
     /// True when the last byte ended a frame, no message is open, and every arrival was taken. Where tungstenite has
     /// also asked for more bytes and got none, it has worked on every frame, and holds no byte.
     #[must_use]
@@ -109,12 +100,6 @@ impl Tap {
             && self.open == Open::None
             && self.arrivals.is_empty()
             && self.violation.is_none()
-    }
-
-    /// Bytes still to come of the frame at hand: a reason to read in bulk.
-    #[must_use]
-    pub fn pending_payload(&self) -> u64 {
-        if self.stage == Stage::Payload { self.frame.length } else { 0 }
     }
 
     fn follow(&mut self, bytes: &mut [u8]) -> Result<(), (usize, Violation)> {
@@ -155,7 +140,6 @@ impl Tap {
         }
         if count > 0 {
             self.arrivals.push(Arrival::Plain, count);
-            self.ended_message = true;
         }
         at
     }
@@ -191,7 +175,6 @@ impl Tap {
             (CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG, _) => {}
             _ => return Err(Violation::ReservedOpcode),
         }
-        self.ended_message = false;
         if starts {
             self.open = if opcode == TEXT && !compressed { Open::Text } else { Open::Opaque };
             let kind = if opcode == TEXT { Kind::Text } else { Kind::Binary };
@@ -227,7 +210,6 @@ impl Tap {
         if self.frame.fin && !self.frame.is_control() {
             self.open = Open::None;
             self.utf8 = Utf8Check::default();
-            self.ended_message = true;
         }
     }
 }
@@ -262,7 +244,7 @@ mod tests {
             let mut tap = Tap::new(DEFLATE);
             assert_eq!(tap.scan(&mut bytes), before.len() + at, "{wrong:02x?}");
             assert_eq!(tap.violation(), Some(violation), "{wrong:02x?}");
-            assert!(!tap.at_rest());
+            assert!(!tap.between_messages());
         }
     }
 
@@ -272,30 +254,24 @@ mod tests {
         let mut tap = Tap::new(DEFLATE);
         assert_eq!(tap.scan(&mut bytes), bytes.len());
         assert_eq!(tap.violation(), None);
-        assert!(!tap.at_rest());
+        assert!(!tap.between_messages());
     }
 
     #[test]
-    fn a_frame_behind_the_message_is_no_rest() {
-        let mut bytes = [0x81, 0x80, 0, 0, 0, 0, 0x89, 0x80, 0, 0, 0, 0];
-        for end in [7, bytes.len()] {
-            let mut tap = Tap::new(DEFLATE);
-            assert_eq!(tap.scan(&mut bytes[..6]), 6);
-            assert_eq!(tap.next_arrival(), Some(Arrival::Plain));
-            assert!(tap.at_rest());
-            tap.scan(&mut bytes[6..end]);
-            assert!(!tap.at_rest(), "tungstenite may hold the ping");
-        }
-    }
-
-    #[test]
-    fn pending_payload_counts_down() {
+    fn between_messages_is_where_a_frame_has_ended_and_every_arrival_was_taken() {
         let mut tap = Tap::new(DEFLATE);
-        tap.scan(&mut [0x82, 0xfe, 1, 0, 0, 0, 0, 0]);
-        assert_eq!(tap.pending_payload(), 256);
-        tap.scan(&mut [0; 250]);
-        assert_eq!(tap.pending_payload(), 6);
-        tap.scan(&mut [0; 6]);
-        assert_eq!(tap.pending_payload(), 0);
+        let mut after = |bytes: &[u8], arrivals| {
+            tap.scan(&mut bytes.to_vec());
+            (0..arrivals).for_each(|_| assert_eq!(tap.next_arrival(), Some(Arrival::Plain)));
+            tap.between_messages()
+        };
+        assert!(after(&[], 0), "nothing has come");
+        assert!(!after(&[0x81, 0x81, 0, 0, 0, 0, b'a'], 0), "an arrival waits");
+        assert!(after(&[], 1));
+        assert!(!after(&[0x89], 0), "a Ping has begun");
+        assert!(after(&[0x80, 0, 0, 0, 0], 0));
+        assert!(!after(&[0x01, 0x80, 0, 0, 0, 0], 1), "a message is open");
+        assert!(after(&[0x80, 0x80, 0, 0, 0, 0], 0));
+        assert!(!after(&[0x88, 0x80, 0, 0, 0, 0], 0), "nothing means anything any more");
     }
 }
