@@ -2,15 +2,16 @@
 //!
 //! usage: table ROWS.tsv TITLE TABLE.md DRAWING.svg
 //!
-//! A row is scenario, server, rate, p50 and p99 in µs, user and system CPU in µs a message, memory in KiB, errors.
+//! A row is scenario, server, round, rate, p50 and p99 in µs, user and system CPU in µs a message, memory in KiB, errors.
 
 use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs};
 
 /// Numbers in a row, after its scenario and its server.
-const FIELDS: usize = 7;
+const FIELDS: usize = 8;
 /// Which of them is what.
-const RATE: usize = 0;
-const P99: usize = 2;
+const ROUND: usize = 0;
+const RATE: usize = 1;
+const P99: usize = 3;
 /// Measures of the drawing.
 const ROW: f64 = 20.0;
 const BARS: f64 = 190.0;
@@ -59,32 +60,62 @@ fn read(text: &str) -> Result<Results, Box<dyn Error>> {
     Ok(results)
 }
 
-fn median(rounds: &Rounds, field: usize) -> f64 {
-    let mut values: Vec<f64> = rounds.iter().map(|row| row[field]).collect();
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => values[odd / 2],
-        even => f64::midpoint(values[even / 2 - 1], values[even / 2]),
+/// Some values of a measure, one from each round.
+struct Sample(Vec<f64>);
+
+impl Sample {
+    fn of(rounds: &Rounds, field: usize) -> Self {
+        Self::sorted(rounds.iter().map(|row| row[field]))
+    }
+
+    /// The rate in parts of that of another server in the same round. The machine's own pace changes from round to
+    /// round, and cancels out.
+    fn ratios(rounds: &Rounds, others: &Rounds) -> Self {
+        let same_round = |row: &[f64; FIELDS]| others.iter().find(|other| other[ROUND] == row[ROUND]);
+        Self::sorted(rounds.iter().filter_map(|row| Some(row[RATE] / same_round(row)?[RATE])))
+    }
+
+    fn sorted(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        Self(values)
+    }
+
+    fn median(&self) -> f64 {
+        match self.0.len() {
+            0 => f64::NAN,
+            odd if odd % 2 == 1 => self.0[odd / 2],
+            even => f64::midpoint(self.0[even / 2 - 1], self.0[even / 2]),
+        }
+    }
+
+    /// The lowest and the highest.
+    fn range(&self) -> (f64, f64) {
+        (self.0.first().copied().unwrap_or(f64::NAN), self.0.last().copied().unwrap_or(f64::NAN))
     }
 }
 
 fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
     let mut text = format!("{title}\n");
     for (scenario, servers) in results {
+        let Some((first, first_rounds)) = servers.first() else { continue };
         write!(
             text,
             "\n**{scenario}**\n\n\
-             | server | rate | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|\n"
+             | server | rate | of {first}'s | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
         )?;
         for (server, rounds) in servers {
             let [rate, p50, p99, user, system, memory, errors] =
-                [0, 1, 2, 3, 4, 5, 6].map(|f| median(rounds, f));
+                [RATE, 2, P99, 4, 5, 6, 7].map(|field| Sample::of(rounds, field).median());
+            let ratios = Sample::ratios(rounds, first_rounds);
+            let (lowest, highest) = ratios.range();
             writeln!(
                 text,
-                "| {server} | {} | {:.2} | {:.2} | {user:.2} | {system:.2} | {:.1} | {errors:.0} |",
+                "| {server} | {} | {:.2} ({lowest:.2}–{highest:.2}) | {:.2} | {:.2} | {user:.2} | {system:.2} \
+                 | {:.1} | {errors:.0} |",
                 grouped(rate),
+                ratios.median(),
                 p50 / 1e3,
                 p99 / 1e3,
                 memory / 1024.0,
@@ -94,7 +125,7 @@ fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Bars for the rate, with the p99 beside them; light or dark as the reader has it.
+/// Bars for the rate, a line from its lowest to its highest, and the p99 beside them; light or dark as the reader has it.
 fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
     let rows: usize = results.iter().map(|(_, servers)| servers.len() + 2).sum();
     let height = ROW * (rows as f64 + 2.0);
@@ -102,9 +133,9 @@ fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\
          <title>{}</title><style>\
          svg{{background:#fff}}text{{font:13px system-ui,sans-serif;fill:#1c1e21}}.s{{fill:#62676f;font-size:12px}}\
-         .h{{font-weight:bold}}.e{{text-anchor:end}}rect{{fill:#9db4d6}}rect.us{{fill:#1d5fd0}}\
+         .h{{font-weight:bold}}.e{{text-anchor:end}}rect{{fill:#9db4d6}}rect.us{{fill:#1d5fd0}}line{{stroke:#1c1e21;stroke-opacity:.55}}\
          @media(prefers-color-scheme:dark){{svg{{background:#14171b}}text{{fill:#e6e8eb}}.s{{fill:#9aa1ab}}\
-         rect{{fill:#4a5f82}}rect.us{{fill:#7fb0ff}}}}</style>\n",
+         rect{{fill:#4a5f82}}rect.us{{fill:#7fb0ff}}line{{stroke:#fff}}}}</style>\n",
         escape(title)
     );
     let mut y = ROW;
@@ -113,22 +144,29 @@ fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
         y += ROW * 1.7;
         writeln!(svg, "<text class=\"h\" x=\"10\" y=\"{y}\">{}</text>", escape(scenario))?;
         y += ROW * 0.3;
-        let best = servers.iter().map(|(_, rounds)| median(rounds, RATE)).fold(1e-9, f64::max);
+        let rates = |rounds| Sample::of(rounds, RATE);
+        let best = servers.iter().map(|(_, rounds)| rates(rounds).range().1).fold(1e-9, f64::max);
         for (server, rounds) in servers {
-            let (rate, p99) = (median(rounds, RATE), median(rounds, P99));
+            let (rate, p99) = (rates(rounds).median(), Sample::of(rounds, P99).median());
+            let middle = y + ROW / 2.0;
+            let at = |rate: f64| BARS + rate / best * LONGEST;
+            let (lowest, highest) = rates(rounds).range();
             let class = if server.starts_with("ws-echo") { " class=\"us\"" } else { "" };
-            let width = rate / best * LONGEST;
             writeln!(
                 svg,
                 "<text class=\"e\" x=\"{:.0}\" y=\"{:.1}\">{}</text>\
-                 <rect{class} x=\"{BARS}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.0}\" rx=\"2\"/>\
+                 <rect{class} x=\"{BARS}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\"/>\
+                 <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"/>\
                  <text class=\"s\" x=\"{:.1}\" y=\"{:.1}\">{}/s, p99 {:.2} ms</text>",
                 BARS - 8.0,
                 y + 14.0,
                 escape(server),
                 y + 3.0,
+                at(rate) - BARS,
                 ROW - 6.0,
-                BARS + width + 6.0,
+                at(lowest),
+                at(highest),
+                at(highest) + 6.0,
                 y + 14.0,
                 grouped(rate),
                 p99 / 1e3,
