@@ -6,8 +6,8 @@ use std::io::{self, Read, Write};
 use std::time::Instant;
 
 use proptest::prelude::*;
-use tungstenite::{Error, Message};
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
+use tungstenite::{Error, Message};
 use ws_echo::extensions::{Arrival, Kind, Tap, Violation};
 
 /// What one call of `scan` is given, again and again until the bytes are used up.
