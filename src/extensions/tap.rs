@@ -270,6 +270,8 @@ mod tests {
         assert!(after(&[], 1));
         assert!(!after(&[0x89], 0), "a Ping has begun");
         assert!(after(&[0x80, 0, 0, 0, 0], 0));
+        assert!(!after(&[0x89, 0x82, 0, 0, 0, 0, b'a'], 0), "half a Ping's payload has come");
+        assert!(after(b"b", 0));
         assert!(!after(&[0x01, 0x80, 0, 0, 0, 0], 1), "a message is open");
         assert!(after(&[0x80, 0x80, 0, 0, 0, 0], 0));
         assert!(!after(&[0x88, 0x80, 0, 0, 0, 0], 0), "nothing means anything any more");

@@ -13,7 +13,7 @@ const LITTLE: usize = 4 << 10;
 /// Buffers that are kept for whoever has something to send: to map a large one anew each time costs more than to send
 /// what is in it.
 const POOLED: usize = 16;
-/// The largest of them, in bytes.
+/// The largest of them, in bytes. Messages that need more are rare, and what they cost is theirs.
 const LARGEST: usize = 4 << 20;
 
 /// Buffers that nobody uses, and all of which can be written to. A connection has one only while something waits: ten
@@ -51,7 +51,7 @@ impl Outgoing {
         }
         if self.filled == 0 {
             let buffer = mem::take(&mut self.buffer);
-            if (1..=LARGEST).contains(&buffer.len()) {
+            if is_worth_keeping(&buffer) {
                 BUFFERS.give(buffer);
             }
         }
@@ -60,7 +60,9 @@ impl Outgoing {
     /// Adds bytes as they are.
     pub(super) fn push(&mut self, parts: [&[u8]; 2]) {
         for part in parts {
-            self.room(part.len()).copy_from_slice(part);
+            // A mask of zeros changes nothing. `copy_from_slice` would copy large parts with `rep movsb`, whose pace depends
+            // on where both sides lie in their pages.
+            copy_masked(part, [0; 4], self.room(part.len()));
         }
     }
 
@@ -88,9 +90,9 @@ impl Outgoing {
             self.buffer = BUFFERS.take(|_| true).unwrap_or_default();
         }
         if self.buffer.len() < self.filled {
-            let size = self.filled.next_power_of_two();
+            let size = if self.filled > LARGEST { self.filled } else { self.filled.next_power_of_two() };
             if start == 0 {
-                // The system's memory is zero already.
+                // What comes fresh from the system is zero already.
                 self.buffer = vec![0; size];
             } else {
                 self.buffer.resize(size, 0);
@@ -98,6 +100,11 @@ impl Outgoing {
         }
         self.buffer.get_mut(start..self.filled).unwrap_or_default()
     }
+}
+
+/// Whether a buffer may be of use to the next one who has something to send.
+fn is_worth_keeping(buffer: &[u8]) -> bool {
+    (1..=LARGEST).contains(&buffer.len())
 }
 
 /// Copies bytes and masks them on the way, the first of them with the first of the mask (RFC 6455, section 5.3).
@@ -114,6 +121,7 @@ fn copy_masked(from: &[u8], mask: [u8; 4], to: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
     use tungstenite::protocol::frame::coding::Data;
 
     #[test]
@@ -133,6 +141,39 @@ mod tests {
             let (mask, masked) = rest.split_at(4);
             let unmasked: Vec<u8> = masked.iter().zip(mask.iter().cycle()).map(|(b, m)| b ^ m).collect();
             assert!(unmasked == payload, "{head} and {tail} bytes");
+        }
+    }
+
+    #[test]
+    fn buffers_that_are_neither_empty_nor_huge_are_kept() {
+        let kept = [0, 1, LARGEST, LARGEST + 1].map(|length| is_worth_keeping(&vec![0; length]));
+        assert_eq!(kept, [false, true, true, false]);
+    }
+
+    /// The payload of the first frame that waits, and what is behind it.
+    fn unmask(bytes: &[u8]) -> (Vec<u8>, &[u8]) {
+        let mut cursor = Cursor::new(bytes);
+        let (header, length) = FrameHeader::parse(&mut cursor).unwrap().unwrap();
+        let rest = &bytes[numbers::narrow(cursor.position())..];
+        let (payload, behind) = rest.split_at(numbers::narrow(length));
+        let mask = header.mask.unwrap();
+        (payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect(), behind)
+    }
+
+    #[test]
+    fn frames_are_whole_in_a_buffer_that_grows_and_in_one_that_was_used() {
+        let mut outgoing = Outgoing::new();
+        for lengths in [[20, 70_000], [3, 5], [66_000, 66_000]] {
+            let payloads =
+                lengths.map(|length: usize| (0..length).map(|n| n.to_le_bytes()[0] | 1).collect::<Vec<u8>>());
+            for payload in &payloads {
+                outgoing.push_frame(OpCode::Data(Data::Binary), false, [&payload[..3], &payload[3..]]);
+            }
+            let waiting = outgoing.waiting().to_vec();
+            let (first, behind) = unmask(&waiting);
+            let (second, behind) = unmask(behind);
+            assert!([first, second] == payloads && behind.is_empty(), "{lengths:?}");
+            outgoing.took(waiting.len());
         }
     }
 

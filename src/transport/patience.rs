@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 /// A yield that takes longer counts as the turn of somebody who computes: the kernel ends such a turn after some
 /// milliseconds (4 with two processors and 250 ticks a second). A single thread that loads a hundred connections uses up
-/// such a turn now and then as well, and what it is sent meanwhile waits: with 1, 2, 2.25, 2.5 and 3 ms here it got 0.97,
-/// 1.2, 1.3, 1.4 and 1.3 times the messages that tokio-tungstenite answered, and the p99 was 1.3, 1.9, 2.0, 2.1 and 2.4 ms.
+/// such a turn now and then as well, and what it is sent meanwhile waits: with 1, 2.25, 2.5 and 3 ms here it got 0.87,
+/// 1.05, 1.1 and 1.1 times the messages that it got with 2 ms, and the p99 was 1.3, 2.0, 2.1 and 2.4 ms instead of 1.9.
 /// But four clients that sent 1,000 messages a second each beside two programs that compute had a p99 of 4 ms with up
 /// to 2.25 ms here, of 18 ms in two runs of twelve with 2.5, and of 25 to 60 ms in three of eight with 3.
 const LONG: Duration = Duration::from_micros(2250);

@@ -191,6 +191,7 @@ proptest! {
         write_all(&messages, &mut wire, &mut Vec::new());
         let mut socket = websocket(true, wire, &cuts);
         socket.get_mut().pause = Some(false);
+        let mut rebuilt = 0;
         for message in &messages {
             let received = loop {
                 match socket.read() {
@@ -200,6 +201,7 @@ proptest! {
                     Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                         if socket.get_ref().tap.between_messages() {
                             socket = over(socket.into_inner());
+                            rebuilt += 1;
                         }
                     }
                     other => break other.map_err(|error| TestCaseError::fail(error.to_string()))?,
@@ -210,6 +212,7 @@ proptest! {
             prop_assert!(received.into_data() == message.payload);
         }
         prop_assert!(socket.get_ref().tap.between_messages(), "the last message leaves nothing behind");
+        prop_assert!(cuts != [1] || rebuilt >= messages.len(), "byte by byte there is a pause before each message");
     }
 
     #[test]

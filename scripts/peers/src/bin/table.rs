@@ -1,17 +1,28 @@
 //! Makes the table and the drawing of scripts/compare out of its rows: medians over the rounds.
 //!
-//! usage: table ROWS.tsv TITLE TABLE.md DRAWING.svg
+//! usage: table ROWS.tsv TITLE NEAREST TABLE.md DRAWING.svg
 //!
-//! A row is scenario, server, round, rate, p50 and p99 in µs, user and system CPU in µs a message, memory in KiB, errors.
+//! A row is scenario, server, round, time of a cache line between the processors in ns, rate, p50 and p99 in µs, user and
+//! system CPU in µs a message, memory in KiB, errors. NEAREST is the shortest that such a time ever was, 0 if nobody looked.
 
-use std::{collections::BTreeMap, env, error::Error, fmt::Write, fs};
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    fmt::{self, Write},
+    fs,
+};
 
 /// Numbers in a row, after its scenario and its server.
-const FIELDS: usize = 8;
+const FIELDS: usize = 9;
 /// Which of them is what.
 const ROUND: usize = 0;
-const RATE: usize = 1;
-const P99: usize = 3;
+const DISTANCE: usize = 1;
+const RATE: usize = 2;
+const P50: usize = 3;
+const P99: usize = 4;
+/// Processors are apart when a cache line takes so many times as long as it ever did. scripts/compare has the same factor.
+const APART: f64 = 3.0;
 /// Measures of the drawing.
 const ROW: f64 = 20.0;
 const BARS: f64 = 190.0;
@@ -25,14 +36,15 @@ type Results = Vec<(String, Vec<(String, Rounds)>)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [rows, title, table, drawing] = &arguments[..] else {
-        return Err("usage: table ROWS.tsv TITLE TABLE.md DRAWING.svg".into());
+    let [rows, title, nearest, table, drawing] = &arguments[..] else {
+        return Err("usage: table ROWS.tsv TITLE NEAREST TABLE.md DRAWING.svg".into());
     };
-    let results = read(&fs::read_to_string(rows)?)?;
-    let markdown = markdown(&results, title)?;
+    let mut results = read(&fs::read_to_string(rows)?)?;
+    let distance = leave_out_apart(&mut results, nearest.parse()?);
+    let markdown = markdown(&results, title, &distance)?;
     print!("{markdown}");
     fs::write(table, markdown)?;
-    fs::write(drawing, svg(&results, title)?)?;
+    fs::write(drawing, svg(&results, title, &distance)?)?;
     Ok(())
 }
 
@@ -60,6 +72,32 @@ fn read(text: &str) -> Result<Results, Box<dyn Error>> {
     Ok(results)
 }
 
+/// Leaves out what was measured while the processors were apart, unless there is nothing else of that server. Returns
+/// what to say of it.
+fn leave_out_apart(results: &mut Results, nearest: f64) -> String {
+    let near = |row: &[f64; FIELDS]| row[DISTANCE] <= nearest * APART;
+    let (mut left_out, mut kept) = (0, 0);
+    for (_, rounds) in results.iter_mut().flat_map(|(_, servers)| servers) {
+        let all = rounds.len();
+        if rounds.iter().any(near) {
+            rounds.retain(near);
+            left_out += all - rounds.len();
+        } else {
+            kept += all;
+        }
+    }
+    if nearest == 0.0 {
+        return String::new();
+    }
+    let mut text = format!("{nearest:.0} ns for a cache line between the processors and back");
+    for (count, what) in [(left_out, "left out"), (kept, "kept")] {
+        if count > 0 {
+            text += &format!("; {count} measured with more {what}");
+        }
+    }
+    text
+}
+
 /// Some values of a measure, one from each round.
 struct Sample(Vec<f64>);
 
@@ -72,7 +110,12 @@ impl Sample {
     /// round, and cancels out.
     fn ratios(rounds: &Rounds, others: &Rounds) -> Self {
         let same_round = |row: &[f64; FIELDS]| others.iter().find(|other| other[ROUND] == row[ROUND]);
-        Self::sorted(rounds.iter().filter_map(|row| Some(row[RATE] / same_round(row)?[RATE])))
+        Self::sorted(
+            rounds
+                .iter()
+                .filter_map(|row| Some(row[RATE] / same_round(row)?[RATE]))
+                .filter(|ratio| ratio.is_finite()),
+        )
     }
 
     fn sorted(values: impl Iterator<Item = f64>) -> Self {
@@ -95,27 +138,35 @@ impl Sample {
     }
 }
 
-fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
-    let mut text = format!("{title}\n");
+impl fmt::Display for Sample {
+    /// Median, range and size.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (lowest, highest) = self.range();
+        match self.0.len() {
+            0 => f.write_str("–"),
+            size => write!(f, "{:.2} ({lowest:.2}–{highest:.2}, {size})", self.median()),
+        }
+    }
+}
+
+fn markdown(results: &Results, title: &str, distance: &str) -> Result<String, std::fmt::Error> {
+    let mut text = format!("{title}\n\n{distance}\n");
     for (scenario, servers) in results {
         let Some((first, first_rounds)) = servers.first() else { continue };
         write!(
             text,
             "\n**{scenario}**\n\n\
-             | server | rate | of {first}'s | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
+             | server | rate | of {first}'s (range, rounds) | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
         )?;
         for (server, rounds) in servers {
             let [rate, p50, p99, user, system, memory, errors] =
-                [RATE, 2, P99, 4, 5, 6, 7].map(|field| Sample::of(rounds, field).median());
+                [RATE, P50, P99, 5, 6, 7, 8].map(|field| Sample::of(rounds, field).median());
             let ratios = Sample::ratios(rounds, first_rounds);
-            let (lowest, highest) = ratios.range();
             writeln!(
                 text,
-                "| {server} | {} | {:.2} ({lowest:.2}–{highest:.2}) | {:.2} | {:.2} | {user:.2} | {system:.2} \
-                 | {:.1} | {errors:.0} |",
+                "| {server} | {} | {ratios} | {:.2} | {:.2} | {user:.2} | {system:.2} | {:.1} | {errors:.0} |",
                 grouped(rate),
-                ratios.median(),
                 p50 / 1e3,
                 p99 / 1e3,
                 memory / 1024.0,
@@ -126,9 +177,9 @@ fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
 }
 
 /// Bars for the rate, a line from its lowest to its highest, and the p99 beside them; light or dark as the reader has it.
-fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
+fn svg(results: &Results, title: &str, distance: &str) -> Result<String, std::fmt::Error> {
     let rows: usize = results.iter().map(|(_, servers)| servers.len() + 2).sum();
-    let height = ROW * (rows as f64 + 2.0);
+    let height = ROW * (rows as f64 + 3.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\
          <title>{}</title><style>\
@@ -139,9 +190,12 @@ fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
         escape(title)
     );
     let mut y = ROW;
-    writeln!(svg, "<text class=\"s\" x=\"10\" y=\"{y}\">{}</text>", escape(title))?;
+    for line in [title, distance] {
+        writeln!(svg, "<text class=\"s\" x=\"10\" y=\"{y}\">{}</text>", escape(line))?;
+        y += ROW;
+    }
     for (scenario, servers) in results {
-        y += ROW * 1.7;
+        y += ROW * 0.7;
         writeln!(svg, "<text class=\"h\" x=\"10\" y=\"{y}\">{}</text>", escape(scenario))?;
         y += ROW * 0.3;
         let rates = |rounds| Sample::of(rounds, RATE);
@@ -173,6 +227,7 @@ fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
             )?;
             y += ROW;
         }
+        y += ROW;
     }
     svg.push_str("</svg>\n");
     Ok(svg)
