@@ -86,17 +86,12 @@ impl Outgoing {
     fn room(&mut self, count: usize) -> &mut [u8] {
         let start = self.filled;
         self.filled += count;
+        let size = if self.filled > LARGEST { self.filled } else { self.filled.next_power_of_two() };
         if self.buffer.is_empty() {
-            self.buffer = BUFFERS.take(|_| true).unwrap_or_default();
-        }
-        if self.buffer.len() < self.filled {
-            let size = if self.filled > LARGEST { self.filled } else { self.filled.next_power_of_two() };
-            if start == 0 {
-                // What comes fresh from the system is zero already.
-                self.buffer = vec![0; size];
-            } else {
-                self.buffer.resize(size, 0);
-            }
+            // What comes fresh from the system is zero already.
+            self.buffer = BUFFERS.take(|buffer| buffer.len() >= count).unwrap_or_else(|| vec![0; size]);
+        } else if self.buffer.len() < self.filled {
+            self.buffer.resize(size, 0);
         }
         self.buffer.get_mut(start..self.filled).unwrap_or_default()
     }

@@ -78,7 +78,8 @@ impl Outbox {
 
     /// The worker's way to send one frame: `head` and `body` are its payload in two parts. Gathers small frames;
     /// a large one is written at once, together with all that was gathered. If `more` is likely to follow soon, larger
-    /// ones gather too, and what would be a small segment at the end waits. Returns whether it was taken: a sealed outbox takes nothing.
+    /// ones gather too, and what would be a small segment at the end waits. Returns whether it was taken: a sealed outbox
+    /// takes nothing.
     pub(crate) fn send(
         &self,
         header: &FrameHeader,

@@ -4,7 +4,7 @@
 //! usage: distance
 //!
 //! A virtual machine's processors are moved about by its host. Where they do not share a cache, all that a client and a
-//! server say to each other has a longer way to go, and servers are measured at two thirds of their rate.
+//! server say to each other has a longer way to go, and servers are measured at about two thirds of their rate.
 
 use std::{
     hint::spin_loop,

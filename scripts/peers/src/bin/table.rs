@@ -201,10 +201,10 @@ fn svg(results: &Results, title: &str, distance: &str) -> Result<String, std::fm
         let rates = |rounds| Sample::of(rounds, RATE);
         let best = servers.iter().map(|(_, rounds)| rates(rounds).range().1).fold(1e-9, f64::max);
         for (server, rounds) in servers {
-            let (rate, p99) = (rates(rounds).median(), Sample::of(rounds, P99).median());
+            let (rates, p99) = (rates(rounds), Sample::of(rounds, P99).median());
+            let (rate, (lowest, highest)) = (rates.median(), rates.range());
             let middle = y + ROW / 2.0;
             let at = |rate: f64| BARS + rate / best * LONGEST;
-            let (lowest, highest) = rates(rounds).range();
             let class = if server.starts_with("ws-echo") { " class=\"us\"" } else { "" };
             writeln!(
                 svg,
