@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::extensions::deflate;
+use crate::protocol::deflate;
 
 /// Connections that a worker serves at once, unless told otherwise; each is a thread.
 pub const DEFAULT_WORKERS: usize = 1024;

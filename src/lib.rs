@@ -21,12 +21,12 @@
 //! |---|---|
 //! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit), [`allocator`] |
 //! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
-//! | how an idle worker waits and is called | `workers`, `bell` |
+//! | how an idle worker waits and is called | `workers`, `semaphore` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
 //! | what each path does with a message | [`behavior`] |
 //! | compression, and what is wrong with a frame | [`extensions`] |
 //! | how a session ends, and who ended it | `conversation/closing`, [`ended`] |
-//! | how two threads share one socket | `transport/outbox/`, [`handle`] |
+//! | how two threads share one socket | `transport/writer/`, [`handle`] |
 //! | how a worker waits for bytes, and takes many at once | `transport/receiver`, `transport/patience`, `readahead` |
 //! | where a write ends while more follows | `segment` |
 //! | who goes first when a thread is woken | `scheduling`, `transport/courtesy` |
@@ -39,49 +39,28 @@
 //! | how the load generator works | [`load`] |
 
 pub mod allocator;
-pub mod behavior;
-pub mod certificate;
 pub mod cli;
 pub mod config;
-pub mod conversation;
-pub mod ended;
+pub mod endpoints;
 pub mod error;
-pub mod extensions;
-pub mod handle;
-pub mod headers;
-pub mod listener;
-pub mod load;
+pub mod http;
 pub mod logging;
-pub mod machine;
 pub mod metrics;
+pub mod platform;
+pub mod protocol;
 pub mod server;
-pub mod signals;
-pub mod stop;
+pub mod session;
+pub mod tls;
+pub mod transport;
 
-mod admission;
-mod bell;
-mod codec;
-mod handshake;
-mod http;
-mod pause;
-mod random;
-mod readahead;
-mod refusal;
-mod scheduling;
-mod segment;
-mod session;
-mod site;
-mod spares;
-mod supervisor;
-mod transport;
-mod validity;
-mod verdict;
-mod workers;
-
-pub use certificate::Certificate;
 pub use config::Config;
+pub use endpoints::routes::Routes;
 pub use error::Error;
-pub use listener::{Listener, listen};
-pub use metrics::Summary;
-pub use server::{Server, Started};
-pub use stop::Stop;
+pub use metrics::summary::Summary;
+pub use server::listener::{Listener, listen};
+pub use server::ready::{ReadyServer, Server};
+pub use server::shutdown::ShutdownSignal;
+pub use session::end::SessionEnd;
+pub use session::handle::{PushError, SessionHandle};
+pub use session::websocket::WebSocketSession;
+pub use tls::certificate::Certificate;

@@ -3,12 +3,20 @@
 use std::fmt;
 use std::io::Write;
 
+use clap::ValueEnum;
 use env_logger::{Builder, Env};
 
-use crate::cli::LogFormat;
-
 /// Characters of a payload that a log line shows.
-const EXCERPT: usize = 120;
+const PREVIEW_CHARS: usize = 120;
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: an object with `time`, `level`, `target` and `message`.
+    Json,
+}
 
 /// Starts logging to standard error. `RUST_LOG` chooses what; `info` is the default.
 pub fn start(format: LogFormat) {
@@ -29,11 +37,11 @@ pub fn start(format: LogFormat) {
 }
 
 /// The beginning of a payload, escaped so that a peer cannot write lines or terminal controls into the log.
-pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
+pub(crate) struct EscapedPreview<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Excerpt<'_> {
+impl fmt::Display for EscapedPreview<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shown, rest) = match self.0.char_indices().nth(EXCERPT) {
+        let (shown, rest) = match self.0.char_indices().nth(PREVIEW_CHARS) {
             Some((end, _)) => self.0.split_at(end),
             None => (self.0, ""),
         };
@@ -51,12 +59,15 @@ mod tests {
 
     #[test]
     fn an_excerpt_cannot_forge_a_line() {
-        assert_eq!(Excerpt("a\nb\u{1b}[31m").to_string(), "a\\nb\\u{1b}[31m");
+        assert_eq!(EscapedPreview("a\nb\u{1b}[31m").to_string(), "a\\nb\\u{1b}[31m");
     }
 
     #[test]
     fn an_excerpt_is_cut_at_a_character() {
-        let long = "é".repeat(EXCERPT + 1);
-        assert_eq!(Excerpt(&long).to_string(), format!("{}… ({} bytes)", "é".repeat(EXCERPT), long.len()));
+        let long = "é".repeat(PREVIEW_CHARS + 1);
+        assert_eq!(
+            EscapedPreview(&long).to_string(),
+            format!("{}… ({} bytes)", "é".repeat(PREVIEW_CHARS), long.len())
+        );
     }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
+use ws_echo::platform::signals::OnHangup;
+use ws_echo::platform::{limits, signals};
 use ws_echo::{
-    Certificate, Config, Error, Listener, Server, Stop, Summary, allocator, listen, logging, machine, signals,
+    Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, allocator, listen, logging,
 };
 
 fn main() -> ExitCode {
@@ -29,10 +31,10 @@ fn main() -> ExitCode {
 
 /// Serves until told to stop.
 fn run(cli: Cli) -> Result<Summary, Error> {
-    let stop = Stop::new();
+    let stop = ShutdownSignal::new();
     let tls = cli.tls();
     let certificate = tls.map(|tls| Certificate::load(tls.certificate, tls.key)).transpose()?.map(Arc::new);
-    signals::watch(&stop, certificate.clone())?;
+    watch_signals(&stop, certificate.clone())?;
     let mut listeners = Vec::new();
     if let Some(address) = cli.listen() {
         listeners.push(Listener::from(listen(address)?));
@@ -42,12 +44,25 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     }
     let asked = cli.workers();
     let config = cli.into_config();
-    let workers = machine::fit_workers(asked, DEFAULT_WORKERS, config.waiting)?;
+    let workers = limits::fit_workers(asked, DEFAULT_WORKERS, config.waiting)?;
     let greeting = greeting(&listeners);
     let server = Server::new(listeners, Config { workers, ..config }).start()?;
     // Not before: thousands of workers take a while to start, and a storm in that time would overflow the backlog.
     say(&greeting);
     server.run(&stop)
+}
+
+/// Stops the server on Ctrl-C and the like; reads the certificate again on SIGHUP where there is one.
+fn watch_signals(stop: &ShutdownSignal, certificate: Option<Arc<Certificate>>) -> Result<(), Error> {
+    let stop = stop.clone();
+    let reload = certificate.map(|certificate| -> OnHangup {
+        Box::new(move || {
+            if let Err(error) = certificate.reload() {
+                log::error!("{error}; the certificate in use stays");
+            }
+        })
+    });
+    signals::watch(move || stop.request(), reload)
 }
 
 /// The lines that scripts wait for, and one for people.

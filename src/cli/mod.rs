@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, ValueEnum};
+use clap::{Args, CommandFactory, Parser};
 
 use crate::config::{Config, DEFAULT_WORKERS};
-use crate::extensions::deflate;
+use crate::logging::LogFormat;
+use crate::protocol::deflate;
 use values::{
     NOWHERE, address, address_or_none, at_least_one, level, origin, size, token, wait, wait_or_none, waiting,
 };
@@ -158,15 +159,6 @@ struct Logs {
     /// How events are logged on standard error: text or json; `RUST_LOG` chooses which
     #[arg(long, env = "WS_ECHO_LOG_FORMAT", hide_env = true, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, hide_possible_values = true)]
     log_format: LogFormat,
-}
-
-/// How a log line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: an object with `time`, `level`, `target` and `message`.
-    Json,
 }
 
 /// Where TLS is spoken, and as whom.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::config::Config;
-use crate::extensions::deflate;
+use crate::protocol::deflate;
 
 /// The longest wait that an option takes.
 const LONGEST_WAIT: Duration = Config::LONGEST_WAIT;
@@ -91,7 +91,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
 
 /// A token (RFC 9110, 5.6.2), which is what a subprotocol's name has to be.
 pub(super) fn token(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(crate::http::is_token_byte) {
+    if !text.is_empty() && text.bytes().all(crate::protocol::token::is_token_byte) {
         return Ok(text.to_owned());
     }
     Err("give a name of letters, digits and !#$%&'*+-.^_`|~".to_owned())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{PATIENCE, TestServer, config, eventually, exchange, request, upgrade};
 use ws_echo::Config;
-use ws_echo::ended::Ended;
+use ws_echo::session::end::SessionEnd;
 
 /// The request is answered with the status, and the answer contains the words.
 fn expect(server: &TestServer, request: impl AsRef<[u8]>, status: u16, words: &str) {
@@ -24,7 +24,7 @@ fn an_unknown_path_is_404() {
     let server = TestServer::start();
     expect(&server, "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404, "no page here");
     let summary = server.finish();
-    assert_eq!(summary.totals.closed[&Ended::Answered(404).labels()], 1);
+    assert_eq!(summary.totals.closed[&SessionEnd::HttpResponse(404).labels()], 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::certificate::{dev_cert, serve_dev_cert};
 use crate::harness::{TestServer, config};
 use crate::webdriver::Browser;
-use ws_echo::{Config, Server, Stop, listen};
+use ws_echo::{Config, Server, ShutdownSignal, listen};
 
 const DESKTOP: (u32, u32) = (1280, 900);
 const PHONE: (u32, u32) = (390, 844);
@@ -195,7 +195,7 @@ fn a_stop_of_the_server_is_told_in_words_and_the_page_comes_back_by_itself() {
     let listener = listen("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let start = |listener| {
-        let stop = Stop::new();
+        let stop = ShutdownSignal::new();
         let seen = stop.clone();
         let thread = std::thread::spawn(move || Server::new(listener, config()).run(&seen).unwrap());
         (stop, thread)

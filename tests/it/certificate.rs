@@ -16,7 +16,7 @@ use crate::binary::{Process, command, command_after, ready_line};
 use crate::harness::{PATIENCE, TestServer, config, text};
 use crate::process::run;
 use crate::tls::{Files, client_config, connect};
-use ws_echo::behavior::Routes;
+use ws_echo::Routes;
 
 /// A file that is checked in.
 fn fixture(name: &str) -> PathBuf {

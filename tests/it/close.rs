@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::harness::{Frame, TestServer, config, masked, text};
 use ws_echo::Config;
-use ws_echo::behavior::Routes;
+use ws_echo::Routes;
 
 #[test]
 fn a_close_is_answered_with_its_code_and_then_the_stream_ends() {

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use proptest::prelude::*;
-use ws_echo::extensions::deflate::deflate;
-use ws_echo::extensions::inflate::{InflateError, inflate};
-use ws_echo::extensions::negotiation::negotiate;
+use ws_echo::protocol::deflate::deflate;
+use ws_echo::protocol::inflate::{InflateError, inflate};
+use ws_echo::protocol::negotiation::negotiate;
 
 proptest! {
     #[test]

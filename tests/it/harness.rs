@@ -5,8 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ws_echo::behavior::Routes;
-use ws_echo::{Config, Listener, Server, Stop, Summary, listen};
+use ws_echo::Routes;
+use ws_echo::{Config, Listener, Server, ShutdownSignal, Summary, listen};
 
 /// Longest wait of any test for anything: a bound that is never reached unless something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,7 +17,7 @@ pub const KEY: &str = "f7cb4ezEAl6C3wRaU6JORA==";
 /// A server on a free port, which stops when it goes out of scope.
 pub struct TestServer {
     pub address: SocketAddr,
-    pub stop: Stop,
+    pub stop: ShutdownSignal,
     thread: Option<JoinHandle<Summary>>,
 }
 
@@ -44,7 +44,7 @@ impl TestServer {
         let socket = listen("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let listener = listener(socket);
-        let stop = Stop::new();
+        let stop = ShutdownSignal::new();
         let seen = stop.clone();
         let server = Server::new(listener, config).with_routes(routes);
         let thread = thread::spawn(move || server.run(&seen).unwrap());

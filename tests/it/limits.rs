@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{PATIENCE, TestServer, config, masked, text};
 use ws_echo::Config;
-use ws_echo::behavior::Routes;
+use ws_echo::Routes;
 
 #[test]
 fn a_client_that_never_reads_is_cut_and_nobody_else_notices() {

@@ -1,4 +1,4 @@
-//! Behaviour of the server and the load generator, as seen from outside.
+//! Behaviour of the server, as seen from outside.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,13 +30,6 @@ mod handshake;
 mod harness;
 mod keepalive;
 mod limits;
-mod load;
-mod load_connections;
-mod load_harness;
-mod load_output;
-mod load_rate;
-mod load_server;
-mod load_servers;
 mod memory;
 mod page;
 mod process;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Frame, PATIENCE, TestServer, config, masked, text};
 use tungstenite::Message;
-use ws_echo::behavior::{Routes, echo};
-use ws_echo::handle::{PushError, SessionHandle};
+use ws_echo::endpoints::{echo::echo, routes::Routes};
+use ws_echo::session::handle::{PushError, SessionHandle};
 
 /// A server that hands the handle of every session on `/handle` to the test, and then echoes.
 fn server_with_handles() -> (TestServer, std::sync::mpsc::Receiver<Arc<SessionHandle>>) {

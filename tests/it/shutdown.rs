@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Frame, PATIENCE, TestServer, config, eventually, masked, metric, text, upgrade};
 use tungstenite::Message;
 use ws_echo::Config;
-use ws_echo::behavior::Routes;
+use ws_echo::Routes;
 
 #[test]
 fn an_idle_server_stops_at_once() {

@@ -8,7 +8,11 @@ use std::time::Instant;
 use proptest::prelude::*;
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message};
-use ws_echo::extensions::{Arrival, Kind, Tap, Violation};
+use ws_echo::protocol::{
+    frame_inspector::FrameInspector,
+    message_info::{MessageInfo, MessageKind},
+    violation::Violation,
+};
 
 /// What one call of `scan` is given, again and again until the bytes are used up.
 type Cuts = Vec<usize>;
@@ -16,7 +20,7 @@ type Cuts = Vec<usize>;
 /// A data message as a client may send it.
 #[derive(Clone, Debug)]
 struct Sent {
-    kind: Kind,
+    kind: MessageKind,
     compressed: bool,
     payload: Vec<u8>,
     /// Where the payload is cut into frames, in parts of 255.
@@ -27,8 +31,8 @@ struct Sent {
 }
 
 impl Sent {
-    fn arrival(&self) -> Arrival {
-        if self.compressed { Arrival::Compressed(self.kind) } else { Arrival::Plain }
+    fn info(&self) -> MessageInfo {
+        if self.compressed { MessageInfo::Compressed(self.kind) } else { MessageInfo::Plain }
     }
 
     /// Appends the frames, and notes where byte 0 of a compressed message is.
@@ -44,7 +48,7 @@ impl Sent {
             }
             let mut byte_0 = if number + 1 == cuts.len() { 0x80 } else { 0 };
             if number == 0 {
-                byte_0 |= if self.kind == Kind::Text { 1 } else { 2 };
+                byte_0 |= if self.kind == MessageKind::Text { 1 } else { 2 };
                 if self.compressed {
                     byte_0 |= 0x40;
                     rewritten.push(wire.len());
@@ -75,7 +79,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     let fragments = prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 0..4)];
     (any::<(bool, bool)>(), payload, fragments, any::<[u8; 4]>(), any::<bool>()).prop_map(
         |((text, compressed), payload, fragments, mask, pings)| {
-            let kind = if text { Kind::Text } else { Kind::Binary };
+            let kind = if text { MessageKind::Text } else { MessageKind::Binary };
             Sent { kind, compressed, payload, fragments, mask, pings }
         },
     )
@@ -86,7 +90,7 @@ fn cuts() -> impl Strategy<Value = Cuts> {
 }
 
 /// Gives the bytes to the tap in pieces; what it hands over, and what it found.
-fn scan(tap: &mut Tap, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violation>) {
+fn scan(tap: &mut FrameInspector, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violation>) {
     let mut bytes = bytes.to_vec();
     let mut at = 0_usize;
     for cut in cuts.iter().cycle() {
@@ -107,7 +111,7 @@ fn scan(tap: &mut Tap, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violati
 
 /// Reads through the tap, as the server's transport does.
 pub struct Tapped {
-    pub tap: Tap,
+    pub tap: FrameInspector,
     bytes: io::Cursor<Vec<u8>>,
     cuts: VecDeque<usize>,
     /// Every other read gets nothing yet: whether the next one does, where that is so.
@@ -117,7 +121,7 @@ pub struct Tapped {
 impl Tapped {
     /// Bytes that come in pieces of these lengths, over and over.
     pub fn new(deflate: bool, bytes: Vec<u8>, cuts: VecDeque<usize>) -> Self {
-        Self { tap: Tap::new(deflate), bytes: io::Cursor::new(bytes), cuts, pause: None }
+        Self { tap: FrameInspector::new(deflate), bytes: io::Cursor::new(bytes), cuts, pause: None }
     }
 }
 
@@ -167,18 +171,18 @@ proptest! {
     ) {
         let (mut wire, mut rewritten) = (Vec::new(), Vec::new());
         write_all(&messages, &mut wire, &mut rewritten);
-        let mut tap = Tap::new(true);
+        let mut tap = FrameInspector::new(true);
         let (handed, violation) = scan(&mut tap, &wire, &cuts);
         prop_assert_eq!(violation, None);
         for at in rewritten {
             wire[at] = wire[at] & 0x80 | 2;
         }
         prop_assert!(handed == wire);
-        prop_assert!(!tap.between_messages(), "arrivals are still queued");
+        prop_assert!(!tap.between_messages(), "messages are still queued");
         for message in &messages {
-            prop_assert_eq!(tap.next_arrival(), Some(message.arrival()));
+            prop_assert_eq!(tap.next_message_info(), Some(message.info()));
         }
-        prop_assert_eq!(tap.next_arrival(), None);
+        prop_assert_eq!(tap.next_message_info(), None);
         prop_assert!(tap.between_messages());
     }
 
@@ -207,8 +211,8 @@ proptest! {
                     other => break other.map_err(|error| TestCaseError::fail(error.to_string()))?,
                 }
             };
-            prop_assert_eq!(socket.get_mut().tap.next_arrival(), Some(message.arrival()));
-            prop_assert_eq!(received.is_text(), message.kind == Kind::Text && !message.compressed);
+            prop_assert_eq!(socket.get_mut().tap.next_message_info(), Some(message.info()));
+            prop_assert_eq!(received.is_text(), message.kind == MessageKind::Text && !message.compressed);
             prop_assert!(received.into_data() == message.payload);
         }
         prop_assert!(socket.get_ref().tap.between_messages(), "the last message leaves nothing behind");
@@ -219,7 +223,7 @@ proptest! {
     fn without_deflate_rsv1_is_a_violation_at_byte_0(message in sent(), cuts in cuts()) {
         let (mut wire, mut rewritten) = (Vec::new(), Vec::new());
         message.write(&mut wire, &mut rewritten);
-        let (handed, violation) = scan(&mut Tap::new(false), &wire, &cuts);
+        let (handed, violation) = scan(&mut FrameInspector::new(false), &wire, &cuts);
         let wanted = rewritten.first().copied();
         prop_assert_eq!(violation, wanted.map(|_| Violation::ReservedBits));
         prop_assert!(handed == wire[..wanted.unwrap_or(wire.len())]);
@@ -231,8 +235,8 @@ proptest! {
         bytes in bytes_like_frames(),
         cuts in cuts(),
     ) {
-        let (handed, violation) = scan(&mut Tap::new(deflate), &bytes, &cuts);
-        let (fine, _) = scan(&mut Tap::new(deflate), &bytes, &[1]);
+        let (handed, violation) = scan(&mut FrameInspector::new(deflate), &bytes, &cuts);
+        let (fine, _) = scan(&mut FrameInspector::new(deflate), &bytes, &[1]);
         prop_assert!(violation.is_some() || handed.len() == bytes.len());
         prop_assert!(fine.len() <= handed.len(), "smaller pieces find a violation no later");
         prop_assert_eq!(&fine[..], &handed[..fine.len()]);
@@ -249,7 +253,7 @@ proptest! {
         loop {
             match socket.read() {
                 Ok(message) if message.is_text() || message.is_binary() => {
-                    prop_assert!(socket.get_mut().tap.next_arrival().is_some(), "a message without an arrival");
+                    prop_assert!(socket.get_mut().tap.next_message_info().is_some(), "a message without an info");
                 }
                 Ok(_) => {}
                 Err(_) => break,
@@ -275,7 +279,7 @@ proptest! {
         let second = wire.len();
         frame(&mut wire, 0x00, &text[half..], mask);
         let header = wire.len() - second - (text.len() - half);
-        let (handed, violation) = scan(&mut Tap::new(true), &wire, &cuts);
+        let (handed, violation) = scan(&mut FrameInspector::new(true), &wire, &cuts);
         let proof = (0..text.len())
             .find(|at| str::from_utf8(&text[..=*at]).is_err_and(|error| error.error_len().is_some()));
         prop_assert_eq!(violation, proof.map(|_| Violation::InvalidUtf8));
@@ -319,13 +323,13 @@ fn tap_cost_on_plain_traffic() {
             messages += 1;
         }
         for read in [wire.len() / messages as usize, 8192] {
-            let mut tap = Tap::new(true);
+            let mut tap = FrameInspector::new(true);
             let start = Instant::now();
             for _ in 0..ROUNDS {
                 for piece in wire.chunks_mut(read) {
                     assert_eq!(tap.scan(piece), piece.len());
                 }
-                while tap.next_arrival().is_some() {}
+                while tap.next_message_info().is_some() {}
             }
             let cost = start.elapsed().as_secs_f64() * 1e9 / f64::from(messages * ROUNDS);
             println!("{size} bytes of {name}, in reads of {read}: {cost:.1} ns a message");

@@ -16,8 +16,8 @@ use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 use tungstenite::Message;
-use ws_echo::behavior::Routes;
-use ws_echo::handle::PushError;
+use ws_echo::Routes;
+use ws_echo::session::handle::PushError;
 use ws_echo::{Certificate, Config, Listener};
 
 use crate::harness::{Client, Frame, PATIENCE, TestServer, config, eventually, masked, text, upgrade};
@@ -118,7 +118,7 @@ impl TlsServer {
         connect(self.server.address, &self.client).open(path)
     }
 
-    pub fn finish(self) -> ws_echo::metrics::Snapshot {
+    pub fn finish(self) -> ws_echo::metrics::snapshot::Snapshot {
         self.server.finish().totals
     }
 }
@@ -270,7 +270,7 @@ fn messages_pushed_by_other_threads_never_tear_a_record() {
     let (handles, handed) = mpsc::channel();
     let routes = Routes::standard().with("/handle", move |conversation| {
         handles.send(conversation.handle()).unwrap();
-        ws_echo::behavior::echo(conversation)
+        ws_echo::endpoints::echo::echo(conversation)
     });
     let tls = TlsServer::with(config(), routes);
     let mut client = tls.open("/handle");
@@ -314,7 +314,7 @@ fn a_push_to_a_client_that_does_not_read_is_busy_and_what_was_taken_arrives() {
     let (handles, handed) = mpsc::channel();
     let routes = Routes::standard().with("/handle", move |conversation| {
         handles.send(conversation.handle()).unwrap();
-        ws_echo::behavior::echo(conversation)
+        ws_echo::endpoints::echo::echo(conversation)
     });
     let tls = TlsServer::with(config(), routes);
     let mut client = tls.open("/handle");

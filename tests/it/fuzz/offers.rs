@@ -1,6 +1,6 @@
 //! Offers of permessage-deflate, made from parts of which it is known what they are worth.
 
-use ws_echo::extensions::negotiation::negotiate;
+use ws_echo::protocol::negotiation::negotiate;
 
 use super::dice::Dice;
 use super::run;

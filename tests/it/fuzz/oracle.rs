@@ -1,7 +1,7 @@
 //! What RFC 6455 and RFC 7692 say a server has to make of a client's bytes, written down once more: plainly, slowly,
 //! and with all the bytes at hand.
 
-use ws_echo::extensions::inflate::{InflateError, inflate};
+use ws_echo::protocol::inflate::{InflateError, inflate};
 
 use super::wire::MAX_MESSAGE;
 use crate::harness::Frame;

@@ -3,7 +3,10 @@
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message};
-use ws_echo::extensions::{Arrival, Kind, Violation};
+use ws_echo::protocol::{
+    message_info::{MessageInfo, MessageKind},
+    violation::Violation,
+};
 
 use super::oracle::{self, End};
 use super::run;
@@ -11,12 +14,12 @@ use super::wire::{self, MAX_MESSAGE};
 use crate::tap::Tapped;
 
 /// The first byte with which the message was sent.
-fn first_byte(message: &Message, arrival: Arrival) -> u8 {
-    match arrival {
-        Arrival::Plain if message.is_text() => 0x81,
-        Arrival::Plain => 0x82,
-        Arrival::Compressed(Kind::Text) => 0xc1,
-        Arrival::Compressed(Kind::Binary) => 0xc2,
+fn first_byte(message: &Message, info: MessageInfo) -> u8 {
+    match info {
+        MessageInfo::Plain if message.is_text() => 0x81,
+        MessageInfo::Plain => 0x82,
+        MessageInfo::Compressed(MessageKind::Text) => 0xc1,
+        MessageInfo::Compressed(MessageKind::Binary) => 0xc2,
     }
 }
 
@@ -53,8 +56,8 @@ fn tap_and_tungstenite_read_what_the_rfcs_say() {
         loop {
             match socket.read() {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
-                    let arrival = socket.get_mut().tap.next_arrival().expect("each message has an arrival");
-                    let first = first_byte(&message, arrival);
+                    let info = socket.get_mut().tap.next_message_info().expect("each message has an info");
+                    let first = first_byte(&message, info);
                     let Some(wanted) = messages.next() else {
                         // Compressed, and to be refused by whoever inflates it.
                         assert!(first & 0x40 != 0, "too many messages: {message:?}");

@@ -1,0 +1,287 @@
+//! The load generator's connections: storms, held ones, TLS, compression, headers.
+
+use crate::{
+    runs::{scratch, start, wrongs, ws_load},
+    test_servers::Server,
+};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tungstenite::{
+    Message, accept, accept_hdr,
+    handshake::server::{Request, Response},
+};
+
+#[test]
+fn churn_connects_echoes_and_closes_again_and_again() {
+    let server = Server::echo();
+    let run = ws_load(&server.url(), &["--churn", "-c", "5", "-t", "2", "-n", "200"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for name in ["attempted", "opened", "cycles", "replies", "closed_clean"] {
+        assert_eq!(run.count(name), 200, "{name}: {run:?}");
+    }
+    for metric in ["connect", "handshake"] {
+        assert_eq!(run.json[metric]["count"], 200, "{metric}: {run:?}");
+    }
+    assert_eq!(server.counted(), 200);
+}
+
+#[test]
+fn churn_at_a_rate_keeps_the_rate() {
+    let server = Server::echo();
+    let run = ws_load(&server.url(), &["--churn", "-c", "20", "--connect-rate", "100", "-D", "1s"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!((80..=110).contains(&run.count("cycles")), "{run:?}");
+    assert_eq!(run.count("attempted"), run.count("cycles"), "what has begun is finished: {run:?}");
+}
+
+#[test]
+fn held_connections_stay_and_answer_pings() {
+    let pongs = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&pongs);
+    let server = Server::raw(move |stream, _, _| {
+        let Ok(mut websocket) = accept(stream) else { return };
+        let _ = websocket.send(Message::Ping("are you there".into()));
+        while let Ok(message) = websocket.read() {
+            counted.fetch_add(u64::from(message.is_pong()), Ordering::Relaxed);
+        }
+    });
+    let run = ws_load(&server.url(), &["--hold", "-c", "30", "-D", "500ms"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(
+        (run.count("sent"), run.count("pings"), pongs.load(Ordering::Relaxed)),
+        (0, 30, 30),
+        "{run:?}"
+    );
+    assert_eq!(run.json["open_at_end"], 30, "{run:?}");
+    assert!(run.stdout.contains("30 still open at the end, 30 pings answered"), "{run:?}");
+}
+
+#[test]
+fn a_ramp_spreads_the_opening_and_a_closed_loop_starts_at_once() {
+    let server = Server::echo();
+    let began = Instant::now();
+    let run = ws_load(&server.url(), &["-c", "10", "--ramp", "1s", "-D", "200ms"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(began.elapsed() >= Duration::from_millis(1100), "{:?}", began.elapsed());
+    assert!(run.count("replies") > run.count("in_window"), "{run:?}");
+}
+
+#[test]
+fn sizes_kinds_files_and_prefixes_are_sent_and_expected_as_told() {
+    let server = Server::echo();
+    let file = scratch("messages.txt");
+    fs::write(&file, "one\nzwei mit Umlaut ä\n\n四\n").unwrap();
+    let file = file.to_str().unwrap();
+    for options in [
+        &["--size", "0..5000", "--binary"][..],
+        &["--size", "1:5,200KiB:1", "--depth", "4"],
+        &["--size", "1MiB", "-d", "2"],
+        &["--file", file],
+        &["--file", file, "--binary"],
+    ] {
+        let run = ws_load(&server.url(), &[&["-c", "2", "-n", "60"][..], options].concat());
+        assert_eq!(run.code, Some(0), "{options:?}: {run:?}");
+        assert_eq!(run.count("sent_bytes"), run.count("reply_bytes"), "{options:?}: {run:?}");
+    }
+    let _ = fs::remove_file(file);
+    let polite = Server::answering(|_, message| match message {
+        Message::Text(text) => vec![Message::text(format!("Received: {text}"))],
+        other => vec![other],
+    });
+    for (options, wrong) in [
+        (&["--expect-prefix", "Received: "][..], 0),
+        (&["--expect-prefix", "Received: ", "--binary"], 0),
+        (&["--expect-prefix", "Got: "], 20),
+        (&[], 20),
+    ] {
+        let run = ws_load(&polite.url(), &[&["-c", "2", "-n", "20"][..], options].concat());
+        let expected = if wrong == 0 { vec![] } else { vec![("changed", wrong)] };
+        assert_eq!(wrongs(&run), expected, "{options:?}: {run:?}");
+    }
+}
+
+#[test]
+fn subprotocol_headers_and_origin_go_out_with_the_handshake() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let server = Server::raw(move |stream, _, _| {
+        let noted = Arc::clone(&noted);
+        #[allow(clippy::result_large_err, reason = "the signature is tungstenite's")]
+        let callback = move |request: &Request, mut response: Response| {
+            let header =
+                |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let names = ["sec-websocket-protocol", "x-one", "origin", "host"];
+            noted.lock().unwrap().extend(names.map(header));
+            response.headers_mut().insert("sec-websocket-protocol", "chat".parse().unwrap());
+            Ok(response)
+        };
+        if let Ok(mut websocket) = accept_hdr(stream, callback) {
+            while let Ok(message) = websocket.read() {
+                if message.is_text() {
+                    let _ = websocket.send(message);
+                }
+            }
+        }
+    });
+    let headers = ["-H", "X-One: 1", "-H", "Host: elsewhere", "--origin", "https://here"];
+    let protocols = ["--subprotocol", "superchat", "--subprotocol", "chat"];
+    let run = ws_load(&server.url(), &[&["-c", "1", "-n", "1"][..], &headers, &protocols].concat());
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let expected = ["superchat, chat", "1", "https://here", "elsewhere"].map(|value| Some(value.to_owned()));
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_name_with_two_addresses_finds_the_one_that_answers() {
+    let server = Server::echo();
+    let url = format!("ws://localhost:{}/", server.address.port());
+    let run = ws_load(&url, &["-c", "3", "-n", "9"]);
+    assert_eq!((run.code, run.count("replies")), (Some(0), 9), "{run:?}");
+}
+
+#[test]
+fn wss_is_trusted_with_its_ca_or_not_at_all() {
+    let (server, ca) = tls_server();
+    let url = format!("wss://localhost:{}/", server.address.port());
+    let ca_file = scratch("ca.pem");
+    fs::write(&ca_file, ca).unwrap();
+    let common = ["-c", "3", "-n", "300", "-d", "4", "--size", "10..40000"];
+    for trust in [&["--cacert", ca_file.to_str().unwrap()][..], &["--insecure"]] {
+        let run = ws_load(&url, &[&common[..], trust].concat());
+        assert_eq!((run.code, run.count("replies")), (Some(0), 300), "{run:?}");
+        assert_eq!(run.json["tls"]["count"], 3, "{run:?}");
+    }
+    let run = ws_load(&url, &common);
+    assert_eq!((run.code, run.stderr.lines().count()), (Some(1), 1), "{run:?}");
+    assert!(run.stderr.contains("certificate is not trusted"), "{run:?}");
+    let plain = Server::raw(|mut stream, _, _| {
+        let _ = stream.read(&mut [0; 512]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let run = ws_load(&format!("wss://localhost:{}/", plain.address.port()), &["--insecure", "-c", "1"]);
+    assert!(run.stderr.contains("does not speak TLS"), "{run:?}");
+    let _ = fs::remove_file(ca_file);
+}
+
+/// A server that echoes over TLS, and the PEM of the CA to trust.
+fn tls_server() -> (Server, String) {
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let server = Server::raw(move |stream, _, _| {
+        let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let Ok(mut websocket) = accept(rustls::StreamOwned::new(tls, stream)) else { return };
+        while let Ok(message) = websocket.read() {
+            if message.is_text() && websocket.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    (server, made.cert.pem())
+}
+
+#[test]
+fn deflate_is_used_where_the_server_agrees() {
+    let compressed = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&compressed);
+    let agreeing = Server::raw(move |stream, _, _| {
+        let _ = echo_frames(stream, &counted);
+    });
+    let options = ["--deflate", "-c", "2", "-n", "50", "-d", "3", "--size", "0..3000"];
+    let run = ws_load(&agreeing.url(), &options);
+    assert_eq!((run.code, run.count("replies"), run.count("compressed")), (Some(0), 50, 2), "{run:?}");
+    assert_eq!(compressed.load(Ordering::Relaxed), 50);
+    let declining = Server::echo();
+    let run = ws_load(&declining.url(), &options);
+    assert_eq!((run.code, run.count("replies"), run.count("compressed")), (Some(0), 50, 0), "{run:?}");
+}
+
+/// Agrees to permessage-deflate and sends every frame back as it came, RSV1 and all; without context takeover that is
+/// a right echo. Counts the compressed ones.
+fn echo_frames(mut stream: TcpStream, compressed: &AtomicU64) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
+    write!(
+        stream,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n\r\n",
+        tungstenite::handshake::derive_accept_key(key.as_bytes())
+    )?;
+    loop {
+        let mut two = [0; 2];
+        stream.read_exact(&mut two)?;
+        let mut long = vec![0; if two[1] & 0x7f == 126 { 2 } else { 0 }];
+        stream.read_exact(&mut long)?;
+        let length = match long[..] {
+            [high, low] => usize::from(u16::from_be_bytes([high, low])),
+            _ => usize::from(two[1] & 0x7f),
+        };
+        let mut mask = [0; 4];
+        stream.read_exact(&mut mask)?;
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload)?;
+        payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        compressed.fetch_add(u64::from(two[0] & 0x40 != 0), Ordering::Relaxed);
+        stream.write_all(&[&[two[0], two[1] & 0x7f][..], &long, &payload].concat())?;
+        if two[0] & 0x0f == 8 {
+            return Ok(());
+        }
+    }
+}
+
+#[test]
+fn a_plain_tcp_echo_is_the_floor() {
+    let server = Server::raw(|mut stream, _, _| {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if stream.write_all(&buffer[..length]).is_err() {
+                return;
+            }
+        }
+    });
+    let url = format!("tcp://{}", server.address);
+    for options in [&["-d", "16"][..], &["--size", "0..300000", "-d", "2"], &["--binary"]] {
+        let run = ws_load(&url, &[&["-c", "3", "-n", "300"][..], options].concat());
+        assert_eq!((run.code, run.count("replies"), run.count("closed_clean")), (Some(0), 300, 3), "{run:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_early_with_the_figures_so_far() {
+    let server = Server::echo();
+    let run = start(&server.url(), &["-c", "2", "-D", "10m"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while server.counted() < 500 {
+        assert!(Instant::now() < deadline, "no load came");
+        std::thread::yield_now();
+    }
+    let id = rustix::process::Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let run = run.wait();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(run.json["interrupted"], true, "{run:?}");
+    assert_eq!(run.count("replies"), server.counted(), "{run:?}");
+    assert!(run.stdout.contains("ended early") && run.number("/rate") > 0.0, "{run:?}");
+}

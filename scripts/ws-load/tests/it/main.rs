@@ -1,0 +1,22 @@
+//! Behaviour of `ws-load`, run as a process against servers of this crate and of `ws-echo`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::format_collect,
+    unreachable_pub,
+    dead_code,
+    reason = "a test says what it saw by failing"
+)]
+
+mod connections;
+#[path = "../../../../tests/it/harness.rs"]
+mod harness;
+mod output;
+mod own_server;
+mod rate;
+mod run;
+mod runs;
+mod test_servers;

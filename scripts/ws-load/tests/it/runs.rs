@@ -1,0 +1,130 @@
+//! Runs of `ws-load` as a process, and what they left behind.
+
+use serde_json::Value;
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// What a run of `ws-load` left behind.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) json: Value,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, stdout, stderr, json } = self;
+        let counts = json["counts"].as_object().into_iter().flatten().filter(|(_, count)| **count != 0);
+        let counts: Vec<_> = counts.map(|(name, count)| format!("{name}: {count}")).collect();
+        write!(f, "exit code {code:?}, {}\n{stdout}{stderr}", counts.join(", "))
+    }
+}
+
+impl Run {
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.json["counts"][name].as_u64().unwrap_or_else(|| panic!("no count {name}: {self:?}"))
+    }
+
+    pub(crate) fn number(&self, path: &str) -> f64 {
+        self.json
+            .pointer(path)
+            .and_then(Value::as_f64)
+            .unwrap_or_else(|| panic!("no number {path}: {self:?}"))
+    }
+}
+
+/// A path in the build's own temporary directory that no other test uses.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{number}-{name}", std::process::id()))
+}
+
+/// A run that has been started. Every run has a bound of its own, so waiting for its end is bounded too.
+pub(crate) struct ReadyServer {
+    child: Child,
+    json: PathBuf,
+}
+
+/// Starts `ws-load` against `url`.
+pub(crate) fn start(url: &str, options: &[&str]) -> ReadyServer {
+    let json = scratch("result.json");
+    let child = Command::new(env!("CARGO_BIN_EXE_ws-load"))
+        .arg(url)
+        .args(options)
+        .arg("--json")
+        .arg(&json)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ws-load starts");
+    ReadyServer { child, json }
+}
+
+impl ReadyServer {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn wait(self) -> Run {
+        let output = self.child.wait_with_output().expect("ws-load ends");
+        let text = std::fs::read_to_string(&self.json).unwrap_or_else(|_| "null".into());
+        let _ = std::fs::remove_file(&self.json);
+        let json = serde_json::from_str(&text).expect("the JSON is JSON");
+        Run::of(&output, json)
+    }
+}
+
+impl Run {
+    fn of(output: &Output, json: Value) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            json,
+        }
+    }
+}
+
+/// Runs `ws-load` to its end.
+pub(crate) fn ws_load(url: &str, options: &[&str]) -> Run {
+    start(url, options).wait()
+}
+
+/// Runs `ws-load merge`.
+pub(crate) fn merge(logs: &[PathBuf], options: &[&str]) -> Run {
+    let json = scratch("merged.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_ws-load"))
+        .arg("merge")
+        .args(logs)
+        .args(options)
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .expect("ws-load starts");
+    let text = std::fs::read_to_string(&json).unwrap_or_else(|_| "null".into());
+    let _ = std::fs::remove_file(&json);
+    Run::of(&output, serde_json::from_str(&text).expect("the JSON is JSON"))
+}
+
+/// The counters of everything that can be wrong, those that are not zero.
+pub(crate) fn wrongs(run: &Run) -> Vec<(&str, u64)> {
+    const NAMES: [&str; 10] = [
+        "changed",
+        "wrong_kind",
+        "reordered",
+        "repeated",
+        "misdelivered",
+        "unasked",
+        "late",
+        "missing",
+        "failed",
+        "lost",
+    ];
+    NAMES.into_iter().map(|name| (name, run.count(name))).filter(|(_, count)| *count > 0).collect()
+}

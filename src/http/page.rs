@@ -1,0 +1,44 @@
+//! The files of the page, embedded in the binary.
+
+use super::response::Response;
+
+/// What the page may load and where it may connect: nothing from elsewhere, but any WebSocket, since it is a place
+/// to try them from.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+                           connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The media type of the page's scripts.
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The media type of the page's style sheets.
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// The files of the page: path, media type, content.
+const FILES: &[(&str, &str, &str)] = &[
+    ("/", "text/html; charset=utf-8", include_str!("../../html/index.html")),
+    ("/echo.css", STYLE, include_str!("../../html/echo.css")),
+    ("/log.css", STYLE, include_str!("../../html/log.css")),
+    ("/parts.css", STYLE, include_str!("../../html/parts.css")),
+    ("/format.js", SCRIPT, include_str!("../../html/format.js")),
+    ("/codes.js", SCRIPT, include_str!("../../html/codes.js")),
+    ("/settings.js", SCRIPT, include_str!("../../html/settings.js")),
+    ("/connection.js", SCRIPT, include_str!("../../html/connection.js")),
+    ("/echoes.js", SCRIPT, include_str!("../../html/echoes.js")),
+    ("/log.js", SCRIPT, include_str!("../../html/log.js")),
+    ("/chart.js", SCRIPT, include_str!("../../html/chart.js")),
+    ("/trips.js", SCRIPT, include_str!("../../html/trips.js")),
+    ("/watch.js", SCRIPT, include_str!("../../html/watch.js")),
+    ("/payload.js", SCRIPT, include_str!("../../html/payload.js")),
+    ("/saved.js", SCRIPT, include_str!("../../html/saved.js")),
+    ("/traffic.js", SCRIPT, include_str!("../../html/traffic.js")),
+    ("/endpoints.js", SCRIPT, include_str!("../../html/endpoints.js")),
+    ("/snippets.js", SCRIPT, include_str!("../../html/snippets.js")),
+    ("/echo.js", SCRIPT, include_str!("../../html/echo.js")),
+];
+
+/// Returns the response with the file of the page at this path, if there is one.
+pub(crate) fn respond(path: &str) -> Option<Response> {
+    let (_, media_type, content) = FILES.iter().find(|(known, ..)| *known == path)?;
+    let response = Response::new(200, media_type, content.as_bytes().to_vec());
+    Some(response.with("Content-Security-Policy", PAGE_POLICY).with("Referrer-Policy", "no-referrer"))
+}

@@ -1,0 +1,86 @@
+//! The summary that is printed when the server stops.
+
+use std::fmt;
+
+use bytesize::ByteSize;
+
+use super::snapshot::Snapshot;
+
+/// What a server did in its life; its `Display` is what is printed when it stops.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The last count.
+    pub totals: Snapshot,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Snapshot { accepted, peak, refused, closed, sessions, clean, cut, traffic, .. } = &self.totals;
+        writeln!(f, "stopped after {:.1?}", self.totals.uptime)?;
+        writeln!(
+            f,
+            "  connections  {accepted} accepted, {} refused{}, {peak} open at most",
+            refused.values().sum::<u64>(),
+            Parenthesised(
+                refused.iter().map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")))
+            ),
+        )?;
+        writeln!(
+            f,
+            "  sessions     {sessions}, {clean} closed cleanly, {cut} cut, the longest {:.1?}",
+            self.totals.longest
+        )?;
+        writeln!(
+            f,
+            "  ended        {}",
+            CommaList(closed.iter().map(|((by, code), count)| match code {
+                0 => format!("{by}: {count}"),
+                code => format!("{by} {code}: {count}"),
+            }))
+        )?;
+        writeln!(
+            f,
+            "  messages     {} in ({}), {} out ({})",
+            traffic.messages_in,
+            ByteSize(traffic.bytes_in),
+            traffic.messages_out,
+            ByteSize(traffic.bytes_out),
+        )?;
+        write!(
+            f,
+            "  pings        {} in, {} out, {} answered\n  panics       {}",
+            traffic.pings_in, self.totals.pings_out, traffic.pongs_in, self.totals.panics
+        )
+    }
+}
+
+/// Items with commas between them, or a word for none.
+struct CommaList<I>(I);
+
+impl<I: Iterator<Item = String> + Clone> fmt::Display for CommaList<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.clone().collect::<Vec<_>>().join(", ");
+        f.write_str(if text.is_empty() { "none" } else { &text })
+    }
+}
+
+/// The same in brackets, or nothing.
+struct Parenthesised<I>(I);
+
+impl<I: Iterator<Item = String> + Clone> fmt::Display for Parenthesised<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.clone().next().is_none() { Ok(()) } else { write!(f, " ({})", CommaList(self.0.clone())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_of_nothing_reads_well() {
+        let summary = Summary { totals: Snapshot::default() }.to_string();
+        assert!(summary.contains("0 accepted, 0 refused, 0 open at most"), "{summary}");
+        assert!(summary.contains("ended        none"), "{summary}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The server: listeners and accept loops, admission, workers, rejection, the supervisor, shutdown.
+
+mod accept;
+mod admission;
+mod connection;
+mod drain;
+mod http_routes;
+pub mod listener;
+pub mod ready;
+mod rejected_connection;
+mod rejector;
+mod session_timers;
+pub mod shutdown;
+mod state;
+mod supervisor;
+mod workers;

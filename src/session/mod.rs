@@ -1,0 +1,10 @@
+//! One WebSocket session: what its endpoint and other threads do with it, how it is closed, how it ended.
+
+pub(crate) mod cancellable_sleep;
+mod closing;
+pub(crate) mod codec;
+pub mod end;
+pub mod fault_injection;
+pub mod handle;
+mod timing;
+pub mod websocket;

@@ -1,0 +1,4 @@
+//! Certificates and keys.
+
+pub mod certificate;
+mod validity;
