@@ -1,7 +1,7 @@
 // Messages that are kept in this browser for another time.
 "use strict";
 
-const Saved = (() => {
+(() => {
   /** Where the browser keeps them. */
   const KEY = "websocket-echo-test-messages";
 

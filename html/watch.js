@@ -56,7 +56,7 @@ const Watch = (() => {
     } catch {
       // Another server may say anything here.
     }
-    if (!figures || !figures.rates || !figures.totals) {
+    if (!figures?.rates || !figures.totals) {
       state.textContent = "This server does not tell at /stats what it does.";
       return;
     }
