@@ -1,11 +1,11 @@
-// The one connection that the page is about: made, kept, closed, and made again with back-off.
+// The connection of the page: opens it, closes it, and reconnects with back-off.
 "use strict";
 
 const Connection = (() => {
-  /** Wait before the first new try, in milliseconds; each one after it waits twice as long. */
+  /** Delay before the first reconnect attempt, in milliseconds. Each later one doubles it. */
   const FIRST_WAIT = 500;
 
-  /** Longest wait before a new try. */
+  /** Longest delay before a reconnect attempt, in milliseconds. */
   const LONGEST_WAIT = 30000;
 
   let socket = null;
@@ -13,18 +13,18 @@ const Connection = (() => {
   let tries = 0;
   let timer = 0;
   let waiting = false;
-  let told = {};
+  let handlers = {};
 
-  /** Who is told of what happens: state(name, words), open, message, error, close. */
-  function listen(listeners) {
-    told = listeners;
+  /** Sets the handlers: state(name, text), open, message, error, close, refused. */
+  function listen(newHandlers) {
+    handlers = newHandlers;
   }
 
-  /** Connects; a connection that there is goes without a farewell. */
-  function connect(url, protocols, again) {
+  /** Connects. Closes an existing connection first, without calling its handlers. */
+  function connect(url, protocols, autoReconnect) {
     stopWaiting();
     tries = 0;
-    target = { url, protocols, again };
+    target = { url, protocols, autoReconnect };
     if (socket) {
       forget(socket);
       socket.close(1000);
@@ -33,7 +33,7 @@ const Connection = (() => {
     attempt();
   }
 
-  /** Has nobody hear of a socket any more. */
+  /** Removes the handlers of a socket. */
   function forget(old) {
     old.onopen = old.onmessage = old.onerror = old.onclose = null;
   }
@@ -44,36 +44,36 @@ const Connection = (() => {
       socket = new WebSocket(url, protocols);
     } catch (error) {
       socket = null;
-      told.state("closed", "Not connected");
-      told.refused(error.message);
+      handlers.state("closed", "Not connected");
+      handlers.refused(error.message);
       return;
     }
     socket.binaryType = "arraybuffer";
-    told.state("connecting", `Connecting to ${url} …`);
+    handlers.state("connecting", `Connecting to ${url} …`);
     socket.onopen = () => {
       tries = 0;
-      told.state("open", `Connected to ${url}`);
-      told.open(url, socket.protocol, socket.extensions);
+      handlers.state("open", `Connected to ${url}`);
+      handlers.open(url, socket.protocol, socket.extensions);
     };
-    socket.onmessage = (event) => told.message(event.data, performance.now());
-    socket.onerror = () => told.error();
+    socket.onmessage = (event) => handlers.message(event.data, performance.now());
+    socket.onerror = () => handlers.error();
     socket.onclose = (event) => {
       socket = null;
-      told.close(event.code, event.reason);
-      if (target.again) {
+      handlers.close(event.code, event.reason);
+      if (target.autoReconnect) {
         wait();
       } else {
-        told.state("closed", "Not connected");
+        handlers.state("closed", "Not connected");
       }
     };
   }
 
-  /** Tries again after a while. The wait varies, so that many clients do not come back in one moment. */
+  /** Reconnects after a delay. The delay is random within a quarter, so that many clients do not reconnect at once. */
   function wait() {
     const longest = Math.min(FIRST_WAIT * 2 ** tries, LONGEST_WAIT);
     const pause = longest * (0.75 + Math.random() / 4);
     tries += 1;
-    told.state("waiting", `Not connected; try ${tries} in ${Format.milliseconds(pause)}`);
+    handlers.state("waiting", `Not connected; try ${tries} in ${Format.milliseconds(pause)}`);
     waiting = true;
     timer = setTimeout(() => {
       waiting = false;
@@ -86,41 +86,41 @@ const Connection = (() => {
     clearTimeout(timer);
   }
 
-  /** Closes, and does not come back. Throws when the browser does not allow the code or the reason. */
+  /** Closes the connection and does not reconnect. Throws if the browser does not allow the code or the reason. */
   function disconnect(code, reason) {
     if (!socket) {
       stopWaiting();
-      told.state("closed", "Not connected");
+      handlers.state("closed", "Not connected");
     } else if (socket.readyState === WebSocket.CONNECTING) {
       socket.close();
     } else {
       socket.close(code, reason);
-      told.state("closing", "Closing …");
+      handlers.state("closing", "Closing …");
     }
-    // Not before the browser has agreed.
-    target.again = false;
+    // Only if close() did not throw.
+    target.autoReconnect = false;
   }
 
-  /** Reconnects from now on, or no longer. */
-  function setAgain(again) {
+  /** Sets whether to reconnect when the connection is lost. */
+  function setAutoReconnect(autoReconnect) {
     if (target) {
-      target.again = again;
+      target.autoReconnect = autoReconnect;
     }
-    if (!again && !socket) {
+    if (!autoReconnect && !socket) {
       stopWaiting();
-      told.state("closed", "Not connected");
+      handlers.state("closed", "Not connected");
     }
   }
 
   const isOpen = () => socket !== null && socket.readyState === WebSocket.OPEN;
 
-  /** Whether there is a connection or one is on its way. */
+  /** Whether a connection exists or a reconnect attempt is scheduled. */
   const isWanted = () => socket !== null || waiting;
 
-  /** Bytes that the browser has not got rid of. */
+  /** Bytes that the browser has not sent yet. */
   const buffered = () => (socket ? socket.bufferedAmount : 0);
 
   const send = (data) => socket.send(data);
 
-  return { listen, connect, disconnect, setAgain, isOpen, isWanted, buffered, send };
+  return { listen, connect, disconnect, setAutoReconnect, isOpen, isWanted, buffered, send };
 })();

@@ -1,17 +1,17 @@
-// The page: puts its parts together, and connects.
+// Connects the parts of the page with each other.
 "use strict";
 
 const url = element("url");
 const protocols = element("protocols");
 const reconnect = element("reconnect");
-const complain = (sentence) => {
+const showError = (sentence) => {
   element("connection-problem").textContent = sentence;
 };
 
-/** The subprotocols that are asked for. */
+/** Returns the subprotocols to request. */
 const protocolNames = () => protocols.value.split(/[\s,]+/).filter(Boolean);
 
-/** Keeps the address and the calls in step with the form. */
+/** Updates the address and the code snippets from the form. */
 function remember() {
   const kind = element("kind").value;
   const message = element("message").value;
@@ -21,16 +21,16 @@ function remember() {
     kind,
     message,
     reconnect: reconnect.checked ? "1" : "",
-    watch: Watch.isOn() ? "1" : "",
+    watch: StatsClient.isOn() ? "1" : "",
   });
   try {
     Snippets.show(Settings.resolve(url.value), protocolNames(), message);
   } catch {
-    // The calls stay as they are while the URL is being typed.
+    // Keeps the snippets while the URL is incomplete.
   }
 }
 
-/** Puts what the address says into the form. */
+/** Fills the form from the address. */
 function recall() {
   const settings = Settings.read();
   url.value = settings.url;
@@ -40,21 +40,21 @@ function recall() {
   return settings;
 }
 
-/** Connects to what stands in the form. */
+/** Connects to the URL of the form. */
 function connect() {
-  complain("");
+  showError("");
   try {
     const target = Settings.resolve(url.value);
     remember();
     Connection.connect(target, protocolNames(), reconnect.checked);
   } catch (error) {
-    complain(error.message);
+    showError(error.message);
   }
 }
 
-/** Ends the connection, or makes one. */
+/** Disconnects, or connects. */
 function toggle() {
-  complain("");
+  showError("");
   if (!Connection.isWanted()) {
     connect();
     return;
@@ -62,7 +62,7 @@ function toggle() {
   try {
     Connection.disconnect(Number(element("close-code").value), element("close-reason").value);
   } catch (error) {
-    complain(`${error.message} Browsers may close with 1000 or 3000 to 4999, and a reason of 123 bytes.`);
+    showError(`${error.message} Browsers may close with 1000 or 3000 to 4999, and a reason of 123 bytes.`);
   }
 }
 
@@ -77,17 +77,17 @@ Connection.listen({
     Traffic.setOpen(name === "open");
   },
   open(target, protocol, extensions) {
-    Echoes.reset();
+    PendingEchoes.reset();
     const agreed = [protocol && `subprotocol ${protocol}`, extensions && `extensions ${extensions}`];
     Log.note("onopen", [target, ...agreed.filter(Boolean)].join(", "));
   },
   message(data, at) {
-    const { trip, verdict } = Echoes.received(data, at);
-    Log.message("received", data, at, trip, verdict);
-    if (trip !== null) {
-      Trips.add(trip, at);
+    const { rtt, verdict } = PendingEchoes.received(data, at);
+    Log.message("received", data, at, rtt, verdict);
+    if (rtt !== null) {
+      RoundTrips.add(rtt, at);
     }
-    Traffic.heard(verdict);
+    Traffic.onReply(verdict);
   },
   error() {
     Log.note("onerror", "the connection failed; the browser does not tell a page why", true);
@@ -96,7 +96,7 @@ Connection.listen({
     const said = reason ? ` “${reason}”` : "";
     Log.note("onclose", `${code}: ${Codes.inWords(code)}${said}`, code !== 1000);
   },
-  refused: complain,
+  refused: showError,
 });
 
 element("composer").addEventListener("submit", (event) => {
@@ -120,18 +120,18 @@ element("share").addEventListener("click", (event) => {
   remember();
   copyText(location.href, event.currentTarget);
 });
-reconnect.addEventListener("change", () => Connection.setAgain(reconnect.checked));
+reconnect.addEventListener("change", () => Connection.setAutoReconnect(reconnect.checked));
 for (const id of ["url", "protocols", "kind", "message", "reconnect"]) {
   element(id).addEventListener("input", remember);
 }
 element("watch").addEventListener("click", () => {
   try {
-    Watch.toggle(Settings.resolve(url.value));
+    StatsClient.toggle(Settings.resolve(url.value));
   } catch (error) {
-    complain(error.message);
+    showError(error.message);
   }
 });
-Watch.listen(remember);
+StatsClient.listen(remember);
 addEventListener("hashchange", () => {
   recall();
   connect();
@@ -139,7 +139,7 @@ addEventListener("hashchange", () => {
 
 const settings = recall();
 Endpoints.show((target) => {
-  // On the server that the form names, which need not be the one that the page came from.
+  // Uses the server of the form, which may differ from the server of the page.
   const base = Settings.resolve(url.value);
   const full = new URL(target, base).href;
   url.value = new URL(base).host === new URL(Settings.home()).host ? target : full;
@@ -147,10 +147,10 @@ Endpoints.show((target) => {
   element("log-title").scrollIntoView({ block: "start" });
 });
 remember();
-// A link may name any server: only the one that the page came from is connected to unasked.
+// A link may name any server. Only the server of the page is connected to automatically.
 if (new URL(Settings.resolve(settings.url)).host === new URL(Settings.home()).host) {
   connect();
   if (settings.watch) {
-    Watch.toggle(Settings.resolve(settings.url));
+    StatsClient.toggle(Settings.resolve(settings.url));
   }
 }

@@ -45,17 +45,17 @@ const Log = (() => {
 
   /** A line about the connection: its name and what there is to say. */
   function note(name, text, bad = false) {
-    add({ at: performance.now(), direction: "state", kind: name, size: null, trip: null, verdict: "", text, bad });
+    add({ at: performance.now(), direction: "state", kind: name, size: null, rtt: null, verdict: "", text, bad });
   }
 
   /** A message, in or out. */
-  function message(direction, data, at, trip = null, verdict = "") {
+  function message(direction, data, at, rtt = null, verdict = "") {
     const isText = typeof data === "string";
     const size = isText ? Format.utf8Length(data) : data.byteLength;
     // A view would keep the whole message alive. How it looks is worked out when it is looked at.
     const text = isText ? excerpt(data) : data.slice(0, LONGEST_BYTES + 1);
     const kind = isText ? "text" : "binary";
-    add({ at, direction, kind, size, trip, verdict, text, bad: verdict === "differs" });
+    add({ at, direction, kind, size, rtt, verdict, text, bad: verdict === "differs" });
   }
 
   /** What an event says, as text. */
@@ -163,8 +163,8 @@ const Log = (() => {
     if (event.size !== null) {
       facts.append(make("span", "size", Format.size(event.size)));
     }
-    if (event.trip !== null) {
-      facts.append(make("span", "trip", Format.milliseconds(event.trip)));
+    if (event.rtt !== null) {
+      facts.append(make("span", "trip", Format.milliseconds(event.rtt)));
     }
     if (VERDICTS[event.verdict]) {
       facts.append(make("span", `verdict ${event.bad ? "" : "good"}`, VERDICTS[event.verdict]));
@@ -175,13 +175,13 @@ const Log = (() => {
 
   /** An event as a line of text. */
   function line(event) {
-    const { direction: way, kind, size, trip, verdict } = event;
+    const { direction: way, kind, size, rtt, verdict } = event;
     const parts = [Format.timeOfDay(event.at), way === "state" ? kind : `${way} ${kind}`];
     if (size !== null) {
       parts.push(Format.size(size));
     }
-    if (trip !== null) {
-      parts.push(Format.milliseconds(trip), VERDICTS[verdict]);
+    if (rtt !== null) {
+      parts.push(Format.milliseconds(rtt), VERDICTS[verdict]);
     }
     return `${parts.join("  ")}  ${wordsOf(event)}`;
   }
@@ -196,7 +196,7 @@ const Log = (() => {
       direction: event.direction,
       kind: event.kind,
       ...(event.size !== null && { size: event.size }),
-      ...(event.trip !== null && { round_trip_ms: Number(event.trip.toFixed(3)), verdict: event.verdict }),
+      ...(event.rtt !== null && { round_trip_ms: Number(event.rtt.toFixed(3)), verdict: event.verdict }),
       text: wordsOf(event),
     });
     return events.slice(-KEPT).filter(isShown).map((event) => `${JSON.stringify(plain(event))}\n`).join("");

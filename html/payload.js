@@ -35,7 +35,7 @@ const Payload = (() => {
   }
 
   /** Shows what is wrong with the form; nothing when all is well. */
-  function complain(sentence) {
+  function showError(sentence) {
     problem.textContent = sentence;
     message.setAttribute("aria-invalid", String(Boolean(sentence)));
   }
@@ -50,9 +50,9 @@ const Payload = (() => {
   }
 
   function check() {
-    complain("");
+    showError("");
     if (kind.value === "json" || kind.value === "hex") {
-      read().catch((error) => complain(error.message));
+      read().catch((error) => showError(error.message));
     }
   }
 
@@ -66,7 +66,7 @@ const Payload = (() => {
       message.value = JSON.stringify(JSON.parse(message.value), null, 2);
       message.dispatchEvent(new Event("input"));
     } catch (error) {
-      complain(error.message);
+      showError(error.message);
     }
   });
   kind.addEventListener("change", showKind);
@@ -86,5 +86,5 @@ const Payload = (() => {
     fit();
   }
 
-  return { read, complain, set };
+  return { read, showError, set };
 })();

@@ -25,7 +25,7 @@
     try {
       localStorage.setItem(KEY, JSON.stringify(messages));
     } catch {
-      Payload.complain("This browser keeps nothing for this page; the list lasts until you leave it");
+      Payload.showError("This browser keeps nothing for this page; the list lasts until you leave it");
     }
   }
 
@@ -45,7 +45,7 @@
     const kind = element("kind").value;
     const text = element("message").value;
     if (kind === "file") {
-      Payload.complain("A file is not kept, only what is typed");
+      Payload.showError("A file is not kept, only what is typed");
       return;
     }
     messages = messages.filter((other) => other.kind !== kind || other.text !== text).slice(1 - MOST);

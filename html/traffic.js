@@ -1,15 +1,15 @@
-// Everything that goes out: single messages, repeated ones, and bursts.
+// Sends single messages, repeated messages and bursts.
 "use strict";
 
 const Traffic = (() => {
-  /** Bytes that may wait in the browser before a burst holds its breath. */
-  const MOST_BUFFERED = 4 << 20;
+  /** Bytes that the browser may buffer before a burst pauses. */
+  const MAX_BUFFERED = 4 << 20;
 
-  /** How long a burst may keep the page from drawing, in milliseconds. */
+  /** Longest time that a slice of a burst blocks the page, in milliseconds. */
   const SLICE = 8;
 
-  /** How soon a burst is given up when nothing comes back any more, in milliseconds. */
-  const PATIENCE = 5000;
+  /** A burst ends if no reply comes for this long, in milliseconds. */
+  const REPLY_TIMEOUT = 5000;
 
   const repeat = element("repeat");
   const burst = element("burst");
@@ -17,24 +17,24 @@ const Traffic = (() => {
   let repeating = 0;
   let running = null;
 
-  /** Sends one message, if there is a connection. */
+  /** Sends one message, if the connection is open. */
   function send(data) {
     if (!Connection.isOpen()) {
       return;
     }
     const at = performance.now();
-    Echoes.sent(data, at);
+    PendingEchoes.sent(data, at);
     Connection.send(data);
     Log.message("sent", data, at);
   }
 
-  /** Sends what stands in the form. */
+  /** Sends the message of the form. */
   async function sendForm() {
     try {
       send(await Payload.read());
-      Payload.complain("");
+      Payload.showError("");
     } catch (error) {
-      Payload.complain(error.message);
+      Payload.showError(error.message);
       stopRepeating();
     }
   }
@@ -46,7 +46,7 @@ const Traffic = (() => {
     repeat.textContent = "Repeat";
   }
 
-  /** A number from a field, within the field's bounds. */
+  /** Reads a number from a field and limits it to the field's range. */
   function numberOf(field) {
     const value = Math.round(Number(field.value)) || 0;
     field.value = String(Math.min(Math.max(value, Number(field.min)), Number(field.max)));
@@ -77,37 +77,37 @@ const Traffic = (() => {
       back: 0,
       wrong: 0,
       since: now,
-      heard: now,
+      lastReply: now,
     };
     burst.textContent = "Stop burst";
     result.textContent = "Sending …";
-    goOn();
+    sendSlice();
   });
 
-  /** Sends for a moment, and then lets the page breathe. */
-  function goOn() {
+  /** Sends messages for one slice of time, then schedules the next slice. */
+  function sendSlice() {
     if (!running) {
       return;
     }
     const until = performance.now() + SLICE;
-    while (running.sent < running.count && performance.now() < until && Connection.buffered() < MOST_BUFFERED) {
+    while (running.sent < running.count && performance.now() < until && Connection.buffered() < MAX_BUFFERED) {
       const number = `${running.sent + 1} `;
       send((number + running.filling).slice(0, Math.max(running.filling.length, 0)));
       running.sent += 1;
     }
-    if (running.sent === running.count && performance.now() - running.heard > PATIENCE) {
+    if (running.sent === running.count && performance.now() - running.lastReply > REPLY_TIMEOUT) {
       finish("the rest did not come back");
     } else {
-      setTimeout(goOn, running.sent < running.count ? 0 : 100);
+      setTimeout(sendSlice, running.sent < running.count ? 0 : 100);
     }
   }
 
-  /** A message came back, or came by itself. */
-  function heard(verdict) {
+  /** Counts a received message of a burst. */
+  function onReply(verdict) {
     if (!running) {
       return;
     }
-    running.heard = performance.now();
+    running.lastReply = performance.now();
     running.back += verdict === "same" || verdict === "behind words" ? 1 : 0;
     running.wrong += verdict === "differs" ? 1 : 0;
     if (running.back + running.wrong === running.count) {
@@ -116,7 +116,7 @@ const Traffic = (() => {
   }
 
   function finish(words) {
-    const { sent, back, wrong, since, heard: last } = running;
+    const { sent, back, wrong, since, lastReply: last } = running;
     const took = Math.max(last - since, 1);
     const parts = [
       `${Format.count(sent)} sent, ${Format.count(back)} came back byte for byte`,
@@ -129,7 +129,7 @@ const Traffic = (() => {
     burst.textContent = "Send burst";
   }
 
-  /** There is a connection now, or there is none. */
+  /** Enables or disables sending. */
   function setOpen(open) {
     element("send").disabled = !open;
     repeat.disabled = !open;
@@ -142,5 +142,5 @@ const Traffic = (() => {
     }
   }
 
-  return { sendForm, heard, setOpen };
+  return { sendForm, onReply, setOpen };
 })();

@@ -34,7 +34,9 @@ help() { sed -n '2,/^[^#]/ { s/^# \{0,1\}//; t show; b; :show; p }' "$self"; exi
 
 build() {
   say 'building the release binaries'
-  cargo build --release --quiet --bins
+  # One by one: together, the server would be built with features of libraries that only ws-load asks for.
+  cargo build --release --quiet --package ws-echo
+  cargo build --release --quiet --package ws-load
 }
 
 # raise_files N: lets this shell and its children open N files, or says why not.

@@ -1,15 +1,15 @@
-// Which reply belongs to which message, how long it took, and whether every byte came back.
+// Matches replies with sent messages: round rtt time, and whether every byte came back.
 "use strict";
 
-const Echoes = (() => {
-  /** Messages that wait for their echo at most; of those beyond, no echo is known. */
-  const MOST = 100000;
+const PendingEchoes = (() => {
+  /** Most messages that may be pending. Replies to more are unsolicited. */
+  const MAX_PENDING = 100000;
 
-  /** Bytes of them that are remembered at most. */
-  const MOST_BYTES = 64 << 20;
+  /** Most bytes of pending messages. */
+  const MAX_BYTES = 64 << 20;
 
-  /** How far behind the oldest message an echo is looked for: those before it were not answered. */
-  const AHEAD = 16;
+  /** How many pending messages a reply is compared with, oldest first. Skipped ones got no reply. */
+  const SEARCH_DEPTH = 16;
 
   let waiting = [];
   let head = 0;
@@ -17,23 +17,23 @@ const Echoes = (() => {
 
   const sizeOf = (data) => (typeof data === "string" ? data.length : data.byteLength);
 
-  /** Nothing that was sent before will be answered. */
+  /** Forgets all pending messages. */
   function reset() {
     waiting = [];
     head = 0;
     bytes = 0;
   }
 
-  /** A message goes out. */
+  /** Adds a sent message. */
   function sent(data, at) {
     const size = sizeOf(data);
-    if (waiting.length - head < MOST && bytes + size <= MOST_BYTES) {
+    if (waiting.length - head < MAX_PENDING && bytes + size <= MAX_BYTES) {
       waiting.push({ data, at });
       bytes += size;
     }
   }
 
-  /** Whether two binary messages are the same, four bytes at a time. */
+  /** Compares two binary messages, four bytes at a time. */
   function sameBytes(one, other) {
     if (one.byteLength !== other.byteLength) {
       return false;
@@ -51,7 +51,7 @@ const Echoes = (() => {
     return restOfOne.every((byte, i) => byte === restOfOther[i]);
   }
 
-  /** How a reply compares with a message: "same", "behind words", or nothing. */
+  /** Compares a reply with a message: "same", "behind words" (after a prefix), or "" (neither). */
   function compare(message, reply) {
     if (typeof message !== typeof reply) {
       return "";
@@ -67,31 +67,31 @@ const Echoes = (() => {
     return behind ? "behind words" : "";
   }
 
-  /** A message has come: what it answers. `trip` is null when it answers nothing. */
+  /** Matches a received message. `rtt` is in milliseconds, or null if no pending message matches. */
   function received(data, at) {
-    const last = Math.min(waiting.length, head + AHEAD);
+    const last = Math.min(waiting.length, head + SEARCH_DEPTH);
     for (let i = head; i < last; i += 1) {
       const verdict = compare(waiting[i].data, data);
       if (verdict) {
-        const trip = at - waiting[i].at;
+        const rtt = at - waiting[i].at;
         advance(i + 1);
-        return { trip, verdict };
+        return { rtt, verdict };
       }
     }
-    if (head < waiting.length && resembles(waiting[head].data, data)) {
-      const trip = at - waiting[head].at;
+    if (head < waiting.length && looksCorrupted(waiting[head].data, data)) {
+      const rtt = at - waiting[head].at;
       advance(head + 1);
-      return { trip, verdict: "differs" };
+      return { rtt, verdict: "differs" };
     }
-    return { trip: null, verdict: "unasked" };
+    return { rtt: null, verdict: "unasked" };
   }
 
-  /** Whether a reply looks like an echo that was damaged on its way. */
-  function resembles(message, reply) {
+  /** Whether a reply looks like a corrupted echo. */
+  function looksCorrupted(message, reply) {
     return typeof message === typeof reply && sizeOf(message) === sizeOf(reply);
   }
 
-  /** Forgets the messages before that place; what is behind moves forward now and then. */
+  /** Forgets the messages before an index. Compacts the array when more than half of it is unused. */
   function advance(to) {
     for (; head < to; head += 1) {
       bytes -= sizeOf(waiting[head].data);

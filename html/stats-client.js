@@ -1,8 +1,8 @@
-// The picture of the server, from what it tells once a second at /stats.
+// Shows the figures that the server sends once a second on /stats.
 "use strict";
 
-const Watch = (() => {
-  /** Seconds that are shown. */
+const StatsClient = (() => {
+  /** Seconds that the chart shows. */
   const SPAN = 60;
 
   const chart = new Chart(element("server"), { unit: axisLabel });
@@ -16,7 +16,7 @@ const Watch = (() => {
     return rate >= 1e6 ? `${rate / 1e6}M/s` : rate >= 1e3 ? `${rate / 1e3}k/s` : `${rate}/s`;
   }
 
-  /** Who is told when watching begins or ends. */
+  /** Sets the function that is called when watching begins or ends. */
   function listen(listener) {
     changed = listener;
   }
@@ -29,7 +29,7 @@ const Watch = (() => {
     socket.onopen = () => {
       state.textContent = `Watching ${target}`;
     };
-    socket.onmessage = (event) => take(event.data);
+    socket.onmessage = (event) => onFigures(event.data);
     socket.onclose = (event) => {
       state.textContent = `No longer watching. ${event.code}: ${Codes.inWords(event.code)}`;
       socket = null;
@@ -49,15 +49,15 @@ const Watch = (() => {
     changed(socket !== null);
   }
 
-  function take(text) {
+  function onFigures(text) {
     let figures = null;
     try {
       figures = JSON.parse(text);
     } catch {
-      // Another server may say anything here.
+      // Another server may send anything here.
     }
     if (!figures?.rates || !figures.totals) {
-      state.textContent = "This server does not tell at /stats what it does.";
+      state.textContent = "This server has no statistics at /stats.";
       return;
     }
     seen.push({ at: performance.now() / 1000, ...figures });
@@ -89,7 +89,7 @@ const Watch = (() => {
     ]);
   }
 
-  /** Watches the server of that URL, or stops. */
+  /** Starts or stops watching the server of a URL. */
   function toggle(url) {
     if (socket) {
       stop();

@@ -1,18 +1,18 @@
-// The picture of the round trips: for each tenth of a second the middle one and the slow ones.
+// Draws round trip times: p50 and p99 of each tenth of a second.
 "use strict";
 
-const Trips = (() => {
-  /** Seconds that are shown, and how many parts each has. */
+const RoundTrips = (() => {
+  /** Seconds that the chart shows, and parts of a second. */
   const SPAN = 30;
   const PARTS = 10;
 
-  /** Round trips of one part that are kept: enough for a p99. */
+  /** Samples that are kept of one part: enough for a p99. */
   const SAMPLES = 500;
 
-  /** Round trips over which the figures go. */
+  /** Samples that the figures are computed from. */
   const RECENT = 10000;
 
-  /** How often it is drawn, in milliseconds. */
+  /** Interval between two drawings, in milliseconds. */
   const REDRAW = 250;
 
   const chart = new Chart(element("trips"), { unit: axisLabel, logarithmic: true });
@@ -25,27 +25,27 @@ const Trips = (() => {
     return ms >= 1000 ? `${ms / 1000} s` : `${Number(ms.toPrecision(1))} ms`;
   }
 
-  /** A message came back after `trip` milliseconds. */
-  function add(trip, at) {
-    recent[count % RECENT] = trip;
+  /** Adds a round trip time in milliseconds. */
+  function add(rtt, at) {
+    recent[count % RECENT] = rtt;
     count += 1;
     changed = true;
     const number = Math.floor((at / 1000) * PARTS);
     let part = parts[parts.length - 1];
     if (!part || part.number !== number) {
-      part = { number, trips: [], seen: 0 };
+      part = { number, samples: [], seen: 0 };
       parts.push(part);
     }
     part.seen += 1;
-    if (part.trips.length < SAMPLES) {
-      part.trips.push(trip);
+    if (part.samples.length < SAMPLES) {
+      part.samples.push(rtt);
     } else if (Math.random() < SAMPLES / part.seen) {
-      // Each of many has the same chance to be among those kept.
-      part.trips[Math.floor(Math.random() * SAMPLES)] = trip;
+      // Reservoir sampling: each sample is kept with the same probability.
+      part.samples[Math.floor(Math.random() * SAMPLES)] = rtt;
     }
   }
 
-  /** The value below which a share of the sorted values lies. */
+  /** Returns the quantile of sorted values. */
   const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 
   function draw() {
@@ -57,11 +57,11 @@ const Trips = (() => {
     }
     for (const part of parts) {
       if (part.sorted !== part.seen) {
-        part.trips.sort((a, b) => a - b);
+        part.samples.sort((a, b) => a - b);
         part.sorted = part.seen;
       }
     }
-    const points = (share) => parts.map((part) => [(now - part.number) / PARTS, quantile(part.trips, share)]);
+    const points = (share) => parts.map((part) => [(now - part.number) / PARTS, quantile(part.samples, share)]);
     chart.show(
       [
         { name: "p99", ink: "warm", dashed: true, points: points(0.99) },
