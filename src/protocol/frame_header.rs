@@ -1,19 +1,12 @@
 //! One frame header of a client (RFC 6455, section 5.2), put together byte by byte.
 
+use super::opcode::{CLOSE, OPCODE};
 use super::violation::Violation;
 
 pub(super) const FIN: u8 = 0x80;
 pub(super) const RSV1: u8 = 0x40;
 /// RSV1, RSV2 and RSV3 together.
 pub(super) const RSV: u8 = 0x70;
-pub(super) const OPCODE: u8 = 0x0f;
-
-pub(super) const CONTINUATION: u8 = 0x0;
-pub(super) const TEXT: u8 = 0x1;
-pub(super) const BINARY: u8 = 0x2;
-pub(super) const CLOSE: u8 = 0x8;
-pub(super) const PING: u8 = 0x9;
-pub(super) const PONG: u8 = 0xa;
 
 pub(super) const MASK: u8 = 0x80;
 pub(super) const LENGTH: u8 = 0x7f;
@@ -121,6 +114,7 @@ impl PartialHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::opcode::BINARY;
 
     fn read(bytes: &[u8]) -> Result<Option<ClientFrameHeader>, Violation> {
         let mut partial = PartialHeader::default();

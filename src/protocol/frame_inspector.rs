@@ -6,10 +6,10 @@
 //! once, where tungstenite would wait for the end of the frame.
 
 use super::frame_header::{
-    BINARY, CLOSE, CONTINUATION, ClientFrameHeader, FIN, LENGTH, MASK, OPCODE, PING, PONG, PartialHeader,
-    RSV, RSV1, SHORT_HEADER, SHORT_MAX, TEXT,
+    ClientFrameHeader, FIN, LENGTH, MASK, PartialHeader, RSV, RSV1, SHORT_HEADER, SHORT_MAX,
 };
 use super::message_info::{MessageInfo, MessageInfoQueue, MessageKind};
+use super::opcode::{BINARY, CLOSE, CONTINUATION, OPCODE, PING, PONG, TEXT};
 use super::utf8::Utf8Check;
 use super::violation::Violation;
 

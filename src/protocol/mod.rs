@@ -29,6 +29,7 @@ pub mod inflate;
 pub mod message_info;
 pub mod negotiation;
 mod offer;
+pub(crate) mod opcode;
 pub(crate) mod token;
 mod utf8;
 pub mod violation;
