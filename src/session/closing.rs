@@ -102,7 +102,7 @@ impl WebSocketSession {
         let termination_reason = self.session.termination_reason()?;
         Some(match termination_reason {
             TerminationReason::Shutdown | TerminationReason::Keepalive | TerminationReason::TooSlow => {
-                let (code, reason) = termination_reason.close();
+                let (code, reason) = termination_reason.close_code_and_reason();
                 SessionEnd::by_server(code, reason)
             }
             TerminationReason::WriteStalled => SessionEnd::Aborted,

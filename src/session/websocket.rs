@@ -117,7 +117,7 @@ impl WebSocketSession {
             match self.protocol.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let info = self.transport.next_message_info();
-                    self.transport.note_message(message.len());
+                    self.transport.record_message(message.len());
                     let message =
                         self.codec.decode(message, info).map_err(|error| self.close_with_error(error))?;
                     self.has_large_buffers |= message.len() > LARGE_MESSAGE;

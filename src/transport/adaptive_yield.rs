@@ -1,60 +1,56 @@
-//! Whether a worker lets others run before a read that would block.
+//! Decides whether a worker calls `sched_yield` before a read that would block.
 //!
-//! To block costs this thread two switches and whoever sends to it a wake-up, which is half of what a small message
-//! costs. On a busy machine the peer's next message is often there once everybody who is ready has run: so a worker
-//! that has said its say yields once and looks, and only then blocks. Two things can make that a bad bargain, and each
-//! ends it:
+//! A blocking read costs two context switches and a wake-up, half the cost of a small message. On a busy
+//! machine the next message has often arrived after one yield. So a worker yields once, receives without
+//! blocking, and blocks only if nothing arrived. Two cases make the yield a loss, and the worker then yields
+//! less often:
 //!
-//! - With processors to spare it looks in vain. It goes on only while one look in five finds something.
-//! - Beside a program that computes, a yield gives that program a whole turn of some milliseconds, where a thread that
-//!   is woken would have gone first: four connections echoed 2,700 messages a second instead of 50,000. So a yield that
-//!   took as long as such a turn is a setback, and makes the pause until the next look four times as long. What is found
-//!   after a part of such a turn is no reason to look again: it would have come anyway.
+//! - Processors are idle, so nothing arrives during the yield. A session keeps yielding while at least one
+//!   yield in five is followed by data.
+//! - A CPU-bound process takes the processor for a whole time slice. Each such yield multiplies the number of
+//!   reads until the next yield by four. Data that arrives during such a yield does not count: a blocking
+//!   read would have received it too.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A yield that takes longer counts as the turn of somebody who computes: the kernel ends such a turn after some
-/// milliseconds (4 with two processors and 250 ticks a second). A single thread that loads a hundred connections uses up
-/// such a turn now and then as well, and what it is sent meanwhile waits: with 1, 2.25, 2.5 and 3 ms here it got 0.87,
-/// 1.05, 1.1 and 1.1 times the messages that it got with 2 ms, and the p99 was 1.3, 2.0, 2.1 and 2.4 ms instead of 1.9.
-/// But four clients that sent 1,000 messages a second each beside two programs that compute had a p99 of 4 ms with up
-/// to 2.25 ms here, of 18 ms in two runs of twelve with 2.5, and of 25 to 60 ms in three of eight with 3.
+/// A yield longer than this counts as pre-emption by a CPU-bound process. The kernel ends the time slice of
+/// such a process after 4 ms (two processors, 250 Hz); see scripts/TUNING.md.
 const PREEMPTED_AFTER: Duration = Duration::from_micros(2250);
 
-/// In a yield some other worker should have looked too, one in so much time at least. If none did, it was the rest of a
-/// turn of somebody who computes. Without this, four clients that sent 1,000 messages a second each beside two such
-/// programs had a p99 of 40 to 400 ms.
+/// Longest time per yield of other workers for which a yield counts as productive. If the other workers
+/// yielded less often than this, a CPU-bound process used the time. Without this check the p99 beside two
+/// such processes was 40 to 400 ms; see scripts/TUNING.md.
 const PRODUCTIVE_INTERVAL: Duration = Duration::from_micros(500);
 
-/// A yield that is over sooner was nobody's turn, because it is less than two switches take.
+/// In a yield shorter than this no other thread ran: two context switches take longer.
 const IMMEDIATE_BELOW: Duration = Duration::from_micros(2);
 
-/// Looks of all workers. Nothing but their number depends on it.
+/// Yields of all workers. Wraps around; only differences are used.
 static YIELD_COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// Whose turn it was during a yield.
+/// What ran during a yield.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum YieldOutcome {
-    /// Nobody's.
+    /// No other thread.
     Immediate,
-    /// That of our own workers and their peers.
+    /// Other workers and their peers.
     Productive,
-    /// Not that of our workers, though not for long.
+    /// Other threads than our workers, for less than a time slice.
     Uncertain,
-    /// That of somebody who computes.
+    /// A CPU-bound process, for a time slice.
     Preempted,
 }
 
 impl YieldOutcome {
-    /// Whose turn it was that lasted so long, and in which so many other workers looked.
-    fn classify(lasted: Duration, looks: u32) -> Self {
-        if lasted > PREEMPTED_AFTER {
+    /// Classifies a yield by its duration and by the number of yields of other workers meanwhile.
+    fn classify(elapsed: Duration, other_yields: u32) -> Self {
+        if elapsed > PREEMPTED_AFTER {
             Self::Preempted
-        } else if lasted > PRODUCTIVE_INTERVAL.saturating_mul(looks.max(1)) {
+        } else if elapsed > PRODUCTIVE_INTERVAL.saturating_mul(other_yields.max(1)) {
             Self::Uncertain
-        } else if lasted < IMMEDIATE_BELOW {
+        } else if elapsed < IMMEDIATE_BELOW {
             Self::Immediate
         } else {
             Self::Productive
@@ -62,67 +58,67 @@ impl YieldOutcome {
     }
 }
 
-/// Yields once.
+/// Yields once and classifies the yield.
 pub(super) fn timed_yield() -> YieldOutcome {
-    let (since, looks) = (Instant::now(), YIELD_COUNT.fetch_add(1, Relaxed));
+    let (started, count_before) = (Instant::now(), YIELD_COUNT.fetch_add(1, Relaxed));
     thread::yield_now();
-    let lasted = since.elapsed();
-    YieldOutcome::classify(lasted, YIELD_COUNT.load(Relaxed).wrapping_sub(looks) - 1)
+    let elapsed = started.elapsed();
+    YieldOutcome::classify(elapsed, YIELD_COUNT.load(Relaxed).wrapping_sub(count_before) - 1)
 }
 
-/// What one session has learned.
+/// The yield history of one session.
 #[derive(Debug)]
 pub(super) struct AdaptiveYield {
-    /// Looks that may be in vain before it gives up.
+    /// Yields without data that remain until the session pauses for [`Self::PAUSE`] reads; 0 to
+    /// [`Self::MAX_SCORE`].
     score: u8,
-    /// What is left of the setbacks.
+    /// Raised by [`Self::PENALTY`] for each pre-emption, lowered by 1 for each productive yield with data.
     penalty: u8,
-    /// Reads until the next look.
-    pause: u16,
+    /// Reads without a yield until the next yield.
+    reads_to_skip: u16,
 }
 
 impl AdaptiveYield {
-    /// What a look that found something earns. One in vain costs 1, and so little more that a fifth is worth it.
+    /// Added to the score by a yield with data. A yield without data subtracts 1, so one in five keeps the
+    /// score.
     const REWARD: u8 = 4;
-    /// The most that can be earned: a session that falls silent gives up after as many looks.
+    /// Highest score: the number of yields that an idle session makes before it pauses.
     const MAX_SCORE: u8 = 64;
-    /// Reads between two tries when looks are in vain: a yield and a look for each of them is less than 0.05 µs a
-    /// message.
+    /// Reads without a yield while the score is 0. Bounds the cost of useless yields to 0.05 µs a message.
     const PAUSE: u16 = 32;
-    /// Reads before the first look. What a connection says first has a round trip to make: looks for it are in vain, and
-    /// where ten thousand connections arrive and say one thing each, they are all there is.
-    const START: u16 = 3;
-    /// What a setback weighs: so many looks that found something after a turn of ours outweigh it.
+    /// Reads without a yield when a session begins. Its first messages need a round trip each, so a yield
+    /// finds nothing.
+    const FIRST_PAUSE: u16 = 3;
+    /// Weight of a pre-emption: the number of productive yields with data that outweigh it.
     const PENALTY: u8 = 6;
-    /// The most that setbacks weigh. Each makes the pause four times as long: after seven, a turn of 4 ms in 16,384
-    /// reads.
+    /// Highest penalty, seven pre-emptions: then one yield (a time slice of 4 ms) in 4^7 = 16,384 reads.
     const MAX_PENALTY: u8 = 7 * Self::PENALTY;
 
-    /// Whether this read looks.
+    /// Returns whether to yield before this read. Call once for each read.
     pub(super) fn is_due(&mut self) -> bool {
-        let due = self.pause == 0;
-        self.pause = self.pause.saturating_sub(1);
+        let due = self.reads_to_skip == 0;
+        self.reads_to_skip = self.reads_to_skip.saturating_sub(1);
         due
     }
 
-    /// What came of a look.
-    pub(super) fn record(&mut self, turn: YieldOutcome, found: bool) {
-        if turn == YieldOutcome::Preempted {
+    /// Records the outcome of a yield and whether the receive after it found data.
+    pub(super) fn record(&mut self, outcome: YieldOutcome, found_data: bool) {
+        if outcome == YieldOutcome::Preempted {
             self.penalty = (self.penalty + Self::PENALTY).min(Self::MAX_PENALTY);
-            self.pause = 1 << (2 * (self.penalty / Self::PENALTY));
-        } else if found && turn != YieldOutcome::Uncertain {
+            self.reads_to_skip = 1 << (2 * (self.penalty / Self::PENALTY));
+        } else if found_data && outcome != YieldOutcome::Uncertain {
             self.score = (self.score + Self::REWARD).min(Self::MAX_SCORE);
-            self.penalty = self.penalty.saturating_sub(u8::from(turn == YieldOutcome::Productive));
+            self.penalty = self.penalty.saturating_sub(u8::from(outcome == YieldOutcome::Productive));
         } else {
             self.score = self.score.saturating_sub(1);
-            self.pause = if self.score == 0 { Self::PAUSE } else { 0 };
+            self.reads_to_skip = if self.score == 0 { Self::PAUSE } else { 0 };
         }
     }
 }
 
 impl Default for AdaptiveYield {
     fn default() -> Self {
-        Self { score: Self::REWARD, penalty: 0, pause: Self::START }
+        Self { score: Self::REWARD, penalty: 0, reads_to_skip: Self::FIRST_PAUSE }
     }
 }
 
@@ -130,15 +126,16 @@ impl Default for AdaptiveYield {
 mod tests {
     use super::*;
 
-    /// Of so many reads behind the first ones, how many look when `lesson` says what comes of each.
-    fn looks(reads: usize, lesson: impl Fn(usize) -> (YieldOutcome, bool)) -> usize {
-        let mut adaptive_yield = AdaptiveYield { pause: 0, ..AdaptiveYield::default() };
+    /// Returns how many of `reads` reads yield if `outcome_of` gives the outcome of the yield before each
+    /// read.
+    fn count_yields(reads: usize, outcome_of: impl Fn(usize) -> (YieldOutcome, bool)) -> usize {
+        let mut adaptive_yield = AdaptiveYield { reads_to_skip: 0, ..AdaptiveYield::default() };
         (0..reads)
             .filter(|&read| {
                 let due = adaptive_yield.is_due();
                 if due {
-                    let (turn, found) = lesson(read);
-                    adaptive_yield.record(turn, found);
+                    let (outcome, found_data) = outcome_of(read);
+                    adaptive_yield.record(outcome, found_data);
                 }
                 due
             })
@@ -146,57 +143,63 @@ mod tests {
     }
 
     #[test]
-    fn what_a_connection_says_first_is_waited_for() {
+    fn yield_is_skipped_for_the_first_reads_of_a_session() {
         let mut adaptive_yield = AdaptiveYield::default();
         let due: Vec<_> = (0..5).map(|_| adaptive_yield.is_due()).collect();
         assert_eq!(due, [false, false, false, true, true]);
     }
 
     #[test]
-    fn looking_goes_on_while_one_look_in_five_finds_something() {
-        assert_eq!(looks(100, |_| (YieldOutcome::Productive, true)), 100);
-        assert_eq!(looks(100, |read| (YieldOutcome::Productive, read % 4 == 0)), 100);
-        assert!(looks(100, |read| (YieldOutcome::Productive, read % 8 == 0)) < 60);
-        assert_eq!(looks(100, |_| (YieldOutcome::Productive, false)), 6, "four for a start, then one in 33");
+    fn yield_continues_while_one_in_five_finds_data() {
+        assert_eq!(count_yields(100, |_| (YieldOutcome::Productive, true)), 100);
+        assert_eq!(count_yields(100, |read| (YieldOutcome::Productive, read % 4 == 0)), 100);
+        assert!(count_yields(100, |read| (YieldOutcome::Productive, read % 8 == 0)) < 60);
+        let without_data = count_yields(100, |_| (YieldOutcome::Productive, false));
+        assert_eq!(without_data, 6, "four from the initial score, then one in 33");
     }
 
     #[test]
-    fn a_turn_is_ours_while_other_workers_look() {
-        let turn = |micros, looks| YieldOutcome::classify(Duration::from_micros(micros), looks);
+    fn yield_is_productive_while_other_workers_yield_too() {
+        let classify =
+            |micros, other_yields| YieldOutcome::classify(Duration::from_micros(micros), other_yields);
         assert_eq!(
-            [turn(1, 0), turn(2, 0), turn(500, 0)],
+            [classify(1, 0), classify(2, 0), classify(500, 0)],
             [YieldOutcome::Immediate, YieldOutcome::Productive, YieldOutcome::Productive]
         );
         assert_eq!(
-            [turn(501, 0), turn(501, 1), turn(501, 2)],
+            [classify(501, 0), classify(501, 1), classify(501, 2)],
             [YieldOutcome::Uncertain, YieldOutcome::Uncertain, YieldOutcome::Productive]
         );
-        assert_eq!([turn(2250, 4), turn(2250, 5)], [YieldOutcome::Uncertain, YieldOutcome::Productive]);
-        assert_eq!([turn(2251, 0), turn(2251, 100)], [YieldOutcome::Preempted, YieldOutcome::Preempted]);
+        assert_eq!(
+            [classify(2250, 4), classify(2250, 5)],
+            [YieldOutcome::Uncertain, YieldOutcome::Productive]
+        );
+        assert_eq!(
+            [classify(2251, 0), classify(2251, 100)],
+            [YieldOutcome::Preempted, YieldOutcome::Preempted]
+        );
     }
 
     #[test]
-    fn only_a_turn_of_ours_outweighs_a_setback_and_a_doubtful_one_is_in_vain() {
-        for (turn, score, penalty) in [
+    fn yield_lowers_the_penalty_only_if_productive_and_the_score_if_uncertain() {
+        for (outcome, score, penalty) in [
             (YieldOutcome::Productive, AdaptiveYield::REWARD, AdaptiveYield::PENALTY - 1),
             (YieldOutcome::Immediate, AdaptiveYield::REWARD, AdaptiveYield::PENALTY),
             (YieldOutcome::Uncertain, 0, AdaptiveYield::PENALTY),
         ] {
             let mut adaptive_yield =
                 AdaptiveYield { score: 0, penalty: AdaptiveYield::PENALTY, ..AdaptiveYield::default() };
-            adaptive_yield.record(turn, true);
-            assert_eq!((adaptive_yield.score, adaptive_yield.penalty), (score, penalty), "{turn:?}");
+            adaptive_yield.record(outcome, true);
+            assert_eq!((adaptive_yield.score, adaptive_yield.penalty), (score, penalty), "{outcome:?}");
         }
     }
 
     #[test]
-    fn beside_a_program_that_computes_hardly_any_read_yields() {
-        assert!(looks(100_000, |_| (YieldOutcome::Preempted, true)) < 15);
-        assert!(
-            looks(1000, |read| (
-                if read % 100 == 0 { YieldOutcome::Preempted } else { YieldOutcome::Productive },
-                true
-            )) > 350
-        );
+    fn yield_is_rare_beside_a_cpu_bound_process() {
+        assert!(count_yields(100_000, |_| (YieldOutcome::Preempted, true)) < 15);
+        let one_in_hundred_preempted = count_yields(1000, |read| {
+            (if read % 100 == 0 { YieldOutcome::Preempted } else { YieldOutcome::Productive }, true)
+        });
+        assert!(one_in_hundred_preempted > 350);
     }
 }

@@ -1,4 +1,4 @@
-//! What tungstenite reads from and writes to: the worker's end of one connection.
+//! The stream that tungstenite reads from and writes to: the worker's end of one connection.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -8,33 +8,36 @@ use super::connection::{Connection, Phase};
 use super::read_ahead::ReadAhead;
 use super::socket_reader::SocketReader;
 use super::tls_reader::{TlsHandshakeError, TlsReadBuffer};
-use super::write_queue;
+use crate::protocol::opcode::{self, first_opcode};
 use crate::protocol::{frame_inspector::FrameInspector, message_info::MessageInfo, violation::Violation};
 
-/// A blocking stream that writes out what was gathered before a read may block.
+/// A blocking stream that sends the write queue before a read may block.
 ///
-/// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one write.
+/// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one
+/// write.
 pub(crate) struct BlockingStream {
-    /// Receives bytes as they are. Its session's outbox takes everything that is written.
     reader: SocketReader,
-    /// Bytes that were received behind the request head, and how many of them have been read again.
-    leftover: (Vec<u8>, usize),
-    /// Reads ahead on a plain connection while much comes in.
+    /// Bytes that were received behind the request head.
+    leftover: Vec<u8>,
+    /// Bytes of `leftover` that were read.
+    leftover_read: usize,
+    /// Used on a plain connection only.
     read_ahead: ReadAhead,
-    /// Raw bytes on their way into TLS; a plain connection has none.
+    /// Present on a TLS connection only.
     tls: Option<TlsReadBuffer>,
-    /// Follows the frames, once there are any.
+    /// Present after the upgrade.
     inspector: Option<FrameInspector>,
-    /// Pongs are left out: a fault that one path is asked for.
+    /// Pongs are discarded: a fault that an endpoint injects.
     suppress_pongs: bool,
 }
 
 impl BlockingStream {
-    /// The worker's end of `session`.
+    /// Creates the stream of a connection whose handshake has not begun.
     pub(crate) fn new(connection: Arc<Connection>) -> Self {
         Self {
             reader: SocketReader::new(connection),
-            leftover: (Vec::new(), 0),
+            leftover: Vec::new(),
+            leftover_read: 0,
             read_ahead: ReadAhead::default(),
             tls: None,
             inspector: None,
@@ -42,44 +45,47 @@ impl BlockingStream {
         }
     }
 
-    /// Holds the TLS handshake. From then on, what is read was encrypted.
+    /// Performs the TLS handshake; later reads decrypt. Blocks without a deadline, and ends when the
+    /// supervisor aborts the connection.
     pub(crate) fn handshake(&mut self) -> Result<(), TlsHandshakeError> {
         self.tls.get_or_insert_default().handshake(&mut self.reader)
     }
 
-    /// The handshake is done: what is read from now on are frames, and `ahead` came with the request head.
+    /// Begins the session: the following reads return frames, first those in `leftover`, and `inspector`
+    /// checks them.
     pub(crate) fn upgrade(&mut self, leftover: Vec<u8>, inspector: FrameInspector) {
-        self.leftover = (leftover, 0);
+        self.leftover = leftover;
+        self.leftover_read = 0;
         self.inspector = Some(inspector);
     }
 
-    /// What the data message that tungstenite has just returned was. To be called once for each of them.
+    /// Returns the kind and compression of the data message that tungstenite returned last. Call once for
+    /// each.
     pub(crate) fn next_message_info(&mut self) -> MessageInfo {
         self.inspector.as_mut().and_then(FrameInspector::next_message_info).unwrap_or(MessageInfo::Plain)
     }
 
-    /// Whether tungstenite, having read all that there was, holds no byte: the last one that it was given ended a
-    /// frame, and no message is open.
+    /// Returns whether tungstenite holds no bytes after it has returned every complete message: the bytes
+    /// read so far end with a frame, and no fragmented message is unfinished.
     pub(crate) fn is_between_messages(&self) -> bool {
         self.inspector.as_ref().is_some_and(FrameInspector::between_messages)
     }
 
-    /// A message of so many bytes has been read.
-    pub(crate) fn note_message(&mut self, length: usize) {
-        self.reader.note_message(length);
+    /// Records that a message of `length` bytes was received, for the scheduling policy.
+    pub(crate) fn record_message(&mut self, length: usize) {
+        self.reader.record_message(length);
     }
 
-    /// Whether bytes wait that were read ahead on a plain connection: another message is likely.
+    /// Returns whether there are unread bytes that were read ahead, so that another message is likely.
     pub(crate) fn has_more(&self) -> bool {
         self.read_ahead.has_more()
     }
 
-    /// What the peer did wrong, once it did.
     fn violation(&self) -> Option<Violation> {
         self.inspector.as_ref().and_then(FrameInspector::violation)
     }
 
-    /// Reads from the connection, or what was read ahead.
+    /// Reads from the connection, decrypted, or from the bytes that were read ahead.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             Some(tls) => tls.read(&mut self.reader, buffer),
@@ -87,48 +93,53 @@ impl BlockingStream {
         }
     }
 
-    /// Reads some of those bytes again; 0 when there are none left.
+    /// Reads from `leftover` and returns the number of bytes. Frees `leftover` with the last byte.
     fn read_leftover(&mut self, buffer: &mut [u8]) -> usize {
-        let (bytes, at) = &mut self.leftover;
-        let n = buffer.len().min(bytes.len() - *at);
-        buffer[..n].copy_from_slice(&bytes[*at..*at + n]);
-        *at += n;
-        if *at == bytes.len() {
-            self.leftover = (Vec::new(), 0);
+        let unread = &self.leftover[self.leftover_read..];
+        let n = buffer.len().min(unread.len());
+        buffer[..n].copy_from_slice(&unread[..n]);
+        self.leftover_read += n;
+        if self.leftover_read == self.leftover.len() {
+            self.leftover = Vec::new();
+            self.leftover_read = 0;
         }
         n
     }
 
-    /// Bounds the reads that follow, or no longer does.
+    /// Sets the deadline of the following reads, or removes it. A read fails with `WouldBlock` at its
+    /// deadline.
     pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.reader.set_deadline(deadline);
     }
 
-    /// Leaves Pings without an answer from now on.
+    /// Discards Pongs from now on.
     pub(crate) fn suppress_pongs(&mut self) {
         self.suppress_pongs = true;
     }
 
-    /// Everything has been said: ends the sending half, then reads until the peer ends its own or the session is
-    /// cut. What the peer still says does not matter, but to close a socket with unread bytes makes the kernel
-    /// reset the connection, and the peer could lose our last words.
+    /// Ends the connection after the last bytes: shuts down the sending half, then reads and discards until
+    /// the peer's end of stream, or until another thread aborts the connection. Blocks without a deadline.
+    ///
+    /// The kernel resets a connection that is closed with unread bytes, and the peer could then lose the last
+    /// bytes that were sent (RFC 9112, 9.6).
     pub(crate) fn linger(&mut self) {
         self.reader.connection().advance_to(Phase::Lingering);
         self.set_deadline(None);
         if self.reader.connection().writer().shutdown_write().is_err() {
             return;
         }
-        let mut scrap = [0; 2048];
-        while matches!(self.reader.receive(&mut scrap), Ok(n) if n > 0) {}
+        let mut discarded = [0; 2048];
+        while matches!(self.reader.receive(&mut discarded), Ok(n) if n > 0) {}
     }
 }
 
 impl Read for BlockingStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut n = 0;
-        // tungstenite asks for more only when it has worked on everything in front of a violation.
+        // After a violation tungstenite first gets the bytes before it. It reads again only when it has
+        // processed them.
         if self.violation().is_none() {
-            n = if self.leftover.0.is_empty() { self.receive(buffer)? } else { self.read_leftover(buffer) };
+            n = if self.leftover.is_empty() { self.receive(buffer)? } else { self.read_leftover(buffer) };
             if let Some(inspector) = &mut self.inspector {
                 n = inspector.scan(&mut buffer[..n]);
             }
@@ -141,15 +152,15 @@ impl Read for BlockingStream {
 }
 
 impl Write for BlockingStream {
+    /// Queues one frame. tungstenite passes one whole frame in each call.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // tungstenite hands over one frame a call, so the first byte tells which.
-        if !(self.suppress_pongs && bytes.first().is_some_and(|&first| write_queue::is_pong(first))) {
+        if !(self.suppress_pongs && first_opcode(bytes) == Some(opcode::PONG)) {
             self.reader.connection().writer().write_raw_frame(bytes)?;
         }
         Ok(bytes.len())
     }
 
-    /// Does nothing: tungstenite flushes after each Pong, and a burst should still be one write.
+    /// Does nothing: tungstenite flushes after each Pong, and the replies to a burst should be one write.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One connection as its worker and other threads share it.
+//! What the worker of a connection and other threads share.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -7,51 +7,50 @@ use super::frame_writer::FrameWriter;
 use super::record_layer::RecordLayer;
 use crate::metrics::counters::Counters;
 
-/// How far a session has come.
+/// The progress of a connection, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// The request head is being read and answered.
+    /// From the accept to the response to the request head.
     Handshake,
-    /// Frames go both ways.
+    /// Data frames may be sent and received.
     Open,
-    /// A Close has gone out; the peer's is awaited.
+    /// The server sent a Close frame and waits for the peer's.
     Closing,
-    /// All is said; the peer's end of stream is awaited.
+    /// The server sends nothing more and waits for the peer's end of stream.
     Lingering,
 }
 
-/// The writing half of a connection, the counters of its worker, and how far it has come.
+/// The frame writer, the counters and the phase of one connection. All methods may be called from any thread.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Everything that goes to the peer.
     writer: FrameWriter,
-    /// What the worker has done, written by it alone.
+    /// Written by the worker, read by all; the push counters are written by any thread.
     counters: Counters,
-    /// How far the session has come; only ever moves forward.
+    /// A [`Phase`]. Never decreases.
     phase: AtomicU8,
 }
 
 impl Connection {
-    /// A connection whose handshake has not begun.
-    pub(crate) fn new(socket: TcpStream, wire: RecordLayer) -> Self {
+    /// Creates the state of an accepted connection in [`Phase::Handshake`].
+    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer) -> Self {
         Self {
-            writer: FrameWriter::new(socket, wire),
+            writer: FrameWriter::new(socket, record_layer),
             counters: Counters::default(),
             phase: AtomicU8::new(Phase::Handshake as u8),
         }
     }
 
-    /// Everything that goes to the peer.
+    /// Returns the frame writer, which sends everything that this connection sends.
     pub(crate) fn writer(&self) -> &FrameWriter {
         &self.writer
     }
 
-    /// What the worker has done.
+    /// Returns the traffic counters.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How far the session has come.
+    /// Returns the current phase.
     pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Relaxed) {
             0 => Phase::Handshake,
@@ -61,7 +60,7 @@ impl Connection {
         }
     }
 
-    /// The session has come as far as `phase`, or farther.
+    /// Sets the phase to `phase`, unless the connection is in a later one.
     pub(crate) fn advance_to(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Relaxed);
     }

@@ -1,4 +1,18 @@
-//! How bytes get from and to a peer: a socket that one worker reads, and that several threads write frames to.
+//! The bytes of one connection: the worker reads its socket, several threads write frames to it.
+//!
+//! | file | content |
+//! |---|---|
+//! | `connection` | what the worker and other threads share: frame writer, counters, phase |
+//! | `frame_writer`, `write_queue` | the locked queue of frames, and the worker's methods |
+//! | `try_send` | the methods for other threads, which never block |
+//! | `record_layer` | the queue's bytes as they are, or as TLS records; counts sends |
+//! | `blocking_stream` | the `Read` and `Write` that tungstenite uses |
+//! | `socket_reader`, `tls_reader` | receive raw bytes, with a deadline; decrypt them |
+//! | [`read_ahead`] | one large receive in place of many small ones |
+//! | [`mss`] | where a write ends if more data follows |
+//! | `adaptive_yield`, `sched_policy` | whether a worker yields before it blocks, and its scheduling policy |
+//! | `termination` | why a thread other than the worker ended a session |
+//! | `transient` | errors after which a call is repeated |
 
 pub(crate) mod adaptive_yield;
 pub(crate) mod blocking_stream;

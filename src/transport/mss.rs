@@ -1,24 +1,26 @@
-//! Where a write ends while more follows.
+//! Where a write ends if more data follows.
 //!
-//! TCP sends all that it has when a write ends, so the bytes behind the last whole segment go out in one of their own. It
-//! costs as much as a full one: on the loopback, where a segment carries 65,483 bytes, a message of 64 KiB is a full one and
-//! one of 63. So while more follows, these bytes wait for it. `MSG_MORE` would let the kernel hold them, which sends them
-//! by a timer where the connection is paced, as with BBR: a third of a timer a message, and a tenth fewer messages.
+//! When a write ends, TCP sends the bytes behind the last full segment in a segment of their own, which costs
+//! as much as a full one. So if more data follows, these bytes are kept and sent with it. `MSG_MORE` is not
+//! used: on a paced connection (BBR) the kernel holds the bytes until a timer expires; see scripts/TUNING.md.
 
 use std::os::fd::AsFd;
 
 use socket2::SockRef;
 
-/// The most bytes that wait: they are copied, which should cost less than what it saves.
+/// Most bytes that are kept for the next write. They are copied, and a copy must cost less than the segment
+/// it saves.
 const MAX_DEFERRED: usize = 2 << 10;
 
-/// How many of the last bytes of a write of `length` should wait for what follows; 0 if there are too many.
+/// Returns how many of the last bytes of a write of `length` bytes to keep for the next write: those behind
+/// the last full segment. Returns 0 if there are more than 2 KiB of them, or if `socket` has no segment size.
 ///
-/// The kernel is asked each time. It begins with small segments, and one byte too few a write would spoil it all.
+/// Reads the segment size from the kernel on each call (`TCP_MAXSEG`, tcp(7)), because it grows during a
+/// connection.
 pub fn mss_remainder(socket: &impl AsFd, length: usize) -> usize {
     let segment = SockRef::from(socket).tcp_mss().ok().and_then(|size| usize::try_from(size).ok());
-    let over = segment.and_then(|segment| length.checked_rem(segment)).unwrap_or(0);
-    if over <= MAX_DEFERRED { over } else { 0 }
+    let remainder = segment.and_then(|segment| length.checked_rem(segment)).unwrap_or(0);
+    if remainder <= MAX_DEFERRED { remainder } else { 0 }
 }
 
 #[cfg(test)]
@@ -28,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_bytes_behind_whole_segments_wait() {
+    fn mss_remainder_is_at_most_two_kibibytes_behind_full_segments() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let segment = usize::try_from(SockRef::from(&socket).tcp_mss().unwrap()).unwrap();

@@ -1,8 +1,8 @@
-//! The way from the outbox's queue to the connection: bytes as they are, or encrypted.
+//! Sends the write queue to the socket, as it is or as TLS records.
 //!
-//! TLS is a state machine without a socket of its own: it takes in what was received, and holds records until they
-//! have been sent. A record cannot be dropped or made again, because each has its number (RFC 8446, 5.3); so what
-//! a send left behind goes out before anything else is encrypted.
+//! rustls is a state machine without a socket: it consumes received bytes and holds records until they are
+//! sent. A record has a sequence number (RFC 8446, 5.3) and can be neither dropped nor encrypted again. So
+//! pending records are sent before anything else is encrypted.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
@@ -14,71 +14,71 @@ use socket2::SockRef;
 
 use super::transient::is_transient;
 
-/// Flags for a send by a thread that must not wait.
-const NON_BLOCKING: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+/// Flags of a non-blocking send (send(2)).
+const NONBLOCKING_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-/// The connection, and the count of what it took.
+/// A socket that counts its successful sends.
 #[derive(Debug)]
 pub(super) struct CountingSocket {
-    /// The connection.
     socket: TcpStream,
-    /// Moves whenever a send took bytes.
+    /// Number of successful sends.
     progress: AtomicU64,
 }
 
 /// Whether a send may block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocking {
-    /// Until the kernel takes some bytes.
+    /// Until the kernel accepts at least one byte, or the socket's send time-out.
     UntilAccepted,
-    /// Not at all.
+    /// Never; the error is `WouldBlock`.
     Never,
 }
 
-/// What is spoken on the connection.
+/// How the bytes of a connection are sent.
 #[derive(Debug)]
 pub(crate) enum RecordLayer {
-    /// The queue's bytes as they are.
+    /// As they are.
     Plain,
-    /// TLS records. Boxed, because a plain connection should not have the size of a TLS one.
+    /// As TLS records. Boxed, so that a plain connection takes less memory.
     Tls(Box<ServerConnection>),
 }
 
-/// What the TLS handshake of a connection agreed on.
+/// The outcome of a TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsInfo {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
-    /// The application protocol (RFC 7301), when the client offered any.
+    /// The application protocol (RFC 7301), if one was negotiated.
     pub alpn: Option<String>,
-    /// Whether it continues an earlier session instead of proving the certificate anew (RFC 8446, 2.2).
+    /// Whether the client resumed an earlier TLS session (RFC 8446, 2.2).
     pub resumed: bool,
 }
 
 impl CountingSocket {
-    /// A connection that has taken nothing.
+    /// Wraps `socket`, with a count of 0.
     pub(super) fn new(socket: TcpStream) -> Self {
         Self { socket, progress: AtomicU64::new(0) }
     }
 
-    /// The connection itself.
+    /// Returns the socket.
     pub(super) fn get(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// A number that moves whenever a send took bytes.
+    /// Returns the number of successful sends; wraps around.
     pub(super) fn progress(&self) -> u64 {
         self.progress.load(Relaxed)
     }
 
-    /// Sends some of the bytes, in one system call. Under the outbox's lock, so one sender at a time.
-    fn send(&self, parts: &[IoSlice<'_>], wait: Blocking) -> io::Result<usize> {
-        let sent = match (parts, wait) {
-            ([only], Blocking::UntilAccepted) => (&self.socket).write(only),
-            (several, Blocking::UntilAccepted) => (&self.socket).write_vectored(several),
-            ([only], Blocking::Never) => SockRef::from(&self.socket).send_with_flags(only, NON_BLOCKING),
-            (several, Blocking::Never) => {
-                SockRef::from(&self.socket).send_vectored_with_flags(several, NON_BLOCKING)
+    /// Sends some of `parts` in one system call and returns the number of bytes, at least 1. The caller holds
+    /// the frame writer's lock, so the count has one writer at a time.
+    fn send(&self, parts: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize> {
+        let sent = match (parts, blocking) {
+            ([part], Blocking::UntilAccepted) => (&self.socket).write(part),
+            (parts, Blocking::UntilAccepted) => (&self.socket).write_vectored(parts),
+            ([part], Blocking::Never) => SockRef::from(&self.socket).send_with_flags(part, NONBLOCKING_FLAGS),
+            (parts, Blocking::Never) => {
+                SockRef::from(&self.socket).send_vectored_with_flags(parts, NONBLOCKING_FLAGS)
             }
         }?;
         if sent == 0 {
@@ -90,24 +90,24 @@ impl CountingSocket {
 }
 
 impl RecordLayer {
-    /// TLS, with its handshake to come. Not inlined: its state is made on the stack, where a plain connection would
-    /// keep the place for it.
+    /// Creates the TLS state of a connection whose TLS handshake has not begun. Not inlined, because the
+    /// state is built on the stack: inlined, it would enlarge the stack frame of plain connections.
     #[inline(never)]
     pub(crate) fn tls(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         Ok(Self::Tls(Box::new(ServerConnection::new(config)?)))
     }
 
-    /// Whether bytes given to this cannot be sent yet.
+    /// Returns whether the TLS handshake is not complete.
     pub(super) fn is_handshaking(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.is_handshaking())
     }
 
-    /// Whether it holds records that have not been sent.
+    /// Returns whether there are TLS records to send.
     pub(super) fn wants_write(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.wants_write())
     }
 
-    /// What the handshake agreed on; `None` on a plain connection.
+    /// Returns the outcome of the TLS handshake, or `None` before it or on a plain connection.
     pub(super) fn info(&self) -> Option<TlsInfo> {
         let Self::Tls(tls) = self else { return None };
         Some(TlsInfo {
@@ -120,16 +120,17 @@ impl RecordLayer {
         })
     }
 
-    /// Sends what is owed, then `first` and `second`, blocking until the kernel has all of it.
-    pub(super) fn write(&mut self, socket: &CountingSocket, first: &[u8], second: &[u8]) -> io::Result<()> {
+    /// Sends pending TLS records, then `queued`, then `payload`. Blocks until the kernel has accepted all of
+    /// it.
+    pub(super) fn write(&mut self, socket: &CountingSocket, queued: &[u8], payload: &[u8]) -> io::Result<()> {
         match self {
-            Self::Plain => write_plain(socket, first, second),
-            Self::Tls(tls) => write_tls(tls, socket, [first, second]),
+            Self::Plain => write_plain(socket, queued, payload),
+            Self::Tls(tls) => write_tls(tls, socket, [queued, payload]),
         }
     }
 
-    /// Sends what is owed, and then as much of `bytes` as the kernel takes at once. Returns how many of them are
-    /// done with; over TLS, some of those may be owed again.
+    /// Sends pending TLS records, then as much of `bytes` as the kernel accepts without blocking. Returns how
+    /// many bytes were consumed: sent, or over TLS encrypted as a pending record.
     pub(super) fn try_write(&mut self, socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain => try_write_plain(socket, bytes),
@@ -137,15 +138,16 @@ impl RecordLayer {
         }
     }
 
-    /// Nothing follows what was given to this so far: over TLS, says so (RFC 8446, 6.1), with the next send. Returns
-    /// whether there is something to say.
+    /// Queues a TLS `close_notify` (RFC 8446, 6.1) for the next send. Returns `false` on a plain connection,
+    /// which has none.
     pub(super) fn queue_close_notify(&mut self) -> bool {
         let Self::Tls(tls) = self else { return false };
         tls.send_close_notify();
         true
     }
 
-    /// Takes in received bytes until the handshake is done, or none are left. Returns whether it is done.
+    /// Consumes bytes of `raw` until the TLS handshake is complete or none are left. Returns whether it is
+    /// complete.
     pub(super) fn handshake(&mut self, raw: &mut &[u8]) -> io::Result<bool> {
         let Self::Tls(tls) = self else { return Ok(true) };
         while tls.is_handshaking() {
@@ -157,14 +159,15 @@ impl RecordLayer {
         Ok(true)
     }
 
-    /// Takes in received bytes until there are some to hand out, or none are left: `None` asks for more. `Some(0)` is
-    /// the end that the peer declared.
-    pub(super) fn decrypt(&mut self, raw: &mut &[u8], plain: &mut [u8]) -> io::Result<Option<usize>> {
-        let Self::Tls(tls) = self else { return Err(io::Error::other("nothing is encrypted here")) };
+    /// Consumes bytes of `raw` until some can be decrypted into `plaintext`, and returns their number.
+    /// Returns `Some(0)` after the peer's `close_notify`, and `None` if more raw bytes are needed.
+    pub(super) fn decrypt(&mut self, raw: &mut &[u8], plaintext: &mut [u8]) -> io::Result<Option<usize>> {
+        let Self::Tls(tls) = self else {
+            return Err(io::Error::other("decrypt was called on a plain connection"));
+        };
         loop {
-            // What has been decrypted is read before anything is fed: TLS takes in nothing while it holds a record's
-            // worth of it.
-            match tls.reader().read(plain) {
+            // First, because rustls accepts no input while it holds a decrypted record.
+            match tls.reader().read(plaintext) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 outcome => return outcome.map(Some),
             }
@@ -176,10 +179,11 @@ impl RecordLayer {
     }
 }
 
-/// Feeds TLS with a step of the received bytes. An error has put an alert up for sending.
+/// Passes bytes of `raw` to rustls and processes the records that are complete. On an error rustls queues an
+/// alert.
 fn process_records(tls: &mut ServerConnection, raw: &mut &[u8]) -> io::Result<()> {
     if tls.read_tls(raw)? == 0 {
-        // It takes nothing any more, although it was offered some.
+        // `raw` is not empty, so rustls accepts no more input.
         return Err(io::ErrorKind::InvalidData.into());
     }
     match tls.process_new_packets() {
@@ -188,10 +192,10 @@ fn process_records(tls: &mut ServerConnection, raw: &mut &[u8]) -> io::Result<()
     }
 }
 
-/// Writes both parts as they are.
-fn write_plain(socket: &CountingSocket, first: &[u8], second: &[u8]) -> io::Result<()> {
-    let mut both = [IoSlice::new(first), IoSlice::new(second)];
-    let mut parts = if second.is_empty() { &mut both[..1] } else { &mut both[..] };
+/// Sends both slices as they are. Blocks until the kernel has accepted all of it.
+fn write_plain(socket: &CountingSocket, queued: &[u8], payload: &[u8]) -> io::Result<()> {
+    let mut slices = [IoSlice::new(queued), IoSlice::new(payload)];
+    let mut parts = if payload.is_empty() { &mut slices[..1] } else { &mut slices[..] };
     while !parts.is_empty() {
         match socket.send(parts, Blocking::UntilAccepted) {
             Ok(n) => IoSlice::advance_slices(&mut parts, n),
@@ -202,7 +206,7 @@ fn write_plain(socket: &CountingSocket, first: &[u8], second: &[u8]) -> io::Resu
     Ok(())
 }
 
-/// Posts bytes as they are.
+/// Sends `bytes` as they are, without blocking. Returns how many were sent.
 fn try_write_plain(socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
@@ -216,12 +220,13 @@ fn try_write_plain(socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
     Ok(sent)
 }
 
-/// Writes both parts as records, as many of them with one system call as TLS agrees to hold (64 KiB).
+/// Sends both parts as TLS records. Blocks until the kernel has accepted all of it. One system call sends up
+/// to 64 KiB, the limit of rustls for pending records.
 fn write_tls(tls: &mut ServerConnection, socket: &CountingSocket, parts: [&[u8]; 2]) -> io::Result<()> {
     for mut rest in parts {
         while !rest.is_empty() {
-            let taken = encrypt(tls, rest)?;
-            rest = &rest[taken..];
+            let encrypted = encrypt(tls, rest)?;
+            rest = &rest[encrypted..];
             if !rest.is_empty() {
                 send_records(tls, socket, Blocking::UntilAccepted)?;
             }
@@ -230,58 +235,58 @@ fn write_tls(tls: &mut ServerConnection, socket: &CountingSocket, parts: [&[u8];
     send_records(tls, socket, Blocking::UntilAccepted)
 }
 
-/// Posts bytes as records. What has been encrypted goes out before more is.
+/// Sends `bytes` as TLS records, without blocking. Returns how many bytes were encrypted. Encrypts more only
+/// after the pending records were sent.
 fn try_write_tls(tls: &mut ServerConnection, socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
-    let mut done = 0;
+    let mut encrypted = 0;
     loop {
         match send_records(tls, socket, Blocking::Never) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(done),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(encrypted),
             outcome => outcome?,
         }
-        if done == bytes.len() {
-            return Ok(done);
+        if encrypted == bytes.len() {
+            return Ok(encrypted);
         }
-        done += encrypt(tls, &bytes[done..])?;
+        encrypted += encrypt(tls, &bytes[encrypted..])?;
     }
 }
 
-/// Makes records of as many bytes as TLS has room for.
+/// Encrypts as many of `bytes` as rustls has space for and returns their number. Fails with `NotConnected`
+/// during the TLS handshake.
 fn encrypt(tls: &mut ServerConnection, bytes: &[u8]) -> io::Result<usize> {
     if tls.is_handshaking() {
-        // It would keep the bytes as they are, where nothing counts them.
+        // rustls would buffer the plaintext, which `wants_write` does not count.
         return Err(io::ErrorKind::NotConnected.into());
     }
     tls.writer().write(bytes)
 }
 
-/// Sends all records that TLS holds.
-fn send_records(tls: &mut ServerConnection, socket: &CountingSocket, wait: Blocking) -> io::Result<()> {
+/// Sends all pending records. With [`Blocking::Never`] fails with `WouldBlock` if some remain.
+fn send_records(tls: &mut ServerConnection, socket: &CountingSocket, blocking: Blocking) -> io::Result<()> {
     while tls.wants_write() {
-        match tls.write_tls(&mut SocketWriter { socket, wait }) {
+        match tls.write_tls(&mut SocketWriter { socket, blocking }) {
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if wait == Blocking::UntilAccepted && is_transient(&e) => {}
+            Err(e) if blocking == Blocking::UntilAccepted && is_transient(&e) => {}
             Err(e) => return Err(e),
         }
     }
     Ok(())
 }
 
-/// Where TLS writes its records to.
+/// The `Write` that rustls sends its records to.
 struct SocketWriter<'a> {
-    /// The connection.
     socket: &'a CountingSocket,
-    /// Whether a send may block.
-    wait: Blocking,
+    blocking: Blocking,
 }
 
 impl Write for SocketWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.send(&[IoSlice::new(bytes)], self.wait)
+        self.socket.send(&[IoSlice::new(bytes)], self.blocking)
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.send(parts, self.wait)
+        self.socket.send(parts, self.blocking)
     }
 
     fn flush(&mut self) -> io::Result<()> {

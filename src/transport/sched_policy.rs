@@ -1,41 +1,44 @@
-//! Whether a session's worker lets others finish when it is woken ([`Policy`]).
+//! Chooses the scheduling policy of a session's worker ([`Policy`]).
 //!
-//! It does at first, because it has waited for its connection like that, and where thousands arrive they say one thing
-//! each. Then it goes first, unless large messages come: a peer that is interrupted at the first of them
-//! would have sent the next, and a tenth fewer of 64 KiB are echoed. The price is paid beside programs that compute: the
-//! p99 of eight connections that got 2,000 such messages a second was 6 ms instead of 3. Their rate was no lower.
+//! Under `SCHED_BATCH` a worker that is woken does not pre-empt the running thread. Sessions begin with it:
+//! where thousands of connections arrive at once, each sends only one message at first. After
+//! [`WARMUP_READS`] reads a session uses `SCHED_NORMAL`, and `SCHED_BATCH` again while it receives large
+//! messages. If a worker pre-empts the client at the first of several large messages, the client sends the
+//! next one later. The measurements, and the cost beside CPU-bound processes, are in scripts/TUNING.md.
 
 use crate::platform::scheduling::Policy;
 
-/// Reads until a session has begun: the request head, a message, and what follows it; over TLS the handshake as well.
+/// Reads under `SCHED_BATCH` when a session begins: the request head, a message, and what follows it. Over
+/// TLS the handshake counts too.
 const WARMUP_READS: u8 = 3;
 
-/// A message of so many bytes, or more, is a large one.
-const LARGE: usize = 16 << 10;
+/// Least size of a large message, in bytes. `SCHED_BATCH` echoes a tenth more messages of 64 KiB; see
+/// scripts/TUNING.md.
+const LARGE_MESSAGE_MIN: usize = 16 << 10;
 
-/// What one session has learned.
+/// The history of one session, as far as its policy depends on it.
 #[derive(Debug, Default)]
 pub(super) struct SchedPolicy {
-    /// Reads so far, as far as they matter.
+    /// Reads so far, at most 255.
     reads: u8,
-    /// The last message was a large one.
-    large: bool,
+    /// The last message had at least [`LARGE_MESSAGE_MIN`] bytes.
+    last_message_large: bool,
 }
 
 impl SchedPolicy {
-    /// A read got something.
-    pub(super) fn note_read(&mut self) {
+    /// Counts one read.
+    pub(super) fn record_read(&mut self) {
         self.reads = self.reads.saturating_add(1);
     }
 
-    /// A message of so many bytes has come.
-    pub(super) fn note_message(&mut self, length: usize) {
-        self.large = length >= LARGE;
+    /// Records that a message of `length` bytes was received.
+    pub(super) fn record_message(&mut self, length: usize) {
+        self.last_message_large = length >= LARGE_MESSAGE_MIN;
     }
 
-    /// How the worker should be woken next.
+    /// Returns the policy for the next read.
     pub(super) fn policy(&self) -> Policy {
-        if self.reads < WARMUP_READS || self.large { Policy::Batch } else { Policy::Normal }
+        if self.reads < WARMUP_READS || self.last_message_large { Policy::Batch } else { Policy::Normal }
     }
 }
 
@@ -44,14 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_begun_lets_others_finish_only_while_large_messages_come() {
+    fn sched_policy_is_batch_for_the_first_reads_and_after_large_messages() {
         let mut sched_policy = SchedPolicy::default();
-        let mut policy_after = |length| {
-            sched_policy.note_read();
-            sched_policy.note_message(length);
-            sched_policy.policy()
-        };
-        let policies = [20, 20, 20, LARGE - 1, LARGE, 1 << 20, 20].map(&mut policy_after);
+        let policies =
+            [20, 20, 20, LARGE_MESSAGE_MIN - 1, LARGE_MESSAGE_MIN, 1 << 20, 20].map(|message_length| {
+                sched_policy.record_read();
+                sched_policy.record_message(message_length);
+                sched_policy.policy()
+            });
         let (batch, normal) = (Policy::Batch, Policy::Normal);
         assert_eq!(policies, [batch, batch, normal, normal, batch, batch, normal]);
     }

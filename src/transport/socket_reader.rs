@@ -1,4 +1,4 @@
-//! The receiving half of a connection: raw bytes, with or without a deadline.
+//! Receives the raw bytes of a connection, with or without a deadline.
 
 use std::io::{self, Read};
 use std::mem;
@@ -14,60 +14,60 @@ use super::read_ahead::ByteSource;
 use super::sched_policy::SchedPolicy;
 use super::transient::is_transient;
 
-/// How exact the deadline of a read is. The kernel rounds to ticks that are at least as long.
-const TICK: Duration = Duration::from_millis(1);
+/// Step of socket time-outs. The kernel rounds them to its ticks, which are at least 1 ms.
+const TIMEOUT_STEP: Duration = Duration::from_millis(1);
 
-/// Receives what a peer sends, as it is. Only the session's worker has one.
+/// Receives raw bytes. Only the worker of the connection has one.
 pub(super) struct SocketReader {
-    /// Whose peer it is.
     connection: Arc<Connection>,
-    /// When a read that is still waiting gives up with `WouldBlock`. There is one only while the session keeps time,
-    /// or holds memory that it may not need; every other read waits for as long as it takes.
+    /// When a blocking read fails with `WouldBlock`. `None` unless the session waits for a time, or has large
+    /// buffers to free when the peer is idle.
     deadline: Option<Instant>,
-    /// The socket's own time-out, where it has one.
-    timeout: Option<Duration>,
-    /// Whether it pays to yield before blocking.
+    /// The receive time-out that the socket has now (`SO_RCVTIMEO`, socket(7)).
+    socket_timeout: Option<Duration>,
     adaptive_yield: AdaptiveYield,
-    /// How to be woken.
     sched_policy: SchedPolicy,
-    /// What the outbox's progress was when something was last read without waiting.
-    seen_progress: u64,
+    /// The frame writer's progress at the last [`ByteSource::read_now`].
+    progress_at_read_now: u64,
 }
 
 impl SocketReader {
-    /// Of that session's peer.
+    /// Creates the reader of `connection`, without a deadline.
     pub(super) fn new(connection: Arc<Connection>) -> Self {
         Self {
             connection,
             deadline: None,
-            timeout: None,
+            socket_timeout: None,
             adaptive_yield: AdaptiveYield::default(),
             sched_policy: SchedPolicy::default(),
-            seen_progress: 0,
+            progress_at_read_now: 0,
         }
     }
 
-    /// Whose peer it is.
+    /// Returns the connection.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Bounds the reads that follow, or no longer does.
+    /// Sets the deadline of the following reads, or removes it.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
-        if deadline.is_none() && self.timeout.take().is_some() {
-            // What fails here fails again at the next read, which says so.
+        if deadline.is_none() && self.socket_timeout.take().is_some() {
+            // If this fails, the next read fails too and returns the error.
             let _ = self.connection.writer().socket().set_read_timeout(None);
         }
         self.deadline = deadline;
     }
 
-    /// A message of so many bytes has come.
-    pub(super) fn note_message(&mut self, length: usize) {
-        self.sched_policy.note_message(length);
+    /// Records that a message of `length` bytes was received, for the scheduling policy.
+    pub(super) fn record_message(&mut self, length: usize) {
+        self.sched_policy.record_message(length);
     }
 
-    /// Receives into a buffer, whatever waits to be sent, and counts it as a sign of life. Waits for as long as it
-    /// takes, or until the deadline.
+    /// Receives into `buffer` and returns the number of bytes, 0 at the end of the stream. Does not send the
+    /// write queue.
+    ///
+    /// Blocks until bytes arrive or the connection ends, or fails with `WouldBlock` at the deadline or up to
+    /// a kernel tick later.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.sched_policy.policy().apply();
         if self.adaptive_yield.is_due()
@@ -78,7 +78,7 @@ impl SocketReader {
         loop {
             match self.blocking_recv(buffer) {
                 Err(e) if is_transient(&e) => {
-                    if self.deadline.is_some_and(|at| Instant::now() >= at) {
+                    if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                 }
@@ -87,20 +87,20 @@ impl SocketReader {
         }
     }
 
-    /// Lets others go first, and then receives what is there; `None` if nothing is.
+    /// Yields, then receives without blocking. Returns `None` if no bytes have arrived.
     fn yield_then_recv(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let outcome = adaptive_yield::timed_yield();
-        let found = self.try_recv(buffer)?;
-        self.adaptive_yield.record(outcome, found.is_some());
-        Ok(found)
+        let received = self.try_recv(buffer)?;
+        self.adaptive_yield.record(outcome, received.is_some());
+        Ok(received)
     }
 
-    /// Receives what is there, without waiting; `None` if nothing is.
+    /// Receives without blocking. Returns `None` if no bytes have arrived.
     fn try_recv(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match recv(self.connection.writer().socket(), &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((n, _)) => {
-                    self.note(n);
+                    self.record_read(n);
                     return Ok(Some(n));
                 }
                 Err(Errno::INTR) => {}
@@ -110,43 +110,45 @@ impl SocketReader {
         }
     }
 
-    /// One read, which blocks no longer than until the deadline.
+    /// Reads once. If the deadline passes or a signal arrives first, fails with an error for which
+    /// [`is_transient`] returns `true`.
     fn blocking_recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+        match self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             None => {}
             Some(Duration::ZERO) => {
                 return self.try_recv(buffer)?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
             }
-            Some(wait) => self.set_timeout(wait)?,
+            Some(remaining) => self.set_socket_timeout(remaining)?,
         }
         let n = self.connection.writer().socket().read(buffer)?;
-        self.note(n);
+        self.record_read(n);
         Ok(n)
     }
 
-    /// Lets reads that wait return after so long, or up to a tick later. Bounds of about the same length are usual, and
-    /// that of the socket stays as it is for them.
-    fn set_timeout(&mut self, wait: Duration) -> io::Result<()> {
-        let ticks = wait.as_nanos().div_ceil(TICK.as_nanos());
-        let timeout = TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
-        if self.timeout != Some(timeout) {
-            self.connection.writer().socket().set_read_timeout(Some(timeout))?;
-            self.timeout = Some(timeout);
+    /// Sets the socket's receive time-out to `timeout`, rounded up to [`TIMEOUT_STEP`]. Successive time-outs
+    /// are often equal after rounding, and need no system call then.
+    fn set_socket_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        let steps = timeout.as_nanos().div_ceil(TIMEOUT_STEP.as_nanos());
+        let rounded = TIMEOUT_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+        if self.socket_timeout != Some(rounded) {
+            self.connection.writer().socket().set_read_timeout(Some(rounded))?;
+            self.socket_timeout = Some(rounded);
         }
         Ok(())
     }
 
-    /// Counts a sign of life: so many bytes came.
-    fn note(&mut self, received: usize) {
-        self.sched_policy.note_read();
+    /// Counts a read that returned `received` bytes. The supervisor takes a change of the count as a sign of
+    /// life.
+    fn record_read(&mut self, received: usize) {
+        self.sched_policy.record_read();
         if received > 0 {
             self.connection.counters().reads.add(1);
         }
     }
 }
 
-/// A plain connection, on which everything gathered goes out before a read may block. Before one that may not, it stays,
-/// to go out with the replies to what that read finds.
+/// Reads from a plain connection. Sends the write queue before a read that may block, and keeps it before
+/// [`read_now`](ByteSource::read_now), to be sent together with the replies to the bytes that it reads.
 impl ByteSource for SocketReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.connection.writer().flush()?;
@@ -154,10 +156,10 @@ impl ByteSource for SocketReader {
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // If nothing has gone out since the last such read, what has gathered has waited for one, and waits no longer:
-        // a flood that calls for few replies has no end.
+        // Nothing was sent since the last call, so the queue was kept once and is sent now. Otherwise a peer
+        // that sends without a pause could delay replies without a limit.
         let progress = self.connection.writer().progress();
-        if mem::replace(&mut self.seen_progress, progress) == progress {
+        if mem::replace(&mut self.progress_at_read_now, progress) == progress {
             self.connection.writer().flush()?;
         }
         self.try_recv(buffer)
@@ -174,8 +176,8 @@ mod tests {
     use crate::transport::read_ahead::ReadAhead;
     use crate::transport::record_layer::RecordLayer;
 
-    /// A receiver, and its peer. One message waits to be sent.
-    fn pair() -> (SocketReader, TcpStream) {
+    /// Returns a reader whose write queue holds `reply`, and its peer.
+    fn reader_and_peer() -> (SocketReader, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, _) = listener.accept().unwrap();
@@ -184,7 +186,7 @@ mod tests {
         (SocketReader::new(connection), peer)
     }
 
-    /// Asserts that this is what is sent to the peer next.
+    /// Asserts that the peer receives `expected` next.
     fn expect(peer: &mut TcpStream, expected: &[u8]) {
         let mut bytes = vec![0; expected.len()];
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -192,14 +194,14 @@ mod tests {
         assert_eq!(bytes, expected);
     }
 
-    /// Asserts that nothing has been sent to the peer.
+    /// Asserts that the peer has received nothing.
     fn expect_nothing(peer: &mut TcpStream) {
         peer.set_nonblocking(true).unwrap();
         assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         peer.set_nonblocking(false).unwrap();
     }
 
-    /// Waits until the peer's bytes are there, so many of them, or its end of the stream where there are none.
+    /// Waits until exactly `count` bytes can be received, or for `count` 0 the end of the stream.
     fn await_bytes(reader: &SocketReader, count: usize) {
         while reader.connection().writer().socket().peek(&mut vec![0; count.max(1)]).unwrap() != count {
             thread::yield_now();
@@ -207,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn replies_go_out_before_a_read_that_may_wait() {
-        let (mut reader, mut peer) = pair();
+    fn write_queue_is_sent_before_a_read_that_may_block() {
+        let (mut reader, mut peer) = reader_and_peer();
         reader.set_deadline(Some(Instant::now()));
         let outcome = ByteSource::read(&mut reader, &mut [0; 8]).unwrap_err();
         assert_eq!(outcome.kind(), io::ErrorKind::WouldBlock);
@@ -216,42 +218,41 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_holds_whatever_bound_the_read_before_it_had() {
-        let (mut reader, mut peer) = pair();
-        let mut read_within = |wait: Duration, bytes: &[u8]| {
+    fn read_deadline_replaces_the_socket_timeout_of_the_last_read() {
+        let (mut reader, mut peer) = reader_and_peer();
+        let mut read_within = |limit: Duration, bytes: &[u8]| {
             peer.write_all(bytes).unwrap();
-            reader.set_deadline(Some(Instant::now() + wait));
+            reader.set_deadline(Some(Instant::now() + limit));
             reader.receive(&mut [0]).map_err(|error| error.kind())
         };
         let (long, short) = (Duration::from_mins(1), Duration::from_millis(20));
         assert_eq!(read_within(long, b"x"), Ok(1));
-        let began = Instant::now();
+        let started = Instant::now();
         assert_eq!(read_within(short, b""), Err(io::ErrorKind::WouldBlock));
-        assert!(began.elapsed() < long / 2, "the bound of the read before it was a minute");
+        assert!(started.elapsed() < long / 2, "the time-out of the last read was a minute");
         assert_eq!(read_within(long, b"x"), Ok(1));
     }
 
     #[test]
-    fn replies_to_a_burst_that_does_not_fit_wait_for_its_rest() {
-        let ((mut reader, mut peer), mut ahead) = (pair(), ReadAhead::default());
+    fn write_queue_is_kept_before_the_rest_of_a_burst_is_read() {
+        let ((mut reader, mut peer), mut read_ahead) = (reader_and_peer(), ReadAhead::default());
         reader.connection().writer().flush().unwrap();
         expect(&mut peer, b"reply");
         peer.write_all(&[7; 12]).unwrap();
-        // All of it has to be there, so that the first read fills its buffer and the second need not wait.
+        // All bytes must have arrived, so that the first read fills its buffer and the second does not block.
         await_bytes(&reader, 12);
-        assert_eq!(ahead.read(&mut reader, &mut [0; 8]).unwrap(), 8);
+        assert_eq!(read_ahead.read(&mut reader, &mut [0; 8]).unwrap(), 8);
         reader.connection().writer().write_raw_frame(b"more").unwrap();
-        assert_eq!(ahead.read(&mut reader, &mut [0; 8]).unwrap(), 4);
-        // The rest was there: nothing had to be sent before it was read.
+        assert_eq!(read_ahead.read(&mut reader, &mut [0; 8]).unwrap(), 4);
         expect_nothing(&mut peer);
         reader.set_deadline(Some(Instant::now()));
-        ahead.read(&mut reader, &mut [0; 8]).unwrap_err();
+        read_ahead.read(&mut reader, &mut [0; 8]).unwrap_err();
         expect(&mut peer, b"more");
     }
 
     #[test]
-    fn no_reply_waits_for_the_end_of_a_flood() {
-        let (mut reader, mut peer) = pair();
+    fn write_queue_is_sent_at_the_second_read_now_without_progress() {
+        let (mut reader, mut peer) = reader_and_peer();
         peer.write_all(&[7; 24]).unwrap();
         await_bytes(&reader, 24);
         reader.connection().writer().flush().unwrap();
@@ -263,16 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn replies_to_a_burst_that_just_fits_go_out_at_the_end_of_the_stream() {
-        let ((mut reader, mut peer), mut ahead) = (pair(), ReadAhead::default());
+    fn write_queue_is_sent_before_the_end_of_the_stream_is_read() {
+        let ((mut reader, mut peer), mut read_ahead) = (reader_and_peer(), ReadAhead::default());
         peer.write_all(&[7; 8]).unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
         reader.connection().writer().flush().unwrap();
         await_bytes(&reader, 8);
-        assert_eq!(ahead.read(&mut reader, &mut [0; 8]).unwrap(), 8);
+        assert_eq!(read_ahead.read(&mut reader, &mut [0; 8]).unwrap(), 8);
         await_bytes(&reader, 0);
         reader.connection().writer().write_raw_frame(b"last").unwrap();
-        assert_eq!(ahead.read(&mut reader, &mut [0; 8]).unwrap(), 0);
+        assert_eq!(read_ahead.read(&mut reader, &mut [0; 8]).unwrap(), 0);
         expect(&mut peer, b"replylast");
     }
 }

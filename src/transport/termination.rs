@@ -1,35 +1,37 @@
-//! Why another thread ends a session, and what its peer is told.
+//! Why a thread other than the worker ends a session, and the Close frame for it.
 
-/// Why somebody other than its worker ended a session.
+/// Why a thread other than the worker ended a session. Stored in an atomic byte; 0 means "not ended".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TerminationReason {
-    /// The request head was not complete by the deadline.
+    /// The request head was not complete at the handshake deadline.
     HandshakeTimeout = 1,
-    /// The server stops.
+    /// The server shuts down.
     Shutdown,
-    /// No sign of life after a Ping.
+    /// The peer sent nothing after a Ping until the Pong deadline.
     Keepalive,
-    /// The peer did not read.
+    /// The peer accepted no data until the write deadline.
     WriteStalled,
-    /// The peer did not keep up with what other sessions pushed to it.
+    /// The peer did not keep up with the messages of a room and was evicted.
     TooSlow,
 }
 
 impl TerminationReason {
-    /// The verdict with that number; 0 is none.
+    /// Returns the reason stored as `number`, or `None` for 0 and unknown numbers.
     pub(crate) fn from_u8(number: u8) -> Option<Self> {
         [Self::HandshakeTimeout, Self::Shutdown, Self::Keepalive, Self::WriteStalled, Self::TooSlow]
             .into_iter()
             .find(|termination_reason| *termination_reason as u8 == number)
     }
 
-    /// The code and the reason of the Close that tells it (RFC 6455, 7.4.1).
-    pub(crate) fn close(self) -> (u16, &'static str) {
+    /// Returns the close code and the reason text of the Close frame (RFC 6455, 7.4.1).
+    ///
+    /// A handshake time-out and a stalled write end without a Close frame; their code is 1006, which is never
+    /// sent.
+    pub(crate) fn close_code_and_reason(self) -> (u16, &'static str) {
         match self {
             Self::Shutdown => (1001, "server shutting down"),
             Self::Keepalive => (1011, "keepalive timeout"),
             Self::TooSlow => (1013, "you read too slowly for this room"),
-            // These end without a Close.
             Self::HandshakeTimeout | Self::WriteStalled => (1006, ""),
         }
     }

@@ -1,51 +1,53 @@
-//! The worker's end of a TLS connection: receives raw bytes outside any lock, and takes the outbox's lock only to
-//! decrypt them. So the supervisor can speak while the worker blocks in a read.
+//! The worker's end of a TLS connection. It receives raw bytes without a lock and takes the frame writer's
+//! lock only to decrypt them and to send, so other threads can send while the worker blocks in a receive.
 
 use std::io;
 
 use super::socket_reader::SocketReader;
 
-/// Bytes received at a time from a peer that says little.
-const SMALL: usize = 2 << 10;
+/// Size of the first receive buffer, and of that of a peer that sends little, in bytes.
+const SMALL_BUFFER: usize = 2 << 10;
 
-/// Bytes received at a time from a peer that says much: a record of the largest size, and most of another.
-const LARGE: usize = 32 << 10;
+/// Largest size of the receive buffer, in bytes: a TLS record of 16 KiB and most of another.
+const LARGE_BUFFER: usize = 32 << 10;
 
-/// Received bytes on their way into TLS.
+/// Received bytes that have not all been decrypted.
 #[derive(Debug, Default)]
 pub(super) struct TlsReadBuffer {
-    /// Where they are received. It grows when a receive fills it, and is given back when little comes.
+    /// Grows when a receive fills it, shrinks after a small one, and is freed when a receive fails or times
+    /// out.
     buffer: Vec<u8>,
-    /// How many have been fed to TLS.
-    from: usize,
-    /// How many there are.
-    to: usize,
+    /// Bytes of `buffer` that TLS has consumed.
+    consumed: usize,
+    /// Bytes of `buffer` that the last receive returned.
+    received: usize,
 }
 
-/// Why there is no TLS session.
+/// Why a TLS handshake did not complete.
 #[derive(Debug)]
 pub(crate) enum TlsHandshakeError {
-    /// The peer speaks something else, and most likely HTTP.
+    /// The first byte is a letter: the peer probably sent a plain HTTP request.
     NotTls,
-    /// The peer went, or was cut.
+    /// The connection ended or was aborted, or a receive failed.
     Disconnected,
-    /// The handshake failed; an alert has told the peer.
+    /// TLS rejected the peer's bytes and an alert was sent, or sending failed.
     Failed(io::Error),
 }
 
 impl TlsReadBuffer {
-    /// Holds the TLS handshake. Has no deadline of its own: the supervisor cuts a peer that takes too long.
+    /// Receives and sends until the TLS handshake is complete. Blocks without a deadline: the supervisor
+    /// aborts a connection that is not open at the handshake deadline.
     pub(super) fn handshake(&mut self, reader: &mut SocketReader) -> Result<(), TlsHandshakeError> {
-        let mut begun = false;
+        let mut first_byte_checked = false;
         loop {
             if self.receive(reader).map_err(|_| TlsHandshakeError::Disconnected)? == 0 {
                 return Err(TlsHandshakeError::Disconnected);
             }
-            // The first byte of a TLS record is a small number (RFC 8446, 5.1), that of a request a letter.
-            if !begun && self.buffer[0].is_ascii_alphabetic() {
+            // A TLS record begins with a content type, at most 23 (RFC 8446, 5.1).
+            if !first_byte_checked && self.buffer[0].is_ascii_alphabetic() {
                 return Err(TlsHandshakeError::NotTls);
             }
-            begun = true;
+            first_byte_checked = true;
             if self
                 .consume(|raw| reader.connection().writer().handshake(raw))
                 .map_err(TlsHandshakeError::Failed)?
@@ -55,39 +57,42 @@ impl TlsReadBuffer {
         }
     }
 
-    /// Reads what the peer said. Everything gathered for the peer goes out before this blocks.
-    pub(super) fn read(&mut self, reader: &mut SocketReader, plain: &mut [u8]) -> io::Result<usize> {
+    /// Reads decrypted bytes into `plaintext` and returns their number, 0 after a `close_notify`. Sends the
+    /// write queue before it blocks.
+    ///
+    /// An end of stream without `close_notify` is the error `UnexpectedEof`, because an attacker can cause it
+    /// (RFC 8446, 6.1).
+    pub(super) fn read(&mut self, reader: &mut SocketReader, plaintext: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(n) = self.consume(|raw| reader.connection().writer().decrypt(raw, plain))? {
+            if let Some(n) = self.consume(|raw| reader.connection().writer().decrypt(raw, plaintext))? {
                 return Ok(n);
             }
             if self.receive(reader)? == 0 {
-                // An end that the peer did not declare may be somebody else's doing (RFC 8446, 6.1).
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
     }
 
-    /// Lends the bytes that have not been fed.
-    fn consume<T>(&mut self, into: impl FnOnce(&mut &[u8]) -> io::Result<T>) -> io::Result<T> {
-        let mut raw = &self.buffer[self.from..self.to];
-        let outcome = into(&mut raw);
-        self.from = self.to - raw.len();
+    /// Passes the unconsumed bytes to `process`, which removes those that it consumes.
+    fn consume<T>(&mut self, process: impl FnOnce(&mut &[u8]) -> io::Result<T>) -> io::Result<T> {
+        let mut raw = &self.buffer[self.consumed..self.received];
+        let outcome = process(&mut raw);
+        self.consumed = self.received - raw.len();
         outcome
     }
 
-    /// Blocks until the peer sends something. All that came before has been fed.
+    /// Receives raw bytes and returns their number. Blocks until there are some, or until the reader's
+    /// deadline. All bytes received before must have been consumed.
     fn receive(&mut self, reader: &mut SocketReader) -> io::Result<usize> {
-        if self.to == self.buffer.len() && self.to < LARGE {
-            self.buffer = vec![0; (self.to * 4).clamp(SMALL, LARGE)];
-        } else if self.to <= SMALL && self.buffer.len() > SMALL {
-            self.buffer = vec![0; SMALL];
+        if self.received == self.buffer.len() && self.received < LARGE_BUFFER {
+            self.buffer = vec![0; (self.received * 4).clamp(SMALL_BUFFER, LARGE_BUFFER)];
+        } else if self.received <= SMALL_BUFFER && self.buffer.len() > SMALL_BUFFER {
+            self.buffer = vec![0; SMALL_BUFFER];
         }
-        (self.from, self.to) = (0, 0);
+        (self.consumed, self.received) = (0, 0);
         let outcome = reader.receive(&mut self.buffer);
         match &outcome {
-            Ok(n) => self.to = *n,
-            // A peer that has gone silent, or gone.
+            Ok(n) => self.received = *n,
             Err(_) => self.buffer = Vec::new(),
         }
         outcome

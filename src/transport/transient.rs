@@ -1,9 +1,9 @@
-//! Errors after which a blocking call is made again.
+//! Errors after which a blocking call is repeated.
 
 use std::io;
 
-/// Whether a blocking call only has to be made again: a signal, or the time-out of one system call. Which of the
-/// two kinds a time-out has depends on the platform.
+/// Returns whether a blocking call can be repeated: a signal interrupted it, or its socket time-out expired.
+/// A time-out is `WouldBlock` or `TimedOut`, depending on the platform.
 pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

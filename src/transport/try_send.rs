@@ -1,4 +1,5 @@
-//! What other threads than the worker do with an outbox: they never wait, neither for its lock nor for the peer.
+//! The methods of [`FrameWriter`] for threads other than the worker. They block neither on the lock nor on
+//! the peer.
 
 use std::io;
 use std::net::Shutdown;
@@ -7,32 +8,37 @@ use std::sync::{MutexGuard, TryLockError};
 
 use tungstenite::protocol::frame::FrameHeader;
 
-use super::frame_writer::{FrameWriter, poisoned};
+use super::frame_writer::{FrameWriter, poisoned_lock_error};
 use super::termination::TerminationReason;
 use super::write_queue::{WriteQueue, WriteState};
 
-/// Another thread's message is not queued behind more than this, in bytes: a peer that reads too slowly misses it.
+/// Most bytes in the queue, with the new frame, if another thread adds a frame to a queue that is not empty.
+/// A peer that reads too slowly misses the frame.
 const HIGH_WATER_MARK: usize = 256 << 10;
 
-/// What became of something that another thread wanted sent.
+/// The result of a non-blocking send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrySend {
-    /// The kernel has it.
+    /// The kernel accepted all of it.
     Sent,
-    /// It is in the queue; the rest of it goes out with the worker's next flush or the supervisor's next tick.
+    /// It was queued. The worker's next write or the next [`FrameWriter::try_flush`] sends the rest.
     Queued,
-    /// Nothing was queued: the worker is writing, or too much waits already. Try again.
+    /// Nothing was queued: the worker holds the lock, or the queue is full, or a fragmented message is
+    /// unfinished. A later call may succeed.
     Busy,
-    /// Nothing was queued, and nothing can be any more, or not yet.
+    /// Nothing was queued: the session is not open yet, or a Close frame was queued.
     Closed,
 }
 
 impl FrameWriter {
-    /// Another thread's way to send a frame.
+    /// Sends one whole frame without blocking.
+    ///
+    /// Returns [`TrySend::Busy`] if the queue is not empty and would exceed 256 KiB, or if a data frame would
+    /// fall between two fragments of a message.
     pub(crate) fn try_send(&self, header: &FrameHeader, payload: &[u8]) -> io::Result<TrySend> {
         self.try_append(|queue| {
             let full = !queue.bytes.is_empty() && queue.bytes.len() + payload.len() > HIGH_WATER_MARK;
-            if full || queue.is_inside_message_of(header) {
+            if full || queue.would_split_message(header) {
                 return false;
             }
             queue.append_header(header, payload.len());
@@ -41,24 +47,29 @@ impl FrameWriter {
         })
     }
 
-    /// Another thread's Close. It is queued behind everything gathered, even when that has to wait. The verdict is
-    /// noted in the same hold of the lock, so that whoever meets the seal finds it. Where the worker is writing, it is
-    /// asked to close as soon as it has.
+    /// Sends a Close frame without blocking, behind everything in the queue, however long the queue is.
+    ///
+    /// Stores `termination_reason` in the same hold of the lock, so a worker whose send returns `false` finds
+    /// the reason. Returns [`TrySend::Busy`] if the worker holds the lock; the worker then queues the Close
+    /// frame in its next [`send`](Self::send) or [`flush`](Self::flush).
     pub(crate) fn try_close(&self, termination_reason: TerminationReason) -> io::Result<TrySend> {
-        let posted = self.try_append(|queue| {
+        let result = self.try_append(|queue| {
             self.queue_close(queue, termination_reason);
             true
         })?;
-        if posted == TrySend::Busy {
+        if result == TrySend::Busy {
             let _ = self.pending_close.compare_exchange(0, termination_reason as u8, Relaxed, Relaxed);
         }
-        Ok(posted)
+        Ok(result)
     }
 
-    /// Another thread's final answer to a client that is still in its handshake; nothing of an answer has gone
-    /// out at that stage. Ends the sending half, so that the client sees where the answer ends. The verdict is
-    /// noted as by [`try_close`](Self::post_close). A client that is still in its TLS handshake could not read the answer: that
-    /// is an error.
+    /// Sends the final response to a client in its handshake without blocking, then shuts down the sending
+    /// half of the socket. Stores `termination_reason` in the same hold of the lock.
+    ///
+    /// Returns [`TrySend::Closed`] if a response was queued before, and [`TrySend::Busy`] if the worker holds
+    /// the lock. Returns [`TrySend::Queued`] if the kernel did not accept all of it; the sending half is then
+    /// not shut down. Fails with `NotConnected` during the TLS handshake, when the client could not read the
+    /// response.
     pub(crate) fn try_respond(
         &self,
         bytes: &[u8],
@@ -68,7 +79,7 @@ impl FrameWriter {
         if queue.state != WriteState::Handshake {
             return Ok(TrySend::Closed);
         }
-        if queue.wire.is_handshaking() {
+        if queue.record_layer.is_handshaking() {
             return Err(io::ErrorKind::NotConnected.into());
         }
         if !queue.bytes.is_empty() {
@@ -77,62 +88,64 @@ impl FrameWriter {
         queue.bytes.extend_from_slice(bytes);
         queue.state = WriteState::CloseQueued;
         self.set_termination_reason(termination_reason);
-        let mut posted = self.send_without_waiting(&mut queue)?;
-        if posted == TrySend::Sent {
-            queue.wire.queue_close_notify();
-            posted = self.send_without_waiting(&mut queue)?;
+        let mut result = self.write_nonblocking(&mut queue)?;
+        if result == TrySend::Sent {
+            queue.record_layer.queue_close_notify();
+            result = self.write_nonblocking(&mut queue)?;
         }
-        if posted == TrySend::Sent {
+        if result == TrySend::Sent {
             self.socket().shutdown(Shutdown::Write)?;
         }
-        Ok(posted)
+        Ok(result)
     }
 
-    /// Another thread's try to get rid of what an earlier non-blocking send left behind.
+    /// Sends the bytes that an earlier non-blocking send left in the queue, as far as the kernel accepts them
+    /// now. Has no effect while another thread holds the lock.
     pub(crate) fn try_flush(&self) -> io::Result<()> {
         if self.unsent.load(Relaxed)
             && let Some(mut queue) = self.try_lock()?
         {
-            self.send_without_waiting(&mut queue)?;
+            self.write_nonblocking(&mut queue)?;
         }
         Ok(())
     }
 
-    /// Whether a non-blocking send left bytes behind.
+    /// Returns whether a non-blocking send left bytes in the queue.
     pub(crate) fn has_unsent(&self) -> bool {
         self.unsent.load(Relaxed)
     }
 
-    /// Lets `add` append to the queue of an open connection if the worker is not writing.
-    fn try_append(&self, add: impl FnOnce(&mut WriteQueue) -> bool) -> io::Result<TrySend> {
+    /// Calls `append` if the lock is free and the session is open, then sends the queue without blocking.
+    /// Returns [`TrySend::Busy`] if the lock is not free or `append` returns `false`.
+    fn try_append(&self, append: impl FnOnce(&mut WriteQueue) -> bool) -> io::Result<TrySend> {
         let Some(mut queue) = self.try_lock()? else { return Ok(TrySend::Busy) };
         if queue.state != WriteState::Open {
             return Ok(TrySend::Closed);
         }
-        if !add(&mut queue) {
+        if !append(&mut queue) {
             return Ok(TrySend::Busy);
         }
-        self.send_without_waiting(&mut queue)
+        self.write_nonblocking(&mut queue)
     }
 
-    /// Sends what the kernel takes at once; the rest stays queued, and owed.
-    fn send_without_waiting(&self, queue: &mut WriteQueue) -> io::Result<TrySend> {
-        let done = queue.wire.try_write(&self.socket, &queue.bytes)?;
-        queue.bytes.drain(..done);
+    /// Sends what the kernel accepts at once. The rest stays in the queue.
+    fn write_nonblocking(&self, queue: &mut WriteQueue) -> io::Result<TrySend> {
+        let consumed = queue.record_layer.try_write(&self.socket, &queue.bytes)?;
+        queue.bytes.drain(..consumed);
         let unsent = !queue.is_empty();
         self.unsent.store(unsent, Relaxed);
         if !unsent {
-            queue.empty();
+            queue.clear();
         }
         Ok(if unsent { TrySend::Queued } else { TrySend::Sent })
     }
 
-    /// Another thread's lock: `None` while the worker holds it.
+    /// Locks the queue without blocking; returns `None` while another thread holds the lock.
     pub(super) fn try_lock(&self) -> io::Result<Option<MutexGuard<'_, WriteQueue>>> {
         match self.queue.try_lock() {
             Ok(queue) => Ok(Some(queue)),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Poisoned(_)) => Err(poisoned()),
+            Err(TryLockError::Poisoned(_)) => Err(poisoned_lock_error()),
         }
     }
 }

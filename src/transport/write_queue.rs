@@ -1,69 +1,70 @@
-//! The bytes that wait behind an outbox's lock: whole frames, and what may still be added to them.
+//! The state behind a frame writer's lock: the queue of frames, and which frames may still be added.
 
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::record_layer::RecordLayer;
 
-/// The queue is written out when it grows past this, in bytes, so that a long burst cannot fill memory. With 32 KiB,
-/// messages of 8 KiB came to a tenth fewer; whole segments of 64 KiB leave the peer without work meanwhile.
+/// The worker sends the queue when it grows past this, in bytes. Bounds the memory that a burst of messages
+/// takes. With 32 KiB a tenth fewer messages of 8 KiB are echoed; see scripts/TUNING.md.
 pub(super) const FLUSH_THRESHOLD: usize = 48 << 10;
 
-/// Longest reason of a Close frame, in bytes (RFC 6455, 5.5: 125 bytes of payload less the code).
-const REASON_LIMIT: usize = 123;
+/// Longest reason of a Close frame, in bytes: a payload of 125 less the code (RFC 6455, 5.5).
+const CLOSE_REASON_MAX: usize = 123;
 
-/// The bytes behind the lock.
+/// Frames that wait to be sent.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// What may be added.
+    /// Which bytes may be added.
     pub(super) state: WriteState,
-    /// Whole frames, in the order in which they go out; the first may have gone out in part.
+    /// Whole frames in sending order. Of the first frame a part may have been sent and removed.
     pub(super) bytes: Vec<u8>,
-    /// Takes them from here.
-    pub(super) wire: RecordLayer,
-    /// The worker has begun a message in fragments and not ended it.
+    /// Sends `bytes`, as they are or encrypted.
+    pub(super) record_layer: RecordLayer,
+    /// The last data frame was not the final fragment of its message.
     inside_message: bool,
 }
 
-/// What the connection is ready for.
+/// Which bytes may be added to a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteState {
-    /// The answer to the request head has not been queued: frames would arrive in front of it.
+    /// Only a response to the request head. Frames would precede the response.
     Handshake,
-    /// Frames may go out.
+    /// Frames.
     Open,
-    /// A Close or a final answer was queued: nothing may follow (RFC 6455, 5.5.1).
+    /// None: a Close frame or a final response was queued, or a write failed (RFC 6455, 5.5.1).
     CloseQueued,
 }
 
 impl WriteQueue {
-    /// The queue of a connection whose handshake has not begun.
-    pub(super) fn new(wire: RecordLayer) -> Self {
-        Self { state: WriteState::Handshake, bytes: Vec::new(), wire, inside_message: false }
+    /// Creates the queue of a connection whose handshake has not begun.
+    pub(super) fn new(record_layer: RecordLayer) -> Self {
+        Self { state: WriteState::Handshake, bytes: Vec::new(), record_layer, inside_message: false }
     }
 
-    /// Notes whether the worker's frame leaves a message open.
-    pub(super) fn note_frame(&mut self, header: &FrameHeader) {
+    /// Records whether the worker's frame leaves a fragmented message unfinished.
+    pub(super) fn track_fragments(&mut self, header: &FrameHeader) {
         if matches!(header.opcode, OpCode::Data(_)) {
             self.inside_message = !header.is_final;
         }
     }
 
-    /// Whether this frame of another thread would fall between the fragments of a message, where only control frames
-    /// may (RFC 6455, 5.4).
-    pub(super) fn is_inside_message_of(&self, header: &FrameHeader) -> bool {
+    /// Returns whether another thread's frame would fall between two fragments of the worker's message, where
+    /// only control frames are allowed (RFC 6455, 5.4).
+    pub(super) fn would_split_message(&self, header: &FrameHeader) -> bool {
         self.inside_message && matches!(header.opcode, OpCode::Data(_))
     }
 
-    /// Adds the header of a frame whose payload of `length` bytes follows.
+    /// Adds the header of a frame with a payload of `length` bytes. The caller adds the payload.
     pub(super) fn append_header(&mut self, header: &FrameHeader, length: usize) {
         let formatted = header.format(length as u64, &mut self.bytes);
-        debug_assert!(formatted.is_ok(), "a vector takes every byte");
+        debug_assert!(formatted.is_ok(), "writing to a vector cannot fail");
     }
 
-    /// Adds a Close frame and seals.
+    /// Adds a Close frame and sets [`WriteState::CloseQueued`]. Shortens `reason` to 123 bytes, at a
+    /// character boundary.
     pub(super) fn append_close(&mut self, code: u16, reason: &str) {
-        let mut end = reason.len().min(REASON_LIMIT);
+        let mut end = reason.len().min(CLOSE_REASON_MAX);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
@@ -74,13 +75,13 @@ impl WriteQueue {
         self.state = WriteState::CloseQueued;
     }
 
-    /// Whether nothing waits to be sent.
+    /// Returns whether there is nothing to send, neither frames nor TLS records.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && !self.wire.wants_write()
+        self.bytes.is_empty() && !self.record_layer.wants_write()
     }
 
-    /// Forgets what was written, and gives memory back that only a large burst needed.
-    pub(super) fn empty(&mut self) {
+    /// Removes the bytes that were sent. Frees the buffer if it is larger than [`FLUSH_THRESHOLD`].
+    pub(super) fn clear(&mut self) {
         self.bytes.clear();
         if self.bytes.capacity() > FLUSH_THRESHOLD {
             self.bytes = Vec::new();
@@ -88,20 +89,7 @@ impl WriteQueue {
     }
 }
 
-/// A frame header of a single unmasked data frame.
+/// Returns the header of an unfragmented, unmasked frame.
 pub(crate) fn single_frame_header(opcode: OpCode) -> FrameHeader {
     FrameHeader { opcode, ..FrameHeader::default() }
-}
-
-/// The opcode of a Close frame (RFC 6455, 11.8).
-pub(super) const CLOSE: u8 = 0x8;
-
-/// Whether the first byte of a frame is that of a Pong (RFC 6455, 11.8).
-pub(crate) fn is_pong(first: u8) -> bool {
-    opcode_bits(first) == 0xA
-}
-
-/// The opcode in the first byte of a frame.
-pub(super) fn opcode_bits(first: u8) -> u8 {
-    first & 0x0F
 }
