@@ -73,7 +73,7 @@ fn describe(snapshot: &Snapshot, rates: &Json) -> Json {
             "refused": snapshot.refused.values().sum::<u64>(),
             "sessions_ended": snapshot.sessions,
             "closed_cleanly": snapshot.clean,
-            "cut": snapshot.cut,
+            "cut": snapshot.aborted,
             "messages_in": traffic.messages_in,
             "messages_out": traffic.messages_out,
             "bytes_in": traffic.bytes_in,

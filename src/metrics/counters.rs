@@ -2,54 +2,55 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a worker has done, in relaxed atomics that it alone writes. The supervisor reads them once a tick.
+/// Counts the traffic of one session. The worker writes all counters except those of pushed messages; the
+/// supervisor reads them once a tick.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Reads from the socket that returned bytes: the sign of life.
+    /// Reads from the socket that returned bytes. The keepalive timer observes this counter.
     pub(crate) reads: SingleWriterCounter,
     /// Data messages received.
     pub(crate) messages_in: SingleWriterCounter,
-    /// Data messages sent, less those that were pushed.
+    /// Data messages sent by the worker.
     pub(crate) messages_out: SingleWriterCounter,
-    /// Payload of the data messages received, in bytes.
+    /// Payload of the received data messages, in bytes.
     pub(crate) bytes_in: SingleWriterCounter,
-    /// Payload of the data messages sent, less those that were pushed, in bytes.
+    /// Payload of the data messages sent by the worker, in bytes.
     pub(crate) bytes_out: SingleWriterCounter,
     /// Pings received.
     pub(crate) pings_in: SingleWriterCounter,
-    /// Pings that the session's behaviour sent; the supervisor counts its own.
+    /// Pings sent by the handler. The supervisor counts its own Pings.
     pub(crate) pings_out: SingleWriterCounter,
     /// Pongs received.
     pub(crate) pongs_in: SingleWriterCounter,
-    /// Messages that other threads pushed.
+    /// Data messages pushed by any thread.
     pub(crate) pushed: AtomicU64,
-    /// Payload of the messages that other threads pushed, in bytes.
+    /// Payload of the pushed data messages, in bytes.
     pub(crate) pushed_bytes: AtomicU64,
 }
 
-/// A counter with a single writer: adding is a load and a store, without the locked instruction.
+/// A counter with a single writer. Adding is a load and a store, without a locked instruction.
 #[derive(Debug, Default)]
 pub(crate) struct SingleWriterCounter(AtomicU64);
 
 impl SingleWriterCounter {
-    /// Adds; for the one thread that writes this counter.
+    /// Adds `n`. Only one thread may call this: concurrent additions are lost.
     pub(crate) fn add(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
-    /// The count so far, from any thread.
+    /// Returns the count. Any thread may call this.
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
 impl Counters {
-    /// Data messages sent, by the worker and by those who push.
+    /// Returns the number of data messages sent, including pushed ones.
     pub(crate) fn all_messages_out(&self) -> u64 {
         self.messages_out.get() + self.pushed.load(Relaxed)
     }
 
-    /// Their payload, in bytes.
+    /// Returns the payload of the data messages sent, including pushed ones, in bytes.
     pub(crate) fn all_bytes_out(&self) -> u64 {
         self.bytes_out.get() + self.pushed_bytes.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What is counted: counters of a session, the snapshot for scrapers, the summary that is printed at the end.
+//! Counters of a session, the snapshot of all totals, the Prometheus exposition and the final summary.
 
 pub(crate) mod counters;
 mod exposition;

@@ -1,4 +1,4 @@
-//! What is counted: a snapshot for scrapers, and the summary that is printed at the end.
+//! The totals of the server at one point in time.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -7,43 +7,43 @@ use std::time::Duration;
 
 use super::counters::Counters;
 
-/// Everything counted since the server started, as of the supervisor's last tick.
+/// All totals since the server started, as of the supervisor's last tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Since the start.
+    /// Time since the server started.
     pub uptime: Duration,
-    /// Connections that a worker took.
+    /// Connections taken by a worker.
     pub accepted: u64,
-    /// Connections that a worker has now.
+    /// Connections held by a worker now.
     pub open: u64,
-    /// The most that workers had at once.
+    /// Maximum of `open` so far.
     pub peak: u64,
-    /// Connections that wait for a worker.
+    /// Connections waiting for a worker now.
     pub waiting: u64,
-    /// Connections refused with 503, by reason.
+    /// Connections rejected with 503, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Connections that have ended: by whom, and with which close code or HTTP status .
+    /// Ended connections, by cause and by close code or HTTP status (0 if there is neither).
     pub closed: BTreeMap<(&'static str, u16), u64>,
-    /// WebSocket sessions that have ended.
+    /// Ended WebSocket sessions.
     pub sessions: u64,
-    /// Those of them in which both sides said Close.
+    /// Ended sessions whose closing handshake was complete.
     pub clean: u64,
-    /// Those of them that were cut before both sides had.
-    pub cut: u64,
-    /// What went over all sessions, open and ended.
+    /// Ended sessions that the supervisor aborted before their closing handshake was complete.
+    pub aborted: u64,
+    /// Traffic of all sessions, open and ended.
     pub traffic: Traffic,
-    /// Pings that the server sent.
+    /// Pings sent, by handlers and by the supervisor.
     pub pings_out: u64,
-    /// Sessions that ended because of a bug.
+    /// Sessions ended by a panic.
     pub panics: u64,
-    /// The longest WebSocket session that has ended.
+    /// Duration of the longest ended WebSocket session.
     pub longest: Duration,
 }
 
-/// Where the supervisor leaves its last snapshot for everybody.
+/// The last snapshot of the supervisor, shared with workers.
 pub(crate) type SharedSnapshot = Arc<Mutex<Arc<Snapshot>>>;
 
-/// What goes over a session.
+/// Traffic of one or more sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Data messages received.
@@ -58,12 +58,12 @@ pub struct Traffic {
     pub pings_in: u64,
     /// Pongs received.
     pub pongs_in: u64,
-    /// Pings that behaviours sent; [`Snapshot::pings_out`] has those of the supervisor too.
+    /// Pings sent by handlers. [`Snapshot::pings_out`] includes those of the supervisor.
     pub pings_out: u64,
 }
 
 impl Traffic {
-    /// What a session's worker has counted so far.
+    /// Returns the current values of a session's counters.
     pub(crate) fn of(counters: &Counters) -> Self {
         Self {
             messages_in: counters.messages_in.get(),
@@ -90,7 +90,8 @@ impl AddAssign for Traffic {
 }
 
 impl Snapshot {
-    /// Counts how a connection ended.
+    /// Counts an ended connection under `labels` (cause, and close code or HTTP status). `clean` is whether its
+    /// closing handshake was complete.
     pub(crate) fn record_end(&mut self, labels: (&'static str, u16), clean: bool) {
         *self.closed.entry(labels).or_default() += 1;
         self.clean += u64::from(clean);

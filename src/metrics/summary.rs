@@ -6,16 +6,17 @@ use bytesize::ByteSize;
 
 use super::snapshot::Snapshot;
 
-/// What a server did in its life; its `Display` is what is printed when it stops.
+/// The totals of a stopped server. `Display` formats the text that is printed when it stops.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// The last count.
+    /// The final totals.
     pub totals: Snapshot,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Snapshot { accepted, peak, refused, closed, sessions, clean, cut, traffic, .. } = &self.totals;
+        let Snapshot { accepted, peak, refused, closed, sessions, clean, aborted, traffic, .. } =
+            &self.totals;
         writeln!(f, "stopped after {:.1?}", self.totals.uptime)?;
         writeln!(
             f,
@@ -27,7 +28,7 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  sessions     {sessions}, {clean} closed cleanly, {cut} cut, the longest {:.1?}",
+            "  sessions     {sessions}, {clean} closed cleanly, {aborted} aborted, longest {:.1?}",
             self.totals.longest
         )?;
         writeln!(
@@ -48,13 +49,13 @@ impl fmt::Display for Summary {
         )?;
         write!(
             f,
-            "  pings        {} in, {} out, {} answered\n  panics       {}",
+            "  pings        {} in, {} out, {} pongs in\n  panics       {}",
             traffic.pings_in, self.totals.pings_out, traffic.pongs_in, self.totals.panics
         )
     }
 }
 
-/// Items with commas between them, or a word for none.
+/// Formats items separated by commas, or "none".
 struct CommaList<I>(I);
 
 impl<I: Iterator<Item = String> + Clone> fmt::Display for CommaList<I> {
@@ -64,7 +65,7 @@ impl<I: Iterator<Item = String> + Clone> fmt::Display for CommaList<I> {
     }
 }
 
-/// The same in brackets, or nothing.
+/// Formats a space and a [`CommaList`] in parentheses, or nothing if there are no items.
 struct Parenthesised<I>(I);
 
 impl<I: Iterator<Item = String> + Clone> fmt::Display for Parenthesised<I> {
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_of_nothing_reads_well() {
+    fn summary_without_traffic_prints_zeros() {
         let summary = Summary { totals: Snapshot::default() }.to_string();
         assert!(summary.contains("0 accepted, 0 refused, 0 open at most"), "{summary}");
         assert!(summary.contains("ended        none"), "{summary}");

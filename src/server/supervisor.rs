@@ -139,7 +139,7 @@ impl Supervisor {
         self.totals.traffic += Traffic::of(timers.session.counters());
         if report.upgraded {
             self.totals.sessions += 1;
-            self.totals.cut += u64::from(timers.aborted && !report.ended.is_clean());
+            self.totals.aborted += u64::from(timers.aborted && !report.ended.is_clean());
             self.totals.longest = self.totals.longest.max(timers.opened.elapsed());
         }
     }

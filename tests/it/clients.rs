@@ -112,7 +112,7 @@ fn converse(language: Language) {
     process.signal("TERM");
     let (code, out, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
-    for words in ["8 closed cleanly, 0 cut", "client 4001: 8", "panics       0"] {
+    for words in ["8 closed cleanly, 0 aborted", "client 4001: 8", "panics       0"] {
         assert!(out.contains(words), "no `{words}` in {out}{err}");
     }
 }
@@ -134,7 +134,7 @@ fn stop(language: Language) {
     }
     let (code, out, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("2 closed cleanly, 0 cut"), "{out}{err}");
+    assert!(out.contains("2 closed cleanly, 0 aborted"), "{out}{err}");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn who_does_not_answer_a_close_is_cut() {
     polite.send(masked(0x88, 4001_u16.to_be_bytes()));
     polite.expect_end();
     let totals = server.finish().totals;
-    assert_eq!((totals.closed[&("server", 4001)], totals.clean, totals.cut), (2, 1, 1), "{totals:?}");
+    assert_eq!((totals.closed[&("server", 4001)], totals.clean, totals.aborted), (2, 1, 1), "{totals:?}");
 }
 
 /// To close a socket with unread bytes makes the kernel reset the connection, and a reset may throw away what the
@@ -176,5 +176,5 @@ fn neither_owed_echoes_nor_the_close_are_lost_while_the_client_talks_on() {
     }
     let totals = server.finish().totals;
     let count = |code| totals.closed.get(&("server", code)).copied().unwrap_or_default();
-    assert_eq!((count(1007), count(1009), count(1011), totals.cut), (2, 2, 1, 0), "{totals:?}");
+    assert_eq!((count(1007), count(1009), count(1011), totals.aborted), (2, 2, 1, 0), "{totals:?}");
 }

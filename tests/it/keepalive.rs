@@ -29,7 +29,7 @@ fn no_pong_by_the_deadline_is_1011_and_then_the_connection_ends() {
     assert_eq!(client.read_frame(), Frame::close(1011, "keepalive timeout"));
     client.expect_gone();
     let totals = server.finish().totals;
-    assert_eq!((totals.closed[&("server", 1011)], totals.cut), (1, 1));
+    assert_eq!((totals.closed[&("server", 1011)], totals.aborted), (1, 1));
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn a_client_that_never_reads_is_cut_and_nobody_else_notices() {
     sender.join().unwrap();
     other.close();
     let totals = server.finish().totals;
-    assert_eq!((totals.closed[&("cut", 1006)], totals.cut), (1, 1), "{totals:?}");
+    assert_eq!((totals.closed[&("cut", 1006)], totals.aborted), (1, 1), "{totals:?}");
 }
 
 #[test]

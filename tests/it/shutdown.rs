@@ -35,7 +35,7 @@ fn connected_clients_get_1001_and_a_clean_end() {
     }
     drop(clients);
     let totals = server.finish().totals;
-    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.cut), (100, 100, 0));
+    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.aborted), (100, 100, 0));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_conversation_is_interrupted_between_two_frames() {
         reader.join().unwrap();
         sender.join().unwrap();
     }
-    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.cut), (20, 20, 0), "{totals:?}");
+    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.aborted), (20, 20, 0), "{totals:?}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_stalled_client_cannot_outlast_the_deadline() {
     let totals = server.finish().totals;
     let took = since.elapsed();
     assert!(took >= drain_timeout && took < drain_timeout + Duration::from_secs(2), "{took:?}");
-    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.cut), (2, 0, 2), "{totals:?}");
+    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.aborted), (2, 0, 2), "{totals:?}");
     drop((deaf, stuffed));
 }
 

@@ -96,7 +96,7 @@ fn a_stop_ends_every_wait_at_once() {
     }
     let totals = server.finish().totals;
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
-    assert_eq!((totals.clean, totals.cut), (7, 0), "{totals:?}");
+    assert_eq!((totals.clean, totals.aborted), (7, 0), "{totals:?}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_wait_does_not_outlast_the_drain_deadline_of_a_deaf_peer() {
     let since = Instant::now();
     let totals = server.finish().totals;
     assert!(since.elapsed() < drain_timeout + Duration::from_secs(2), "{:?}", since.elapsed());
-    assert_eq!(totals.cut, 1, "{totals:?}");
+    assert_eq!(totals.aborted, 1, "{totals:?}");
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn all_clients_get_one_close_when_the_server_stops_in_mid_conversation() {
         tls.server.stop.request();
     });
     let totals = tls.finish();
-    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.cut), (20, 20, 0), "{totals:?}");
+    assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.aborted), (20, 20, 0), "{totals:?}");
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_client_that_does_not_read_is_cut() {
     };
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     let totals = tls.finish();
-    assert_eq!((totals.closed[&("cut", 1006)], totals.cut), (1, 1), "{totals:?}");
+    assert_eq!((totals.closed[&("cut", 1006)], totals.aborted), (1, 1), "{totals:?}");
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn who_is_in_its_tls_handshake_when_the_server_stops_is_cut() {
     tls.server.stop.request();
     half.expect_gone();
     let totals = tls.finish();
-    assert_eq!((totals.closed[&("tls", 0)], totals.clean, totals.cut), (1, 1, 0), "{totals:?}");
+    assert_eq!((totals.closed[&("tls", 0)], totals.clean, totals.aborted), (1, 1, 0), "{totals:?}");
 }
 
 #[test]
