@@ -1,16 +1,16 @@
-//! The header fields of a request, in two allocations however many there are: ten thousand sessions keep theirs.
+//! The header fields of a request. They take two allocations, because each session keeps its fields.
 
-/// Header fields in the order in which they came, names as sent.
+/// Header fields in the order of the request, with names as sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers {
-    /// All names and values, one after the other.
+    /// All names and values, concatenated.
     text: Box<str>,
-    /// Where in the text each name and each value ends. A head is far shorter than 64 KiB.
+    /// End offsets in `text` of the name and the value of each field. `u16` is enough: a head has at most 16 KiB.
     ends: Box<[(u16, u16)]>,
 }
 
 impl Headers {
-    /// Takes the fields over. Bytes that are not UTF-8 are replaced; fields that do not fit 64 KiB are left out.
+    /// Copies the fields. Trims values and replaces bytes that are not UTF-8. Drops the fields beyond 64 KiB.
     pub(crate) fn new<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut text = String::new();
         let mut ends = Vec::new();
@@ -26,7 +26,7 @@ impl Headers {
         Self { text: text.into(), ends: ends.into() }
     }
 
-    /// Names and values, in order.
+    /// Returns names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;
         self.ends.iter().map(move |&(name_end, value_end)| {
@@ -39,27 +39,27 @@ impl Headers {
         })
     }
 
-    /// The values of all fields of that name, whatever its case, in order.
+    /// Returns the values of all fields named `name`, in order. Names are case-insensitive.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The value of the only field of that name; `None` when there is none or more than one.
+    /// Returns the value of the field named `name`, or `None` if there is no such field or more than one.
     #[must_use]
     pub fn get_single<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.values(name);
         values.next().filter(|_| values.next().is_none())
     }
 
-    /// The items of a comma-separated field, over all its lines.
+    /// Returns the non-empty items of the comma-separated lists in all fields named `name` (RFC 9110, 5.6.1).
     pub fn list_items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.values(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
     }
 
-    /// Whether a comma-separated field has an item, whatever its case.
+    /// Returns whether [`list_items`](Self::list_items) of `name` contain `token`, ignoring case.
     #[must_use]
-    pub fn contains_token(&self, name: &str, item: &str) -> bool {
-        self.list_items(name).any(|have| have.eq_ignore_ascii_case(item))
+    pub fn contains_token(&self, name: &str, token: &str) -> bool {
+        self.list_items(name).any(|item| item.eq_ignore_ascii_case(token))
     }
 }
 
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn fields_come_back_in_order() {
+    fn headers_keep_order_and_case() {
         let fields = [("Host", "a"), ("Empty", ""), ("X", "1"), ("x", "2")];
         assert_eq!(headers(&fields).iter().collect::<Vec<_>>(), fields);
     }
 
     #[test]
-    fn a_repeated_field_has_no_only_value() {
+    fn headers_get_single_returns_none_for_a_repeated_field() {
         let headers = headers(&[("A", "1"), ("a", "2"), ("B", " x, Y ,")]);
         assert_eq!(headers.get_single("A"), None);
         assert_eq!(headers.get_single("b"), Some("x, Y ,"));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_replaced() {
+    fn headers_replace_bytes_that_are_not_utf8() {
         let headers = Headers::new([("Cookie", &b"\xff="[..])].into_iter());
         assert_eq!(headers.get_single("cookie"), Some("\u{fffd}="));
     }

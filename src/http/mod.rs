@@ -1,4 +1,4 @@
-//! HTTP/1.1 as far as a WebSocket server needs it: request head, responses, the opening handshake, the page's files.
+//! HTTP/1.1 for a WebSocket server: request head, header fields, responses, opening handshake, embedded page.
 
 pub(crate) mod handshake;
 pub mod headers;

@@ -1,19 +1,19 @@
-//! The files of the page, embedded in the binary.
+//! The files of the web page, embedded in the binary.
 
 use super::response::Response;
 
-/// What the page may load and where it may connect: nothing from elsewhere, but any WebSocket, since it is a place
-/// to try them from.
+/// Content-Security-Policy of the page. It may load files of this server only, and connect to any WebSocket server,
+/// because users test other servers from it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
                            connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The media type of the page's scripts.
+/// Media type of scripts.
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The media type of the page's style sheets.
+/// Media type of style sheets.
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// The files of the page: path, media type, content.
+/// Path, media type and content of each file.
 const FILES: &[(&str, &str, &str)] = &[
     ("/", "text/html; charset=utf-8", include_str!("../../html/index.html")),
     ("/echo.css", STYLE, include_str!("../../html/echo.css")),
@@ -36,9 +36,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/echo.js", SCRIPT, include_str!("../../html/echo.js")),
 ];
 
-/// Returns the response with the file of the page at this path, if there is one.
+/// Returns the file of the page at `path`, or `None` if there is none.
 pub(crate) fn respond(path: &str) -> Option<Response> {
-    let (_, media_type, content) = FILES.iter().find(|(known, ..)| *known == path)?;
+    let (_, media_type, content) = FILES.iter().find(|(file_path, ..)| *file_path == path)?;
     let response = Response::new(200, media_type, content.as_bytes().to_vec());
     Some(response.with("Content-Security-Policy", PAGE_POLICY).with("Referrer-Policy", "no-referrer"))
 }

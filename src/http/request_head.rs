@@ -1,66 +1,68 @@
-//! The request head, read within bounds.
+//! Reads and parses a request head of bounded size.
 
 use std::io::Read;
 
 use super::headers::Headers;
 
-/// Longest request head that is read, in bytes, with its closing empty line.
+/// Maximum length of a request head, in bytes, including the empty line at its end.
 pub(crate) const HEAD_LIMIT: usize = 16 << 10;
 
-/// Bytes of a head that are read at a time: a usual one takes one read. glibc keeps what is freed of up to 1032 bytes
-/// for the thread that freed it; a little more, and ten thousand workers share it.
+/// Bytes per read of a request head. A typical head takes one read. Larger than the 1032 bytes that glibc caches per
+/// thread when they are freed; see scripts/TUNING.md.
 const HEAD_READ: usize = 1280;
 
-/// Most header fields that a request may have.
+/// Maximum number of header fields in a request.
 pub(crate) const HEADER_LIMIT: usize = 100;
 
-/// Fields that a small table has place for. Ten thousand workers remember the largest table they ever made room
-/// for, on their stack or in a gap of the heap, so the large one is made only for those who need it.
-const USUAL_HEADERS: usize = 24;
+/// Header fields that fit the table on the stack. Requests with more fields use a table of [`HEADER_LIMIT`] fields on
+/// the heap, so that worker stacks stay small; see scripts/TUNING.md.
+const STACK_HEADERS: usize = 24;
 
 /// A request head (RFC 9112, 2 to 5).
 #[derive(Debug)]
 pub(crate) struct RequestHead {
     /// The method, as sent.
     pub(crate) method: String,
-    /// The path of the target, without the query.
+    /// The path of the request target, without the query.
     pub(crate) path: String,
-    /// What follows the `?` of the target; empty without one.
+    /// The query of the request target, without the `?`. Empty if there is none.
     pub(crate) query: String,
-    /// The minor version of HTTP/1.
+    /// The minor HTTP version: 0 or 1.
     pub(crate) minor: u8,
-    /// The header fields.
     pub(crate) headers: Headers,
 }
 
-/// Why there is no request head.
+/// Why no request head was read.
 #[derive(Debug)]
 pub(crate) enum HeadError {
-    /// The peer ended the connection, or it was cut, before a head was complete.
-    SessionEnd,
-    /// It is too long, or has too many fields.
+    /// The connection ended or was aborted before the head was complete.
+    Disconnected,
+    /// The head exceeds [`HEAD_LIMIT`] or [`HEADER_LIMIT`].
     TooLarge,
-    /// It is no HTTP/1 request head; the sentence says why.
+    /// The bytes are not a valid HTTP/1 request head. Contains the message for the client.
     Malformed(String),
 }
 
 impl RequestHead {
-    /// Reads up to the empty line. Returns the head, and the bytes that came behind it.
+    /// Blocks until the whole head was read. Returns the head and the bytes received after it.
+    ///
+    /// # Errors
+    /// Returns [`HeadError`] if the connection ended, or if the head is too large or malformed.
     pub(crate) fn read(transport: &mut impl Read) -> Result<(Self, Vec<u8>), HeadError> {
         let mut bytes = Vec::with_capacity(HEAD_READ);
         loop {
-            let from = bytes.len();
-            bytes.resize((from + HEAD_READ).min(HEAD_LIMIT), 0);
-            if from == bytes.len() {
+            let start = bytes.len();
+            bytes.resize((start + HEAD_READ).min(HEAD_LIMIT), 0);
+            if start == bytes.len() {
                 return Err(HeadError::TooLarge);
             }
-            let n = match transport.read(&mut bytes[from..]) {
-                Ok(0) | Err(_) => return Err(HeadError::SessionEnd),
+            let n = match transport.read(&mut bytes[start..]) {
+                Ok(0) | Err(_) => return Err(HeadError::Disconnected),
                 Ok(n) => n,
             };
-            bytes.truncate(from + n);
-            // A head ends with a line feed: without a new one there is nothing to find, however slowly it comes.
-            if bytes[from..].contains(&b'\n')
+            bytes.truncate(start + n);
+            // A head ends with a line feed. Without a new one, the bytes need not be parsed again.
+            if bytes[start..].contains(&b'\n')
                 && let Some((head, length)) = Self::parse(&bytes)?
             {
                 return Ok((head, bytes.split_off(length)));
@@ -68,10 +70,11 @@ impl RequestHead {
         }
     }
 
-    /// Parses a head and says how long it is; `None` while it is not complete. Not inlined, for the sake of the stack.
+    /// Parses a head. Returns it and its length in bytes, or `None` if it is incomplete.
+    // Not inlined: the table must not stay in the stack frame of the session.
     #[inline(never)]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeadError> {
-        match Self::parse_within(&mut [httparse::EMPTY_HEADER; USUAL_HEADERS], bytes) {
+        match Self::parse_within(&mut [httparse::EMPTY_HEADER; STACK_HEADERS], bytes) {
             Err(HeadError::TooLarge) => {
                 Self::parse_within(&mut vec![httparse::EMPTY_HEADER; HEADER_LIMIT], bytes)
             }
@@ -79,7 +82,7 @@ impl RequestHead {
         }
     }
 
-    /// Parses a head that has no more fields than the table has places.
+    /// Parses a head with at most `fields.len()` header fields.
     fn parse_within<'a>(
         fields: &mut [httparse::Header<'a>],
         bytes: &'a [u8],
@@ -89,7 +92,7 @@ impl RequestHead {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
-            Err(error) => return Err(HeadError::Malformed(format!("this is no HTTP/1.1 request: {error}"))),
+            Err(error) => return Err(HeadError::Malformed(format!("not a valid HTTP/1.1 request: {error}"))),
         };
         let target = request.path.unwrap_or("/");
         let (path, query) = split_target(target);
@@ -105,8 +108,7 @@ impl RequestHead {
     }
 }
 
-/// The path and the query of a request target, in origin form or in the absolute form that proxies send
-/// (RFC 9112, 3.2).
+/// Returns the path and the query of a request target in origin form or absolute form (RFC 9112, 3.2).
 fn split_target(target: &str) -> (&str, &str) {
     let origin_form = match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_has_a_path_and_a_query() {
+    fn request_target_is_split_into_path_and_query() {
         for (target, path, query) in [
             ("/", "/", ""),
             ("/delay?ms=5&x", "/delay", "ms=5&x"),
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_incomplete_until_its_empty_line() {
+    fn request_head_is_incomplete_before_its_empty_line() {
         let text = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         for end in 0..text.len() {
             assert!(matches!(RequestHead::parse(&text[..end]), Ok(None)), "complete after {end} bytes");

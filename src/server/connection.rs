@@ -187,7 +187,7 @@ fn refuse_insecure(
 /// Answers a request head that could not be read.
 fn refuse_head(transport: &mut BlockingStream, session: &SessionHandle, error: HeadError) -> SessionEnd {
     let answer = match error {
-        HeadError::SessionEnd => return handshake_outcome(session),
+        HeadError::Disconnected => return handshake_outcome(session),
         HeadError::TooLarge => Response::text(431, "the request head is too large, or has too many fields"),
         HeadError::Malformed(sentence) => Response::text(400, &sentence),
     };

@@ -97,8 +97,8 @@ fn a_head_too_large_or_with_too_many_fields_is_431() {
 #[test]
 fn what_is_no_http_is_400() {
     let server = TestServer::start();
-    expect(&server, "\x16\x03\x01\x02\r\n\r\n", 400, "no HTTP/1.1 request");
-    expect(&server, "GET / HTTP/2.0\r\n\r\n", 400, "no HTTP/1.1 request");
+    expect(&server, "\x16\x03\x01\x02\r\n\r\n", 400, "not a valid HTTP/1.1 request");
+    expect(&server, "GET / HTTP/2.0\r\n\r\n", 400, "not a valid HTTP/1.1 request");
 }
 
 #[test]
