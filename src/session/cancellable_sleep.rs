@@ -1,44 +1,43 @@
-//! The pause of a worker whose behaviour holds something back.
+//! A sleep of the worker that another thread can cancel.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Where a worker waits without reading, until its time is over or its session has been ended from outside.
+/// Lets a worker wait without reading from its socket, until a time-out or until the session is terminated.
 ///
-/// A worker usually blocks in its own socket and nowhere else, with a time-out on the read where it has to keep
-/// time. That does not do where the point is *not* to read, so that a peer that sends too fast is held back by its
-/// own TCP connection: unread bytes make every read and every `poll(2)` return at once.
+/// A worker normally waits in a read with a time-out. That does not work if the worker must not read, so that TCP flow
+/// control slows the peer down: unread bytes make every read and every `poll(2)` return at once.
 #[derive(Debug, Default)]
 pub(crate) struct CancellableSleep {
-    /// The session has been ended.
+    /// Whether the session was terminated.
     cancelled: Mutex<bool>,
-    /// Tells the worker.
+    /// Notified when `cancelled` becomes true.
     signal: Condvar,
-    /// The worker is here.
+    /// Whether the worker is inside `wait`.
     sleeping: AtomicBool,
 }
 
 impl CancellableSleep {
-    /// Waits. Returns whether the session was ended meanwhile, or before.
-    pub(crate) fn wait(&self, time: Duration) -> bool {
+    /// Blocks for `duration`, or until [`cancel`](Self::cancel) was called. Returns whether it was called.
+    pub(crate) fn wait(&self, duration: Duration) -> bool {
         self.sleeping.store(true, Relaxed);
         let cancelled = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
         let (cancelled, _) = self
             .signal
-            .wait_timeout_while(cancelled, time, |cancelled| !*cancelled)
+            .wait_timeout_while(cancelled, duration, |cancelled| !*cancelled)
             .unwrap_or_else(PoisonError::into_inner);
         self.sleeping.store(false, Relaxed);
         *cancelled
     }
 
-    /// Ends this pause and all later ones.
+    /// Ends the current and all later sleeps.
     pub(crate) fn cancel(&self) {
         *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.signal.notify_all();
     }
 
-    /// Whether the worker pauses now.
+    /// Returns whether the worker is sleeping now.
     pub(crate) fn is_sleeping(&self) -> bool {
         self.sleeping.load(Relaxed)
     }
@@ -52,15 +51,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_wakes_a_pause_and_forbids_the_next() {
+    fn cancel_ends_the_current_and_all_later_sleeps() {
         let sleep = CancellableSleep::default();
         assert!(!sleep.wait(Duration::from_millis(1)));
-        let since = Instant::now();
+        let start = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| sleep.cancel());
             assert!(sleep.wait(Duration::from_mins(1)));
         });
         assert!(sleep.wait(Duration::from_mins(1)));
-        assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     }
 }

@@ -1,4 +1,4 @@
-//! How a session ends: the closing handshake begun by either side, a breach of the protocol, a lost connection.
+//! The end of a session: closing handshakes, protocol errors and I/O errors.
 
 use std::io;
 
@@ -14,57 +14,62 @@ use crate::transport::connection::Phase;
 use crate::transport::termination::TerminationReason;
 
 impl WebSocketSession {
-    /// Closes the session with a code and a reason of at most 123 bytes, waits for the peer's answer, and says how
-    /// it went.
+    /// Sends a Close with `code` and `reason` and blocks until the peer's Close or the end of the connection. Returns
+    /// how the session ended. A reason longer than 123 bytes is truncated (RFC 6455, 5.5).
     pub fn close(&mut self, code: u16, reason: &str) -> SessionEnd {
-        let first = self.session.writer().close(code, reason);
-        self.session.advance_to(Phase::Closing);
-        match first {
+        let result = self.handle.writer().close(code, reason);
+        self.handle.advance_to(Phase::Closing);
+        match result {
             Ok(true) => self.await_close(SessionEnd::by_server(code, reason)),
             Ok(false) => self.await_posted_close(),
             Err(error) => self.close_with_error(Error::Io(error)),
         }
     }
 
-    /// Another thread's Close has gone out: nothing more can be said, and the peer's answer is awaited.
+    /// Blocks until the peer replies to a Close that another thread queued.
     pub(super) fn await_posted_close(&mut self) -> SessionEnd {
-        self.session.advance_to(Phase::Closing);
-        let ended = self.end_from_termination().unwrap_or(SessionEnd::AbnormalClosure);
-        self.await_close(ended)
+        self.handle.advance_to(Phase::Closing);
+        let end = self.termination_end().unwrap_or(SessionEnd::AbnormalClosure);
+        self.await_close(end)
     }
 
-    /// The peer's Close has come: it is answered (tungstenite has the answer ready), unless it is itself an answer.
-    pub(super) fn answer_close(&mut self, frame: Option<&CloseFrame>) -> SessionEnd {
+    /// Handles a received Close. Replies to it, unless it is the reply to a Close of the server.
+    pub(super) fn on_close(&mut self, frame: Option<&CloseFrame>) -> SessionEnd {
         let (code, reason) = frame.map_or((NO_CODE, ""), |frame| (frame.code.into(), frame.reason.as_str()));
-        let ended = match self.end_from_termination() {
-            Some(ended) => mark_clean(ended),
+        let end = match self.termination_end() {
+            Some(end) => mark_clean(end),
             None => SessionEnd::Closed { by: Side::Client, code, reason: reason.to_owned(), clean: true },
         };
-        // tungstenite says ConnectionClosed when its answer is out of its hands.
-        while self.protocol.flush(&mut self.transport).is_ok() {}
-        self.linger();
-        ended
+        self.finish_close();
+        end
     }
 
-    /// Reads until the peer answers a Close that has gone out, discarding what it still says.
-    fn await_close(&mut self, ended: SessionEnd) -> SessionEnd {
+    /// Discards messages until the peer replies to a Close of the server. Returns `end`, marked clean if it did.
+    fn await_close(&mut self, end: SessionEnd) -> SessionEnd {
         loop {
-            match self.protocol.read(&mut self.transport) {
+            match self.context.read(&mut self.transport) {
                 Ok(Message::Close(_)) => {
-                    while self.protocol.flush(&mut self.transport).is_ok() {}
-                    self.linger();
-                    return mark_clean(ended);
+                    self.finish_close();
+                    return mark_clean(end);
                 }
                 Ok(_) => {}
                 Err(_) => {
                     self.linger();
-                    return ended;
+                    return end;
                 }
             }
         }
     }
 
-    /// The stream cannot be read on: says why, where the peer is still there to hear it.
+    /// Writes tungstenite's reply to a received Close, then lingers.
+    fn finish_close(&mut self) {
+        // `flush` fails with ConnectionClosed when the reply is written.
+        while self.context.flush(&mut self.transport).is_ok() {}
+        self.linger();
+    }
+
+    /// Ends the session after a read error. Sends the matching Close unless the connection failed or another Close
+    /// was sent before. Blocks as [`linger`](Self::linger) does.
     pub(super) fn close_with_error(&mut self, error: Error) -> SessionEnd {
         let (code, reason) = match error {
             Error::Io(error) => match violation_in(&error) {
@@ -74,32 +79,32 @@ impl WebSocketSession {
             Error::ConnectionClosed
             | Error::AlreadyClosed
             | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-                return self.end_from_termination().unwrap_or(SessionEnd::AbnormalClosure);
+                return self.termination_end().unwrap_or(SessionEnd::AbnormalClosure);
             }
             Error::Protocol(error) => (1002, error.to_string()),
-            Error::Utf8(_) => (1007, "a text message has to be UTF-8".to_owned()),
-            Error::Capacity(_) => (1009, format!("a message may have {} bytes", self.config.max_message)),
+            Error::Utf8(_) => (1007, "text message is not valid UTF-8".to_owned()),
+            Error::Capacity(_) => (1009, format!("message exceeds {} bytes", self.config.max_message)),
             error => (1011, error.to_string()),
         };
-        let ended = match self.session.writer().close(code, &reason) {
+        let end = match self.handle.writer().close(code, &reason) {
             Ok(true) => SessionEnd::by_server(code, reason),
-            // The supervisor's Close went out first, or the peer is gone.
-            Ok(false) => self.end_from_termination().unwrap_or(SessionEnd::AbnormalClosure),
+            // Another thread queued a Close before, or a write failed before.
+            Ok(false) => self.termination_end().unwrap_or(SessionEnd::AbnormalClosure),
             Err(error) => return self.io_failed(&error),
         };
         self.linger();
-        ended
+        end
     }
 
-    /// The connection itself failed.
+    /// Returns the end of a session whose connection failed with `error`.
     pub(super) fn io_failed(&self, error: &io::Error) -> SessionEnd {
-        debug!("#{} io_failed: {error}", self.session.id());
-        self.end_from_termination().unwrap_or(SessionEnd::AbnormalClosure)
+        debug!("#{} I/O error: {error}", self.handle.id());
+        self.termination_end().unwrap_or(SessionEnd::AbnormalClosure)
     }
 
-    /// What another thread did to this session, if any did anything.
-    fn end_from_termination(&self) -> Option<SessionEnd> {
-        let termination_reason = self.session.termination_reason()?;
+    /// Returns how another thread ended the session, or `None` if none did.
+    fn termination_end(&self) -> Option<SessionEnd> {
+        let termination_reason = self.handle.termination_reason()?;
         Some(match termination_reason {
             TerminationReason::Shutdown | TerminationReason::Keepalive | TerminationReason::TooSlow => {
                 let (code, reason) = termination_reason.close_code_and_reason();
@@ -110,21 +115,21 @@ impl WebSocketSession {
         })
     }
 
-    /// Everything has been said: ends the sending half, and waits for the peer to end the other.
+    /// Shuts down the sending side, then blocks until the peer ends its side or the supervisor aborts the connection.
     pub(super) fn linger(&mut self) {
         self.transport.linger();
     }
 }
 
-/// The breach of the protocol that the transport reports as an error of reading.
+/// Returns the violation that the transport reported as a read error, if it is one.
 fn violation_in(error: &io::Error) -> Option<Violation> {
     error.get_ref()?.downcast_ref().copied()
 }
 
-/// The same end, now that the other side has answered.
-fn mark_clean(mut ended: SessionEnd) -> SessionEnd {
-    if let SessionEnd::Closed { clean, .. } = &mut ended {
+/// Marks the closing handshake as complete.
+fn mark_clean(mut end: SessionEnd) -> SessionEnd {
+    if let SessionEnd::Closed { clean, .. } = &mut end {
         *clean = true;
     }
-    ended
+    end
 }

@@ -1,4 +1,6 @@
-//! Compression of one session's messages, where it was agreed on (RFC 7692).
+//! Compression of one session's messages with permessage-deflate (RFC 7692).
+
+use std::io;
 
 use tungstenite::error::CapacityError;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
@@ -6,37 +8,39 @@ use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use crate::config::Config;
 use crate::protocol::deflate::{DEFAULT_LEVEL, deflate, deflate_if_smaller};
 use crate::protocol::inflate::{InflateError, inflate};
+use crate::protocol::message_info::{MessageInfo, MessageKind};
 use crate::protocol::negotiation::Negotiated;
-use crate::protocol::{
-    message_info::{MessageInfo, MessageKind},
-    violation::Violation,
-};
+use crate::protocol::violation::Violation;
 
-/// Inflates what comes compressed, and answers it in kind.
+/// Inflates received messages and deflates sent ones.
 ///
-/// A compressed message is answered compressed and a plain one plain: whoever sends small messages plain knows why,
-/// and a client's choice is the best guess at what its line and its processor prefer. What the server says before it
-/// has heard anything is compressed where that helps.
+/// A sent message is compressed if the last received message was. The client's choice shows which of bandwidth and
+/// CPU time it prefers to save. Before the first received message, a message is compressed if that makes it smaller.
 #[derive(Debug)]
 pub(crate) struct Codec {
-    /// What was agreed on.
+    /// The negotiated parameters; `None` without compression.
     negotiated: Option<Negotiated>,
-    /// Level of compression.
+    /// Compression level, 0 to 9.
     level: u32,
-    /// Largest message, inflated, in bytes.
+    /// Maximum size of an inflated message, in bytes.
     max_message: usize,
-    /// Whether the last message came compressed; `None` before the first.
+    /// Whether the last received message was compressed; `None` before the first.
     last_compressed: Option<bool>,
 }
 
 impl Codec {
-    /// The codec of a session that has just begun.
+    /// Creates the codec of a new session.
     pub(crate) fn new(negotiated: Option<Negotiated>, config: &Config) -> Self {
         let level = config.deflate.unwrap_or(DEFAULT_LEVEL);
         Self { negotiated, level, max_message: config.max_message, last_compressed: None }
     }
 
-    /// The message that was sent, given the one that tungstenite took from the wire.
+    /// Returns the message as the client meant it. `message` is what tungstenite returned, `info` what the frame
+    /// inspector found out about it.
+    ///
+    /// # Errors
+    /// Returns [`Error::Capacity`] if the inflated message exceeds the limit, or [`Error::Io`] with a [`Violation`] if
+    /// it does not inflate or is a text message that is not UTF-8.
     pub(crate) fn decode(&mut self, message: Message, info: MessageInfo) -> Result<Message, Error> {
         let MessageInfo::Compressed(kind) = info else {
             self.last_compressed = Some(false);
@@ -45,39 +49,40 @@ impl Codec {
         self.last_compressed = Some(true);
         let inflated = inflate(&message.into_data(), self.max_message).map_err(|error| match error {
             InflateError::TooLarge => {
-                // How much larger, nobody has found out.
+                // `inflate` stops at the limit, so the full size is unknown.
                 Error::Capacity(CapacityError::MessageTooLong {
                     size: self.max_message.saturating_add(1),
                     max_size: self.max_message,
                 })
             }
-            InflateError::Corrupt => protocol_error(Violation::CorruptDeflate),
+            InflateError::Corrupt => violation_error(Violation::CorruptDeflate),
         })?;
         let payload = Bytes::from(inflated);
         match kind {
             MessageKind::Binary => Ok(Message::Binary(payload)),
             MessageKind::Text => Utf8Bytes::try_from(payload)
                 .map(Message::Text)
-                .map_err(|_| protocol_error(Violation::InvalidUtf8)),
+                .map_err(|_| violation_error(Violation::InvalidUtf8)),
         }
     }
 
-    /// The compressed form of a payload that lies in two parts; `None` when it is to be sent as it is.
+    /// Returns the compressed form of `prefix` followed by `payload`, or `None` if the message is to be sent
+    /// uncompressed.
     pub(crate) fn encode(&self, prefix: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
-        let window = self.negotiated?.server_max_window_bits();
+        let window_bits = self.negotiated?.server_max_window_bits();
         let compress = match self.last_compressed {
             Some(true) => deflate,
             Some(false) => return None,
             None => deflate_if_smaller,
         };
         if prefix.is_empty() {
-            return compress(payload, self.level, window);
+            return compress(payload, self.level, window_bits);
         }
-        compress(&[prefix, payload].concat(), self.level, window)
+        compress(&[prefix, payload].concat(), self.level, window_bits)
     }
 }
 
-/// A breach of the protocol, as the transport reports its own.
-fn protocol_error(violation: Violation) -> Error {
-    Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, violation))
+/// Wraps a violation in the form in which the transport reports its own.
+fn violation_error(violation: Violation) -> Error {
+    Error::Io(io::Error::new(io::ErrorKind::InvalidData, violation))
 }

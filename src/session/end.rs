@@ -1,61 +1,63 @@
-//! How a session ended: by whom, with which close code, and whether both sides agreed.
+//! How a connection ended.
 
 use std::fmt;
 
-/// The code of a Close frame without one (RFC 6455, 7.4.1); never sent.
+/// Close code of a Close frame without a code (RFC 6455, 7.4.1). Never sent.
 pub const NO_CODE: u16 = 1005;
 
-/// How a session ended.
+/// How a connection ended, as a session or before it became one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEnd {
-    /// A Close frame went over the wire.
+    /// At least one Close frame was sent.
     Closed {
-        /// Who sent the first Close.
+        /// The side that sent the first Close.
         by: Side,
-        /// Its code; [`NO_CODE`] when it had none.
+        /// The code of that Close; [`NO_CODE`] if it had none.
         code: u16,
-        /// Its reason, often empty.
+        /// The reason of that Close, 0 to 123 bytes.
         reason: String,
-        /// Whether the other side answered it in time.
+        /// Whether the other side replied with a Close in time. Always `false` after an error that the server closes
+        /// with, because it does not wait for the reply.
         clean: bool,
     },
-    /// The peer went without a Close (what browsers report as 1006).
+    /// The connection ended without a Close (code 1006 of RFC 6455, 7.4.1).
     AbnormalClosure,
-    /// The server cut the connection without a Close, because the peer had stopped reading.
+    /// The server aborted the connection without a Close: after a write timeout, or after a panic if no Close could be
+    /// sent.
     Aborted,
-    /// The server ended the connection without a Close because the path asks for that.
+    /// The endpoint ended the connection without a Close on purpose.
     Dropped,
-    /// The request was answered with a plain HTTP status, and never became a session.
+    /// The request got an HTTP response with this status, other than 101.
     HttpResponse(u16),
-    /// There was no TLS session: the handshake failed, or was not complete in time.
+    /// The TLS handshake failed or was not complete in time.
     TlsFailed,
-    /// The peer connected and went, or was sent away, without having said anything.
+    /// The client sent nothing.
     NoRequest,
 }
 
-/// One of the two ends of a connection.
+/// One side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
-    /// The peer.
+    /// The client.
     Client,
     /// This server.
     Server,
 }
 
 impl SessionEnd {
-    /// A Close that the server sent, and that nobody has answered yet.
+    /// Returns the end of a session in which the server sent a Close and the client has not replied.
     pub(crate) fn by_server(code: u16, reason: impl Into<String>) -> Self {
         Self::Closed { by: Side::Server, code, reason: reason.into(), clean: false }
     }
 
-    /// Whether both sides said Close.
+    /// Returns whether the closing handshake was complete.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Closed { clean: true, .. })
     }
 
-    /// Who ended it and how, in one word each: the labels under which it is counted.
+    /// Returns the metric labels: the cause, and the close code or HTTP status (0 if there is neither).
     #[must_use]
     pub fn labels(&self) -> (&'static str, u16) {
         match self {
@@ -83,14 +85,14 @@ impl fmt::Display for SessionEnd {
                 if !reason.is_empty() {
                     write!(f, " \"{}\"", reason.escape_debug())?;
                 }
-                if *clean { write!(f, ", answered") } else { Ok(()) }
+                if *clean { write!(f, " (clean)") } else { Ok(()) }
             }
-            Self::AbnormalClosure => write!(f, "the client went without a Close"),
-            Self::Aborted => write!(f, "cut: the client had stopped reading"),
-            Self::Dropped => write!(f, "dropped on purpose"),
-            Self::HttpResponse(status) => write!(f, "answered {status}"),
-            Self::TlsFailed => write!(f, "there was no TLS session"),
-            Self::NoRequest => write!(f, "the client said nothing"),
+            Self::AbnormalClosure => write!(f, "closed abnormally (1006)"),
+            Self::Aborted => write!(f, "aborted by the server (1006)"),
+            Self::Dropped => write!(f, "dropped by the endpoint (1006)"),
+            Self::HttpResponse(status) => write!(f, "HTTP response {status}"),
+            Self::TlsFailed => write!(f, "TLS handshake failed"),
+            Self::NoRequest => write!(f, "no request received"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The handle of a session: what its worker, the supervisor and everybody who pushes share.
+//! The handle of a session, shared by its worker, the supervisor and threads that push messages.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -17,63 +17,64 @@ use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 use crate::transport::write_queue::single_frame_header;
 
-/// A session as seen from other threads. Cheap to share behind an `Arc`; it keeps the connection's descriptor open,
-/// so let go of it when the session ends.
+/// A session as other threads see it. Share it in an `Arc`, and drop it when the session ends: it keeps the socket's
+/// descriptor open.
 #[derive(Debug)]
 pub struct SessionHandle {
-    /// Counts up from 1 within a server.
+    /// Number of the connection within its server, from 1.
     id: u64,
-    /// The other end.
     peer: SocketAddr,
-    /// The connection, which the worker's end shares.
+    /// Shared with the worker's stream.
     connection: Arc<Connection>,
-    /// Whether it got past the handshake.
+    /// Whether the 101 response was queued.
     upgraded: AtomicBool,
-    /// Where the worker waits when its behaviour pauses; a verdict ends it.
+    /// The sleep of a worker that must not read. Termination cancels it.
     sleeper: CancellableSleep,
-    /// The connection ends with a reset, by being closed and not shut down.
+    /// Whether the socket is closed without `shutdown(2)`, which sends a RST.
     reset_on_close: AtomicBool,
 }
 
 /// Why a message was not pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushError {
-    /// The session is writing, or its peer reads too slowly: nothing was sent, and a later try may succeed.
+    /// The worker is writing or inside a fragmented message, or too many unsent bytes are queued. A later call may
+    /// succeed.
     Busy,
-    /// The session has not begun, has been closed or has failed: nothing can be sent on it.
+    /// The session is not open yet, is closed, or has failed.
     Closed,
 }
 
 impl SessionHandle {
-    /// The handle of a connection that has just been handed to a worker.
-    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, wire: RecordLayer) -> Self {
+    /// Creates the handle of a connection that a worker has taken.
+    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, record_layer: RecordLayer) -> Self {
         Self {
             id,
             peer,
-            connection: Arc::new(Connection::new(socket, wire)),
+            connection: Arc::new(Connection::new(socket, record_layer)),
             upgraded: AtomicBool::new(false),
             sleeper: CancellableSleep::default(),
             reset_on_close: AtomicBool::new(false),
         }
     }
 
-    /// The session's number within its server, from 1.
+    /// Returns the number of the connection within its server, from 1.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The other end.
+    /// Returns the peer's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// Sends a whole message from any thread, without blocking: between two messages of the session's own worker,
-    /// never inside one. `Message::Ping` and `Message::Pong` may be pushed too; a Close is the server's to send.
+    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the worker. Does not
+    /// block. Bytes that the kernel does not take at once are sent later.
     ///
     /// # Errors
-    /// [`PushError::Busy`] and [`PushError::Closed`]; in both cases nothing of the message was sent.
+    /// Returns [`PushError::Busy`] or [`PushError::Closed`] if nothing was sent. A Close or a raw frame is always
+    /// [`PushError::Closed`].
     pub fn push(&self, message: &Message) -> Result<(), PushError> {
         let (opcode, payload): (_, &[u8]) = match message {
             Message::Text(text) => (OpCode::Data(Data::Text), text.as_ref()),
@@ -94,82 +95,88 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// The connection, which the worker's end shares.
+    /// Returns the connection, for the worker's stream.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// Everything that goes to the peer.
+    /// Returns the frame writer.
     pub(crate) fn writer(&self) -> &FrameWriter {
         self.connection.writer()
     }
 
-    /// What the worker has done.
+    /// Returns the counters.
     pub(crate) fn counters(&self) -> &Counters {
         self.connection.counters()
     }
 
-    /// How far the session has come.
+    /// Returns the current phase.
     pub(crate) fn phase(&self) -> Phase {
         self.connection.phase()
     }
 
-    /// The session has come as far as `phase`, or farther.
+    /// Advances to `phase`, unless the session is already in a later one.
     pub(crate) fn advance_to(&self, phase: Phase) {
         self.connection.advance_to(phase);
     }
 
-    /// Notes why another thread ends the session, unless it has noted a reason before.
+    /// Records why another thread terminates the session and cancels the worker's sleep. The first recorded reason
+    /// stays.
     pub(crate) fn set_termination_reason(&self, termination_reason: TerminationReason) {
         self.writer().set_termination_reason(termination_reason);
         self.sleeper.cancel();
     }
 
-    /// Why another thread ended the session, if one did.
+    /// Returns why another thread terminated the session, or `None` if none did.
     pub(crate) fn termination_reason(&self) -> Option<TerminationReason> {
         self.writer().termination_reason()
     }
 
-    /// Another thread's Close. A worker that is writing is asked to send it behind the frame at hand.
+    /// Sends the Close of `termination_reason` from any thread, without blocking. If the worker is writing, returns
+    /// [`TrySend::Busy`], and the worker sends the Close after the current frame.
+    ///
+    /// # Errors
+    /// Returns the error of the socket or of the TLS layer.
     pub(crate) fn try_close(&self, termination_reason: TerminationReason) -> io::Result<TrySend> {
-        let posted = self.writer().try_close(termination_reason)?;
+        let result = self.writer().try_close(termination_reason)?;
         if self.termination_reason().is_some() {
             self.sleeper.cancel();
         }
-        Ok(posted)
+        Ok(result)
     }
 
-    /// The handshake was answered with 101: this is a WebSocket session now.
+    /// Records that the 101 response was queued, and advances to [`Phase::Open`].
     pub(crate) fn mark_upgraded(&self) {
         self.upgraded.store(true, Relaxed);
         self.advance_to(Phase::Open);
     }
 
-    /// Whether the handshake was answered with 101.
+    /// Returns whether the 101 response was queued.
     pub(crate) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Relaxed)
     }
 
-    /// The worker is done with the connection. A peer that has not been told so before is told now, if it listens.
+    /// Ends the connection when the worker leaves it. Sends a TLS `close_notify` without blocking, then aborts.
     pub(crate) fn finish(&self) {
         self.writer().send_close_notify();
         self.abort();
     }
 
-    /// The last resort: ends the connection both ways, which wakes a worker blocked in a read or a write. Judge
-    /// first, because the worker then sees an end of stream or an error that does not tell the reason.
+    /// Ends the connection in both directions with `shutdown(2)`, which wakes a worker blocked in a read or a write.
+    /// Call [`set_termination_reason`](Self::set_termination_reason) first, because a read or write
+    /// error does not show the worker the reason.
     pub(crate) fn abort(&self) {
-        // The peer may have gone already.
+        // Fails if the connection has already ended.
         let _ = self.writer().socket().shutdown(Shutdown::Both);
         self.sleeper.cancel();
     }
 
-    /// Another thread's end of a session whose peer does not keep up.
+    /// Evicts the session from another thread because its peer reads too slowly: sends a Close, or aborts if the
+    /// connection failed. Does not block.
     pub(crate) fn evict_slow_consumer(&self) {
         match self.try_close(TerminationReason::TooSlow) {
             Ok(TrySend::Sent | TrySend::Queued) => self.advance_to(Phase::Closing),
-            // Its worker is writing, and closes when it has the lock; a peer that takes nothing at all is cut by the
-            // supervisor.
+            // Busy: the worker sends the Close after its write, or the supervisor aborts at the write timeout.
             Ok(TrySend::Busy | TrySend::Closed) => {}
             Err(_) => {
                 self.set_termination_reason(TerminationReason::TooSlow);
@@ -178,17 +185,17 @@ impl SessionHandle {
         }
     }
 
-    /// Where the worker waits when its behaviour pauses.
+    /// Returns the sleep of a worker that must not read.
     pub(crate) fn sleeper(&self) -> &CancellableSleep {
         &self.sleeper
     }
 
-    /// Has the connection end with a reset, as soon as everybody has let go of it.
+    /// Makes the connection end with a RST when its descriptor is closed.
     pub(crate) fn reset_on_close(&self) {
         self.reset_on_close.store(true, Relaxed);
     }
 
-    /// Whether the connection is to end with a reset, which a `shutdown(2)` would forestall.
+    /// Returns whether the connection ends with a RST. `shutdown(2)` would send a FIN instead.
     pub(crate) fn resets_on_close(&self) -> bool {
         self.reset_on_close.load(Relaxed)
     }

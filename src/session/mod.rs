@@ -1,4 +1,4 @@
-//! One WebSocket session: what its endpoint and other threads do with it, how it is closed, how it ended.
+//! One WebSocket session: what its handler and other threads can do with it, how it is closed, and how it ended.
 
 pub(crate) mod cancellable_sleep;
 mod closing;

@@ -1,8 +1,12 @@
-//! Receiving and pausing with an eye on the clock.
+//! Waits of a handler that end at a given time.
 //!
-//! Each wait here flushes what is owed before it blocks, polls nothing, and is over as soon as the session is. In a timed
-//! receive the worker blocks in its own socket: the peer's Close or its end of stream wakes it, and so does the
-//! supervisor's cut. In a pause it does not read, and the verdict that ends the session wakes it.
+//! Each of them sends all unsent bytes before it blocks, and ends when the session ends. [`receive_within`] and
+//! [`discard_until`] block in a read, which ends when the peer or the supervisor ends the connection.
+//! [`stop_reading_until`] sleeps without reading, and ends early when another thread terminates the session.
+//!
+//! [`receive_within`]: WebSocketSession::receive_within
+//! [`discard_until`]: WebSocketSession::discard_until
+//! [`stop_reading_until`]: WebSocketSession::stop_reading_until
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +16,13 @@ use super::end::SessionEnd;
 use super::websocket::WebSocketSession;
 
 impl WebSocketSession {
-    /// Waits for the next data message, but no longer than `wait`; zero only looks whether one is there.
-    pub fn receive_within(&mut self, wait: Duration) -> Result<Option<Message>, SessionEnd> {
-        self.transport.set_deadline(Instant::now().checked_add(wait));
+    /// Blocks until the next data message, for at most `timeout`. Returns `None` on time-out. With a zero time-out it
+    /// returns only a message that was already received.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
+    pub fn receive_within(&mut self, timeout: Duration) -> Result<Option<Message>, SessionEnd> {
+        self.transport.set_deadline(Instant::now().checked_add(timeout));
         let received = self.next_message();
         self.transport.set_deadline(None);
         if self.has_large_buffers && matches!(received, Ok(None)) {
@@ -23,7 +31,10 @@ impl WebSocketSession {
         received
     }
 
-    /// Waits until that time, and discards what the peer says meanwhile.
+    /// Blocks until `time` and discards the messages received meanwhile.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
     pub fn discard_until(&mut self, time: Instant) -> Result<(), SessionEnd> {
         loop {
             let discarded = self.receive_within(time.saturating_duration_since(Instant::now()))?;
@@ -33,10 +44,13 @@ impl WebSocketSession {
         }
     }
 
-    /// Waits until that time without reading, so that a peer that goes on sending is held back by its connection.
+    /// Blocks until `time` without reading, so that TCP flow control slows the peer down.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
     pub fn stop_reading_until(&mut self, time: Instant) -> Result<(), SessionEnd> {
-        self.session.writer().flush().map_err(|error| self.io_failed(&error))?;
-        if self.session.sleeper().wait(time.saturating_duration_since(Instant::now())) {
+        self.handle.writer().flush().map_err(|error| self.io_failed(&error))?;
+        if self.handle.sleeper().wait(time.saturating_duration_since(Instant::now())) {
             return Err(self.await_posted_close());
         }
         Ok(())

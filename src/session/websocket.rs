@@ -1,4 +1,4 @@
-//! A session as its behaviour sees it: receive, send, close.
+//! A session as its handler sees it: receive, send, close.
 
 use std::io;
 use std::sync::Arc;
@@ -21,84 +21,89 @@ pub use crate::transport::record_layer::TlsInfo;
 use crate::transport::transient::is_transient;
 use crate::transport::write_queue::single_frame_header;
 
-/// What a session was opened with.
+/// Size of tungstenite's read buffer, in bytes. Every open session keeps one, and tungstenite zero-fills it before
+/// each read.
+const READ_BUFFER: usize = 1536;
+
+/// Message size, in bytes, above which tungstenite's buffers are released after [`BUFFER_IDLE_TIMEOUT`].
+const LARGE_MESSAGE: usize = 32 << 10;
+
+/// How long the buffers of a large message are kept for the next one. To allocate them for every message costs more
+/// than the echo; see scripts/TUNING.md.
+const BUFFER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Maximum number of bytes that tungstenite may hold back for sending. It writes Pongs and Closes only, each at once.
+const CONTROL_BUFFER: usize = 4 << 10;
+
+/// What client and server agreed on when the session was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionRequest {
     /// The path of the request target.
     pub path: String,
-    /// What followed the `?` of the target; empty without one.
+    /// The query of the request target, without the `?`. Empty if there is none.
     pub query: String,
-    /// All header fields.
+    /// All header fields of the request.
     pub headers: Headers,
-    /// The subprotocol that was agreed on.
+    /// The negotiated subprotocol.
     pub subprotocol: Option<String>,
-    /// The extensions that were agreed on, as the answer named them.
+    /// The value of `Sec-WebSocket-Extensions` in the 101 response.
     pub extensions: Option<String>,
-    /// What the TLS handshake agreed on; `None` over plain TCP.
+    /// The result of the TLS handshake; `None` over plain TCP.
     pub tls: Option<TlsInfo>,
 }
 
-/// An open session, in the hands of its worker.
+/// The server's side of one open session, used by its worker.
 ///
-/// Everything blocks; the supervisor keeps the time. An `Err` says how the session ended, and a behaviour hands it
-/// on with `?`.
+/// Receiving and sending block. The supervisor ends a session whose peer does not respond. A method returns `Err` when
+/// the session has ended, and a handler passes that on with `?`.
 pub struct WebSocketSession {
-    /// The protocol.
-    pub(super) protocol: WebSocketContext,
-    /// The worker's end of the connection.
+    /// tungstenite's protocol state.
+    pub(super) context: WebSocketContext,
     pub(super) transport: BlockingStream,
-    /// Compression, where it was agreed on.
     pub(super) codec: Codec,
-    /// What other threads know of the session.
-    pub(super) session: Arc<SessionHandle>,
-    /// What it was opened with.
+    pub(super) handle: Arc<SessionHandle>,
     pub(super) request: SessionRequest,
-    /// The server's waits and limits.
     pub(super) config: Arc<Config>,
-    /// A large message has come, and tungstenite keeps its buffers at that size.
+    /// Whether tungstenite's buffers have grown to the size of a large message.
     pub(super) has_large_buffers: bool,
 }
 
 impl WebSocketSession {
-    /// A session whose handshake is done.
+    /// Creates a session after its opening handshake.
     pub(crate) fn new(
         transport: BlockingStream,
         codec: Codec,
-        session: Arc<SessionHandle>,
+        handle: Arc<SessionHandle>,
         request: SessionRequest,
         config: Arc<Config>,
     ) -> Self {
-        Self {
-            protocol: protocol(&config),
-            transport,
-            codec,
-            session,
-            request,
-            config,
-            has_large_buffers: false,
-        }
+        let context = new_context(&config);
+        Self { context, transport, codec, handle, request, config, has_large_buffers: false }
     }
 
-    /// What the session was opened with.
+    /// Returns the request that opened the session.
     #[must_use]
     pub fn request(&self) -> &SessionRequest {
         &self.request
     }
 
-    /// The server's waits and limits.
+    /// Returns the configuration of the server.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The handle through which other threads may push to this session.
+    /// Returns the handle with which other threads can push messages to this session.
     #[must_use]
     pub fn handle(&self) -> Arc<SessionHandle> {
-        Arc::clone(&self.session)
+        Arc::clone(&self.handle)
     }
 
-    /// Waits for the next data message. Everything sent before goes out before it
-    /// blocks; Pings are answered on the way.
+    /// Blocks until the next data message and returns it. Sends all unsent bytes before it blocks, and sends Pongs
+    /// for Pings meanwhile.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
     pub fn receive(&mut self) -> Result<Message, SessionEnd> {
         loop {
             if self.has_large_buffers {
@@ -111,23 +116,23 @@ impl WebSocketSession {
         }
     }
 
-    /// The next data message; `None` when the transport's deadline came first, if it has one.
+    /// Blocks until the next data message. Returns `None` at the deadline of the transport, if it has one.
     pub(super) fn next_message(&mut self) -> Result<Option<Message>, SessionEnd> {
         loop {
-            match self.protocol.read(&mut self.transport) {
+            match self.context.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let info = self.transport.next_message_info();
                     self.transport.record_message(message.len());
                     let message =
                         self.codec.decode(message, info).map_err(|error| self.close_with_error(error))?;
                     self.has_large_buffers |= message.len() > LARGE_MESSAGE;
-                    self.note_received(&message);
+                    self.count_received(&message);
                     return Ok(Some(message));
                 }
-                Ok(Message::Ping(_)) => self.session.counters().pings_in.add(1),
-                Ok(Message::Pong(_)) => self.session.counters().pongs_in.add(1),
-                Ok(Message::Close(frame)) => return Err(self.answer_close(frame.as_ref())),
-                // Only writing makes raw frames.
+                Ok(Message::Ping(_)) => self.handle.counters().pings_in.add(1),
+                Ok(Message::Pong(_)) => self.handle.counters().pongs_in.add(1),
+                Ok(Message::Close(frame)) => return Err(self.on_close(frame.as_ref())),
+                // tungstenite never returns a raw frame from a read.
                 Ok(Message::Frame(_)) => {}
                 Err(Error::Io(error)) if is_transient(&error) => return Ok(None),
                 Err(error) => return Err(self.close_with_error(error)),
@@ -135,86 +140,76 @@ impl WebSocketSession {
         }
     }
 
-    /// Nothing has come for a while after a large message: lets go of tungstenite's state, and of its buffers with it,
-    /// unless there is something in them.
+    /// Releases tungstenite's buffers by replacing its state. Does nothing while they hold part of a message.
     pub(super) fn release_buffers(&mut self) {
         if self.transport.is_between_messages() {
-            // A Pong may wait in the old state. What fails here fails again at the next read.
-            let _ = self.protocol.flush(&mut self.transport);
-            self.protocol = protocol(&self.config);
+            // The old state may hold an unsent Pong. If this fails, the next read fails as well.
+            let _ = self.context.flush(&mut self.transport);
+            self.context = new_context(&self.config);
             self.has_large_buffers = false;
             self.transport.set_deadline(None);
         }
     }
 
-    /// Sends a data message. It goes out when the worker is about to block, or when enough has gathered; the end of a large
-    /// one may wait as well while more has been received.
+    /// Sends a text or binary message; ignores other messages. The message is written before the worker blocks in a
+    /// read, or when enough unsent bytes have gathered. Blocks if the peer does not read.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
     pub fn send(&mut self, message: &Message) -> Result<(), SessionEnd> {
         match message {
             Message::Text(text) => self.send_parts(Data::Text, b"", text.as_bytes()),
             Message::Binary(bytes) => self.send_parts(Data::Binary, b"", bytes),
-            // Control frames are the server's own business.
             _ => Ok(()),
         }
     }
 
-    /// Sends a text message that has `prefix` in front of `text`.
+    /// Sends a text message of `prefix` and `text`, as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
     pub fn send_text(&mut self, prefix: &str, text: &str) -> Result<(), SessionEnd> {
         self.send_parts(Data::Text, prefix.as_bytes(), text.as_bytes())
     }
 
-    /// What came of a frame that the outbox was given.
-    pub(super) fn check_sent(&mut self, check_sent: io::Result<bool>) -> Result<(), SessionEnd> {
-        match check_sent {
+    /// Maps the result of a send. If another thread queued a Close before, blocks until the peer replies to it.
+    pub(super) fn check_sent(&mut self, result: io::Result<bool>) -> Result<(), SessionEnd> {
+        match result {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.await_posted_close()),
             Err(error) => Err(self.io_failed(&error)),
         }
     }
 
-    /// Sends one data frame whose payload lies in two parts.
+    /// Sends one data frame whose payload is `prefix` followed by `payload`.
     fn send_parts(&mut self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), SessionEnd> {
-        debug!("#{} Sending to client: {}", self.session.id(), PayloadPreview(kind, prefix, payload));
-        let writer = self.session.writer();
+        debug!("#{} Sending to client: {}", self.handle.id(), PayloadPreview(kind, prefix, payload));
+        let writer = self.handle.writer();
         let header = single_frame_header(OpCode::Data(kind));
-        let sent = match self.codec.encode(prefix, payload) {
-            // What it took to make is more than waiting for the next would save, which takes as long.
+        let result = match self.codec.encode(prefix, payload) {
+            // `more` is false: waiting for the next message delays the reply by the time it takes to deflate that one.
             Some(deflated) => writer.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated, false),
             None => writer.send(&header, prefix, payload, self.transport.has_more()),
         };
-        self.check_sent(sent)?;
-        let counters = self.session.counters();
+        self.check_sent(result)?;
+        let counters = self.handle.counters();
         counters.messages_out.add(1);
         counters.bytes_out.add((prefix.len() + payload.len()) as u64);
         Ok(())
     }
 
-    /// Counts and logs a data message.
-    fn note_received(&self, message: &Message) {
-        let counters = self.session.counters();
+    /// Counts and logs a received data message.
+    fn count_received(&self, message: &Message) {
+        let counters = self.handle.counters();
         counters.messages_in.add(1);
         counters.bytes_in.add(message.len() as u64);
         let (kind, payload) = opcode_and_payload(message);
-        debug!("#{} Received back from client: {}", self.session.id(), PayloadPreview(kind, b"", payload));
+        debug!("#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
     }
 }
 
-/// Bytes that tungstenite reads at a time. It zero-fills them before every read, and a session keeps them while it
-/// is idle.
-const READ_BUFFER: usize = 3 << 9;
-
-/// A message larger than this, in bytes, leaves buffers behind that are worth giving back.
-const LARGE_MESSAGE: usize = 32 << 10;
-
-/// How long those buffers are kept for the next large message: to make and to touch them anew costs more than to
-/// echo what they hold.
-const BUFFER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Bytes that tungstenite may hold back for sending: its own Pongs and Closes, each handed on at once.
-const CONTROL_BUFFER: usize = 4 << 10;
-
-/// tungstenite's state of a session in which nothing has been said.
-fn protocol(config: &Config) -> WebSocketContext {
+/// Creates tungstenite's state for a new session.
+fn new_context(config: &Config) -> WebSocketContext {
     let limits = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -224,7 +219,7 @@ fn protocol(config: &Config) -> WebSocketContext {
     WebSocketContext::new(Role::Server, Some(limits))
 }
 
-/// A payload in two parts as a log line shows it.
+/// Formats a payload for a log line: escaped text, or the size of a binary payload. Fields: kind, prefix, payload.
 struct PayloadPreview<'a>(Data, &'a [u8], &'a [u8]);
 
 impl std::fmt::Display for PayloadPreview<'_> {
@@ -239,12 +234,12 @@ impl std::fmt::Display for PayloadPreview<'_> {
     }
 }
 
-/// The kind of a data message and its payload.
+/// Returns the kind and the payload of a data message.
 pub(crate) fn opcode_and_payload(message: &Message) -> (Data, &[u8]) {
     match message {
         Message::Text(text) => (Data::Text, text.as_ref()),
         Message::Binary(bytes) => (Data::Binary, bytes),
-        // Nothing else is ever received as a message.
+        // Not reached: `receive` returns data messages only.
         _ => (Data::Binary, b""),
     }
 }
