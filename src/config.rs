@@ -1,42 +1,51 @@
-//! Every wait and every limit of a server, as plain values.
+//! Configuration of a server: limits and time-outs.
 
 use std::time::Duration;
 
-use crate::protocol::deflate;
-
-/// Connections that a worker serves at once, unless told otherwise; each is a thread.
+/// Default number of worker threads.
 pub const DEFAULT_WORKERS: usize = 1024;
 
-/// How a server behaves. [`cli`](crate::cli) fills it from arguments and the environment; a library user from
-/// [`Config::default`].
+/// Default level of compression, the fastest. Level 6 takes five times as long for a few per cent fewer
+/// bytes.
+pub const DEFAULT_DEFLATE_LEVEL: u32 = 1;
+
+/// Highest level of compression, zlib's 9.
+pub const MAX_DEFLATE_LEVEL: u32 = 9;
+
+/// Configuration of a server. Values outside the documented ranges are not checked here; the command line
+/// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Worker threads, each serving one connection at a time. At least 1.
+    /// Number of worker threads, at least 1. Each serves one connection at a time.
     pub workers: usize,
-    /// Connections that may wait for a worker before others are refused with 503. May be 0.
+    /// Maximum number of connections queued for a worker; further ones are rejected with 503. May be 0.
     pub waiting: usize,
-    /// Largest message taken, in bytes of payload; a larger one is answered with Close 1009 (RFC 6455, 7.4.1).
+    /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
+    /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
-    /// Time for a client to send its whole request head, and to wait for a worker before that.
+    /// Maximum time for the TLS handshake and the request head; also the maximum time in the queue for a
+    /// worker.
     pub handshake_timeout: Duration,
-    /// Silence after which the server sends a Ping (RFC 6455, 5.5.2); zero sends none.
+    /// Time without received data after which the supervisor sends a Ping (RFC 6455, section 5.5.2). Zero
+    /// disables Pings.
     pub ping_interval: Duration,
-    /// Silence after that Ping which ends the session with Close 1011.
+    /// Maximum time without received data after a Ping; then the session closes with 1011.
     pub pong_timeout: Duration,
-    /// Time without progress after which a peer that does not read is cut.
+    /// Maximum time that a peer accepts none of the unsent bytes; then the session is aborted.
     pub write_timeout: Duration,
-    /// Time for a peer to answer a Close frame (RFC 6455, 7.1.1).
+    /// Maximum time for the peer to complete the closing handshake (RFC 6455, section 7.1.1).
     pub close_timeout: Duration,
-    /// Time from the request to stop until the sessions that are left are cut.
+    /// Maximum time for graceful shutdown; then the remaining sessions are aborted.
     pub drain_timeout: Duration,
-    /// Words in front of a text that is echoed on `/`.
+    /// Prefix of text replies on `/`.
     pub reply_prefix: String,
-    /// Values of `Origin` that may connect; empty allows any, and clients that send none are always allowed
-    /// (RFC 6455, 10.2: only browsers send it).
+    /// Allowed values of `Origin`; empty allows any. Clients that send no `Origin` are always allowed,
+    /// because only browsers must send it (RFC 6455, section 10.2).
     pub allow_origin: Vec<String>,
-    /// Subprotocols that the server speaks, the one it likes best first (RFC 6455, 1.9).
+    /// Supported subprotocols in order of preference (RFC 6455, section 1.9).
     pub subprotocols: Vec<String>,
-    /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9; `None` declines it.
+    /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9. `None` declines the
+    /// offer.
     pub deflate: Option<u32>,
 }
 
@@ -55,23 +64,23 @@ impl Default for Config {
             reply_prefix: "Received: ".to_owned(),
             allow_origin: Vec::new(),
             subprotocols: Vec::new(),
-            deflate: Some(deflate::DEFAULT_LEVEL),
+            deflate: Some(DEFAULT_DEFLATE_LEVEL),
         }
     }
 }
 
-/// The supervisor looks at the sessions at most this often, however short the time-outs are.
-const SHORTEST_TICK: Duration = Duration::from_millis(10);
+/// Shortest interval between two checks of the time-outs.
+const MIN_TICK: Duration = Duration::from_millis(10);
 
-/// The supervisor looks at the sessions at least this often.
-const LONGEST_TICK: Duration = Duration::from_secs(1);
+/// Longest interval between two checks of the time-outs.
+const MAX_TICK: Duration = Duration::from_secs(1);
 
 impl Config {
-    /// The longest wait that means anything; a longer one is taken for this.
-    pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
+    /// Longest time-out on the command line. Also replaces a drain timeout whose deadline overflows.
+    pub(crate) const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 
-    /// How often the supervisor looks at the sessions: a fifth of the shortest time-out, within 10 ms and 1 s.
-    /// A deadline is met at most one tick late.
+    /// Returns the interval at which the supervisor checks the time-outs: a fifth of the shortest one,
+    /// clamped to 10 ms and 1 s. A time-out is applied at most one tick late.
     #[must_use]
     pub fn tick(&self) -> Duration {
         [
@@ -82,10 +91,10 @@ impl Config {
             self.close_timeout,
         ]
         .into_iter()
-        .filter(|wait| !wait.is_zero())
+        .filter(|timeout| !timeout.is_zero())
         .min()
-        .map_or(LONGEST_TICK, |shortest| shortest / 5)
-        .clamp(SHORTEST_TICK, LONGEST_TICK)
+        .map_or(MAX_TICK, |shortest| shortest / 5)
+        .clamp(MIN_TICK, MAX_TICK)
     }
 }
 
@@ -94,16 +103,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_tick_is_a_second() {
+    fn tick_defaults_to_one_second() {
         assert_eq!(Config::default().tick(), Duration::from_secs(1));
     }
 
     #[test]
-    fn short_time_outs_are_looked_at_more_often() {
+    fn tick_is_a_fifth_of_the_shortest_timeout() {
         let config = Config { handshake_timeout: Duration::from_millis(500), ..Config::default() };
         assert_eq!(config.tick(), Duration::from_millis(100));
         let config =
             Config { ping_interval: Duration::ZERO, write_timeout: Duration::from_millis(1), ..config };
-        assert_eq!(config.tick(), SHORTEST_TICK);
+        assert_eq!(config.tick(), MIN_TICK);
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser};
 
+use crate::config::DEFAULT_DEFLATE_LEVEL;
 use crate::config::{Config, DEFAULT_WORKERS};
 use crate::logging::LogFormat;
-use crate::protocol::deflate;
 use values::{
     NOWHERE, address, address_or_none, at_least_one, level, origin, size, token, wait, wait_or_none, waiting,
 };
@@ -123,7 +123,7 @@ struct Protocol {
     no_deflate: bool,
     /// Level of compression, from 0 (none, but in its format) to 9 (smallest)
     #[arg(long, env = "WS_ECHO_DEFLATE_LEVEL", hide_env = true, value_name = "LEVEL")]
-    #[arg(default_value_t = deflate::DEFAULT_LEVEL, value_parser = level)]
+    #[arg(default_value_t = DEFAULT_DEFLATE_LEVEL, value_parser = level)]
     deflate_level: u32,
 }
 

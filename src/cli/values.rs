@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::config::Config;
-use crate::protocol::deflate;
+use crate::config::MAX_DEFLATE_LEVEL;
 
 /// The longest wait that an option takes.
-const LONGEST_WAIT: Duration = Config::LONGEST_WAIT;
+const LONGEST_WAIT: Duration = Config::MAX_TIMEOUT;
 
 /// The shortest wait that an option takes: a shorter one would end healthy sessions.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
@@ -46,7 +46,7 @@ pub(super) fn waiting(text: &str) -> Result<usize, String> {
 
 /// A level of compression.
 pub(super) fn level(text: &str) -> Result<u32, String> {
-    let highest = deflate::HIGHEST_LEVEL;
+    let highest = MAX_DEFLATE_LEVEL;
     text.parse()
         .ok()
         .filter(|&n| n <= highest)

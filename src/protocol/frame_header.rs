@@ -1,4 +1,4 @@
-//! One frame header of a client (RFC 6455, section 5.2), put together byte by byte.
+//! Parses the frame headers of a client byte by byte (RFC 6455, section 5.2).
 
 use super::opcode::{CLOSE, OPCODE};
 use super::violation::Violation;
@@ -10,16 +10,16 @@ pub(super) const RSV: u8 = 0x70;
 
 pub(super) const MASK: u8 = 0x80;
 pub(super) const LENGTH: u8 = 0x7f;
-/// The longest payload of a control frame, and the longest length that byte 1 can tell by itself.
+/// Largest payload of a control frame and largest length that fits byte 1, in bytes.
 pub(super) const SHORT_MAX: u8 = 125;
 const LENGTH_IN_2_BYTES: u8 = 126;
 
-/// Bytes 0 and 1, the mask.
+/// Size of a header without extended length: bytes 0 and 1, and the mask.
 pub(super) const SHORT_HEADER: usize = 2 + 4;
-/// Bytes 0 and 1, a length of 8 bytes, the mask.
-const LONGEST_HEADER: usize = 2 + 8 + 4;
+/// Size of a header with an extended length of 8 bytes.
+const MAX_HEADER: usize = 2 + 8 + 4;
 
-/// A complete header that keeps every rule which can be checked from the header alone.
+/// A complete header that has passed every check that needs no payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientFrameHeader {
     pub(super) fin: bool,
@@ -29,45 +29,49 @@ pub(super) struct ClientFrameHeader {
 }
 
 impl ClientFrameHeader {
-    /// Whether this is a Close, Ping or Pong.
+    /// Returns whether the frame is a Close, Ping or Pong.
     pub(super) fn is_control(&self) -> bool {
         self.opcode >= CLOSE
     }
 }
 
-/// The bytes of a header that have come in so far.
+/// The bytes of a header received so far.
 #[derive(Debug, Default)]
 pub(super) struct PartialHeader {
-    bytes: [u8; LONGEST_HEADER],
+    bytes: [u8; MAX_HEADER],
     filled: u8,
 }
 
 impl PartialHeader {
-    /// True between two frames.
+    /// Returns whether no byte of a header has been received.
     pub(super) fn is_empty(&self) -> bool {
         self.filled == 0
     }
 
-    /// Adds one byte. Gives the header, and is empty again, with the byte that completes it.
+    /// Adds one byte. The byte that completes the header returns it and empties this buffer.
+    ///
+    /// # Errors
+    ///
+    /// The header breaks RFC 6455, section 5.1, 5.2 or 5.5.
     pub(super) fn push(&mut self, byte: u8) -> Result<Option<ClientFrameHeader>, Violation> {
-        // At most 13: the byte that completes the longest header sets `filled` back to 0.
-        let at = usize::from(self.filled);
-        self.bytes[at] = byte;
+        // At most 13: the byte that completes the largest header sets `filled` back to 0.
+        let index = usize::from(self.filled);
+        self.bytes[index] = byte;
         self.filled += 1;
-        if at == 0 {
+        if index == 0 {
             return Ok(None);
         }
-        if at == 1 {
-            self.check_byte_1()?;
+        if index == 1 {
+            self.check_mask_and_length()?;
         }
-        if at + 1 < self.wanted() {
+        if index + 1 < self.header_size() {
             return Ok(None);
         }
         self.filled = 0;
         self.parse().map(Some)
     }
 
-    fn check_byte_1(&self) -> Result<(), Violation> {
+    fn check_mask_and_length(&self) -> Result<(), Violation> {
         if self.bytes[1] & MASK == 0 {
             return Err(Violation::Unmasked);
         }
@@ -77,8 +81,8 @@ impl PartialHeader {
         Ok(())
     }
 
-    /// How many bytes the extended payload length has.
-    fn length_bytes(&self) -> usize {
+    /// Returns the size of the extended payload length, in bytes.
+    fn extended_length_size(&self) -> usize {
         match self.bytes[1] & LENGTH {
             ..=SHORT_MAX => 0,
             LENGTH_IN_2_BYTES => 2,
@@ -86,17 +90,17 @@ impl PartialHeader {
         }
     }
 
-    fn wanted(&self) -> usize {
-        SHORT_HEADER + self.length_bytes()
+    fn header_size(&self) -> usize {
+        SHORT_HEADER + self.extended_length_size()
     }
 
     fn parse(&self) -> Result<ClientFrameHeader, Violation> {
-        let extended = self.length_bytes();
-        let (length, minimum) = match extended {
+        let size = self.extended_length_size();
+        let (length, minimum) = match size {
             0 => (u64::from(self.bytes[1] & LENGTH), 0),
             _ => (
-                self.bytes[2..2 + extended].iter().fold(0, |n, byte| n << 8 | u64::from(*byte)),
-                if extended == 2 { 126 } else { 1 << 16 },
+                self.bytes[2..2 + size].iter().fold(0, |n, byte| n << 8 | u64::from(*byte)),
+                if size == 2 { 126 } else { 1 << 16 },
             ),
         };
         if length >> 63 != 0 {
@@ -106,7 +110,7 @@ impl PartialHeader {
             return Err(Violation::LengthNotMinimal);
         }
         let mut mask = [0; 4];
-        mask.copy_from_slice(&self.bytes[2 + extended..SHORT_HEADER + extended]);
+        mask.copy_from_slice(&self.bytes[2 + size..SHORT_HEADER + size]);
         Ok(ClientFrameHeader { fin: self.bytes[0] & FIN != 0, opcode: self.bytes[0] & OPCODE, length, mask })
     }
 }
@@ -116,11 +120,11 @@ mod tests {
     use super::*;
     use crate::protocol::opcode::BINARY;
 
-    fn read(bytes: &[u8]) -> Result<Option<ClientFrameHeader>, Violation> {
+    fn parse(bytes: &[u8]) -> Result<Option<ClientFrameHeader>, Violation> {
         let mut partial = PartialHeader::default();
-        for (at, byte) in bytes.iter().enumerate() {
+        for (index, byte) in bytes.iter().enumerate() {
             if let Some(header) = partial.push(*byte)? {
-                assert_eq!(at + 1, bytes.len(), "the header was complete before its last byte");
+                assert_eq!(index + 1, bytes.len(), "the header was complete before its last byte");
                 assert!(partial.is_empty());
                 return Ok(Some(header));
             }
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_read_in_their_three_forms() {
+    fn frame_header_lengths_are_parsed_in_their_three_forms() {
         for (bytes, length) in [
             (&[0x82, 0x85, 1, 2, 3, 4][..], 5),
             (&[0x82, 0xfe, 0, 126, 1, 2, 3, 4], 126),
@@ -137,13 +141,13 @@ mod tests {
             (&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4], 0x1_0000),
             (&[0x82, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4], u64::MAX >> 1),
         ] {
-            let header = read(bytes).unwrap().unwrap();
+            let header = parse(bytes).unwrap().unwrap();
             assert_eq!(header, ClientFrameHeader { fin: true, opcode: BINARY, length, mask: [1, 2, 3, 4] });
         }
     }
 
     #[test]
-    fn lengths_tungstenite_would_take_are_refused() {
+    fn frame_header_rejects_lengths_that_tungstenite_accepts() {
         for (bytes, violation) in [
             (&[0x82, 0xfe, 0, 125, 1, 2, 3, 4][..], Violation::LengthNotMinimal),
             (&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 255, 255, 1, 2, 3, 4], Violation::LengthNotMinimal),
@@ -151,7 +155,7 @@ mod tests {
             (&[0x89, 0xfe], Violation::ControlTooLong),
             (&[0x82, 5], Violation::Unmasked),
         ] {
-            assert_eq!(read(bytes), Err(violation));
+            assert_eq!(parse(bytes), Err(violation));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The tap: follows the frames of a client in the bytes on their way from the socket to tungstenite.
+//! Inspects a client's frames between the socket and tungstenite.
 //!
-//! FIN, RSV1 and the opcode all sit in byte 0 of a frame, so this byte is all the tap ever rewrites, and only
-//! on the first frame of a compressed message: RSV1 is cleared and text becomes binary, because what follows
-//! is no UTF-8. Payload is skipped, but for text of which tungstenite sees only a part: that is checked at
-//! once, where tungstenite would wait for the end of the frame.
+//! The inspector rewrites only byte 0 of the first frame of a compressed message: it clears RSV1 and changes
+//! the opcode to binary, because compressed text is not UTF-8. It skips payload, except for text that
+//! tungstenite has not received to the end of the message: this text is checked at once, because tungstenite
+//! checks it only at the end of the frame.
 
 use super::frame_header::{
     ClientFrameHeader, FIN, LENGTH, MASK, PartialHeader, RSV, RSV1, SHORT_HEADER, SHORT_MAX,
@@ -13,33 +13,33 @@ use super::opcode::{BINARY, CLOSE, CONTINUATION, OPCODE, PING, PONG, TEXT};
 use super::utf8::Utf8Check;
 use super::violation::Violation;
 
-/// What the next byte belongs to.
+/// Part of a frame that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
     Header,
     Payload,
-    /// A Close frame came: no later byte means anything (RFC 6455, section 5.5.1).
+    /// A Close frame was received. Later bytes are ignored (RFC 6455, section 5.5.1).
     Closed,
 }
 
-/// The data message that has begun and not ended.
+/// The data message that has begun but not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OpenMessage {
     None,
-    /// Text as it is: its bytes must be UTF-8.
+    /// Uncompressed text: its payload must be UTF-8.
     Text,
-    /// Binary, or compressed.
+    /// Binary or compressed: its payload is not checked.
     Opaque,
 }
 
-/// Follows one client's frames. Takes no memory of its own while no message is compressed.
+/// Inspects the frames of one session. Allocates memory only for compressed messages.
 #[derive(Debug)]
 pub struct FrameInspector {
     deflate: bool,
     position: Position,
     open: OpenMessage,
     partial: PartialHeader,
-    /// The frame at hand: `length` counts down, `mask` turns with every byte.
+    /// The current frame. `length` is the payload still to come; `mask` is rotated to the next payload byte.
     frame: ClientFrameHeader,
     utf8: Utf8Check,
     messages: MessageInfoQueue,
@@ -47,7 +47,7 @@ pub struct FrameInspector {
 }
 
 impl FrameInspector {
-    /// A tap for a connection whose handshake is done; `deflate` says what was negotiated.
+    /// Creates the inspector of a session. `deflate`: permessage-deflate was negotiated.
     #[must_use]
     pub fn new(deflate: bool) -> Self {
         Self {
@@ -62,37 +62,39 @@ impl FrameInspector {
         }
     }
 
-    /// Looks at bytes just received and says how many of them may be handed to tungstenite.
+    /// Inspects received bytes and returns how many of them may be passed to tungstenite.
     ///
-    /// Fewer than given only when the next one is a [`violation`](Self::violation). That must not be
-    /// reported before tungstenite has worked on the bytes in front of it, or complete messages lose their
-    /// echo. Every later call gives 0.
+    /// Returns fewer than `bytes.len()` only if the next byte is a [`violation`](Self::violation). The caller
+    /// reports the violation after tungstenite has processed the bytes before it; otherwise complete messages
+    /// lose their echo. Every later call returns 0.
     pub fn scan(&mut self, bytes: &mut [u8]) -> usize {
         if self.violation.is_some() {
             return 0;
         }
-        match self.follow(bytes) {
+        match self.inspect(bytes) {
             Ok(()) => bytes.len(),
-            Err((at, violation)) => {
+            Err((index, violation)) => {
                 self.violation = Some(violation);
-                at
+                index
             }
         }
     }
 
-    /// What the client did wrong, once it did.
+    /// Returns the first violation found, if any.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
         self.violation
     }
 
-    /// What the data message just taken from tungstenite was. To be called once for every one of them.
+    /// Returns what the next data message was before it was rewritten. To be called once for each data
+    /// message that tungstenite returns.
     pub fn next_message_info(&mut self) -> Option<MessageInfo> {
         self.messages.pop()
     }
 
-    /// True when the last byte ended a frame, no message is open, and every arrival was taken. Where tungstenite has
-    /// also asked for more bytes and got none, it has worked on every frame, and holds no byte.
+    /// Returns whether the last byte ended a frame, no message is open, and
+    /// [`next_message_info`](Self::next_message_info) was called for each message. If a read of tungstenite
+    /// then returned `WouldBlock`, tungstenite buffers no byte.
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.position == Position::Header
@@ -102,21 +104,24 @@ impl FrameInspector {
             && self.violation.is_none()
     }
 
-    fn follow(&mut self, bytes: &mut [u8]) -> Result<(), (usize, Violation)> {
-        let mut at = 0;
-        while at < bytes.len() {
+    /// The error holds the index of the byte that proves the violation.
+    fn inspect(&mut self, bytes: &mut [u8]) -> Result<(), (usize, Violation)> {
+        let mut index = 0;
+        while index < bytes.len() {
             match self.position {
                 Position::Closed => break,
                 Position::Payload => {
-                    at += self.payload(&bytes[at..]).map_err(|(n, violation)| (at + n, violation))?;
+                    index += self
+                        .skip_payload(&bytes[index..])
+                        .map_err(|(offset, violation)| (index + offset, violation))?;
                 }
                 Position::Header => {
                     if self.partial.is_empty() && self.open == OpenMessage::None {
-                        at += self.skip_whole_messages(&bytes[at..]);
+                        index += self.skip_small_messages(&bytes[index..]);
                     }
-                    if let Some(byte) = bytes.get_mut(at) {
-                        self.header_byte(byte).map_err(|violation| (at, violation))?;
-                        at += 1;
+                    if let Some(byte) = bytes.get_mut(index) {
+                        self.inspect_header_byte(byte).map_err(|violation| (index, violation))?;
+                        index += 1;
                     }
                 }
             }
@@ -124,29 +129,31 @@ impl FrameInspector {
         Ok(())
     }
 
-    /// The common case by itself: small plain messages, each in one frame that is here to its end. For
-    /// these tungstenite's own checks are early enough.
-    fn skip_whole_messages(&mut self, bytes: &[u8]) -> usize {
-        let (mut at, mut count) = (0, 0);
-        while let [byte_0, byte_1, ..] = bytes[at..] {
-            let length = byte_1 & LENGTH;
-            let end = at + SHORT_HEADER + usize::from(length);
-            let plain = byte_0 == FIN | TEXT || byte_0 == FIN | BINARY;
-            if !plain || byte_1 & MASK == 0 || length > SHORT_MAX || end > bytes.len() {
+    /// Fast path: skips complete uncompressed messages of one frame and at most 125 bytes. Returns the bytes
+    /// skipped.
+    ///
+    /// tungstenite checks these messages early enough.
+    fn skip_small_messages(&mut self, bytes: &[u8]) -> usize {
+        let (mut skipped, mut count) = (0, 0);
+        while let [fin_and_opcode, mask_and_length, ..] = bytes[skipped..] {
+            let length = mask_and_length & LENGTH;
+            let end = skipped + SHORT_HEADER + usize::from(length);
+            let plain = fin_and_opcode == FIN | TEXT || fin_and_opcode == FIN | BINARY;
+            if !plain || mask_and_length & MASK == 0 || length > SHORT_MAX || end > bytes.len() {
                 break;
             }
-            at = end;
+            skipped = end;
             count += 1;
         }
         if count > 0 {
             self.messages.push(MessageInfo::Plain, count);
         }
-        at
+        skipped
     }
 
-    fn header_byte(&mut self, byte: &mut u8) -> Result<(), Violation> {
+    fn inspect_header_byte(&mut self, byte: &mut u8) -> Result<(), Violation> {
         if self.partial.is_empty() {
-            self.byte_0(byte)?;
+            self.inspect_first_byte(byte)?;
         }
         let Some(header) = self.partial.push(*byte)? else { return Ok(()) };
         self.frame = header;
@@ -160,11 +167,11 @@ impl FrameInspector {
         Ok(())
     }
 
-    /// Byte 0 says what the frame is; only here a byte is rewritten.
-    fn byte_0(&mut self, byte: &mut u8) -> Result<(), Violation> {
+    /// Checks FIN, RSV and opcode. Rewrites the byte if a compressed message begins here.
+    fn inspect_first_byte(&mut self, byte: &mut u8) -> Result<(), Violation> {
         let (opcode, rsv) = (*byte & OPCODE, *byte & RSV);
-        let starts = matches!(opcode, TEXT | BINARY);
-        let compressed = self.deflate && starts && rsv == RSV1;
+        let begins_message = matches!(opcode, TEXT | BINARY);
+        let compressed = self.deflate && begins_message && rsv == RSV1;
         if rsv != 0 && !compressed {
             return Err(Violation::ReservedBits);
         }
@@ -177,11 +184,11 @@ impl FrameInspector {
             (CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG, _) => {}
             _ => return Err(Violation::ReservedOpcode),
         }
-        if starts {
+        if begins_message {
             self.open = if opcode == TEXT && !compressed { OpenMessage::Text } else { OpenMessage::Opaque };
             let kind = if opcode == TEXT { MessageKind::Text } else { MessageKind::Binary };
-            self.messages
-                .push(if compressed { MessageInfo::Compressed(kind) } else { MessageInfo::Plain }, 1);
+            let info = if compressed { MessageInfo::Compressed(kind) } else { MessageInfo::Plain };
+            self.messages.push(info, 1);
         }
         if compressed {
             *byte = *byte & FIN | BINARY;
@@ -189,23 +196,23 @@ impl FrameInspector {
         Ok(())
     }
 
-    /// Passes over payload, and gives how much of it there was.
-    fn payload(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
-        let wanted = usize::try_from(self.frame.length).unwrap_or(usize::MAX);
-        let here = wanted.min(bytes.len());
+    /// Skips payload of the current frame and returns how many bytes it skipped. Checks text for UTF-8.
+    fn skip_payload(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
+        let remaining = usize::try_from(self.frame.length).unwrap_or(usize::MAX);
+        let available = remaining.min(bytes.len());
         if self.open == OpenMessage::Text && !self.frame.is_control() {
-            // A message that ends here is checked to its end by tungstenite, as soon as it has the bytes.
-            if here < wanted || !self.frame.fin {
-                let checked = self.utf8.check(&bytes[..here], self.frame.mask);
-                checked.map_err(|at| (at, Violation::InvalidUtf8))?;
+            // Text that completes its message in these bytes is checked by tungstenite as early.
+            if available < remaining || !self.frame.fin {
+                let checked = self.utf8.check(&bytes[..available], self.frame.mask);
+                checked.map_err(|index| (index, Violation::InvalidUtf8))?;
             }
         }
-        self.frame.mask.rotate_left(here % 4);
-        self.frame.length -= here as u64;
+        self.frame.mask.rotate_left(available % 4);
+        self.frame.length -= available as u64;
         if self.frame.length == 0 {
             self.end_frame();
         }
-        Ok(here)
+        Ok(available)
     }
 
     fn end_frame(&mut self) {
@@ -224,10 +231,10 @@ mod tests {
     const DEFLATE: bool = true;
 
     #[test]
-    fn every_violation_is_found_at_its_byte() {
+    fn frame_inspector_finds_each_violation_at_its_byte() {
         let hello = &[0x81, 0x81, 0, 0, 0, 0, b'h'][..];
         let open = &[0x01, 0x81, 0, 0, 0, 0, b'h'][..];
-        for (before, wrong, at, violation) in [
+        for (before, wrong, offset, violation) in [
             (hello, &[0xa1, 0x80][..], 0, Violation::ReservedBits),
             (hello, &[0xd2, 0x80], 0, Violation::ReservedBits),
             (hello, &[0xc9, 0x80], 0, Violation::ReservedBits),
@@ -245,14 +252,14 @@ mod tests {
         ] {
             let mut bytes = [before, wrong].concat();
             let mut inspector = FrameInspector::new(DEFLATE);
-            assert_eq!(inspector.scan(&mut bytes), before.len() + at, "{wrong:02x?}");
+            assert_eq!(inspector.scan(&mut bytes), before.len() + offset, "{wrong:02x?}");
             assert_eq!(inspector.violation(), Some(violation), "{wrong:02x?}");
             assert!(!inspector.between_messages());
         }
     }
 
     #[test]
-    fn nothing_after_a_close_frame_matters() {
+    fn frame_inspector_ignores_bytes_after_a_close_frame() {
         let mut bytes = [0x88, 0x80, 0, 0, 0, 0, 0xff, 0xff, 0xff];
         let mut inspector = FrameInspector::new(DEFLATE);
         assert_eq!(inspector.scan(&mut bytes), bytes.len());
@@ -261,22 +268,22 @@ mod tests {
     }
 
     #[test]
-    fn between_messages_is_where_a_frame_has_ended_and_every_arrival_was_taken() {
+    fn frame_inspector_is_between_messages_after_a_frame_whose_info_was_taken() {
         let mut inspector = FrameInspector::new(DEFLATE);
         let mut after = |bytes: &[u8], messages| {
             inspector.scan(&mut bytes.to_vec());
             (0..messages).for_each(|_| assert_eq!(inspector.next_message_info(), Some(MessageInfo::Plain)));
             inspector.between_messages()
         };
-        assert!(after(&[], 0), "nothing has come");
-        assert!(!after(&[0x81, 0x81, 0, 0, 0, 0, b'a'], 0), "an info waits");
+        assert!(after(&[], 0), "no byte received");
+        assert!(!after(&[0x81, 0x81, 0, 0, 0, 0, b'a'], 0), "an info was not taken");
         assert!(after(&[], 1));
-        assert!(!after(&[0x89], 0), "a Ping has begun");
+        assert!(!after(&[0x89], 0), "the header of a Ping is incomplete");
         assert!(after(&[0x80, 0, 0, 0, 0], 0));
-        assert!(!after(&[0x89, 0x82, 0, 0, 0, 0, b'a'], 0), "half a Ping's payload has come");
+        assert!(!after(&[0x89, 0x82, 0, 0, 0, 0, b'a'], 0), "the payload of a Ping is incomplete");
         assert!(after(b"b", 0));
         assert!(!after(&[0x01, 0x80, 0, 0, 0, 0], 1), "a message is open");
         assert!(after(&[0x80, 0x80, 0, 0, 0, 0], 0));
-        assert!(!after(&[0x88, 0x80, 0, 0, 0, 0], 0), "nothing means anything any more");
+        assert!(!after(&[0x88, 0x80, 0, 0, 0, 0], 0), "a Close was received");
     }
 }

@@ -1,4 +1,6 @@
-//! One compressed message in, the message out, never more of it than the limit (RFC 7692, section 7.2.2).
+//! Inflates one compressed message up to a size limit (RFC 7692, section 7.2.2).
+//!
+//! Public because the load generator inflates replies with it.
 
 use std::{error, fmt};
 
@@ -6,22 +8,21 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::platform::pool::Pool;
 
-/// The four bytes that the sender took off (section 7.2.1), which end the last block and align the stream;
-/// then an empty final block. Only a message that was whole ends with exactly this block, so a truncated one
-/// is told from a complete one.
+/// Bytes appended to the payload: the four that the sender removed (section 7.2.1), then an empty final
+/// block. Only a complete message ends the stream with this block, so truncation is detected.
 const TAIL: [u8; 6] = [0x00, 0x00, 0xff, 0xff, 0x03, 0x00];
 
-/// First guess at the size of the message: JSON shrinks to about a quarter.
-const GUESS: usize = 4;
-/// Below this a smaller buffer saves nothing.
-const SMALLEST: usize = 256;
+/// Assumed ratio of message to payload for the first buffer: JSON shrinks to about a quarter.
+const EXPECTED_RATIO: usize = 4;
+/// Minimum size of the first buffer, in bytes. Smaller buffers save nothing.
+const MIN_BUFFER: usize = 256;
 
 /// Why a message could not be inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InflateError {
-    /// The message is larger than the limit: Close 1009.
+    /// The message exceeds the limit; closes the session with 1009.
     TooLarge,
-    /// The bytes are not a complete DEFLATE stream: Close 1007.
+    /// The payload is no complete DEFLATE stream; closes the session with 1007.
     Corrupt,
 }
 
@@ -36,28 +37,33 @@ impl fmt::Display for InflateError {
 
 impl error::Error for InflateError {}
 
-/// Decompressors that nobody uses, of about 47 KB each at any window size. Since no context is taken over (section
-/// 7.1.1), none is needed between two messages, and a connection that waits costs nothing.
+/// Idle decompressors of about 47 KB each, shared by all threads. Without context takeover (section 7.1.1) a
+/// session needs one only while it inflates a message.
 static DECOMPRESSORS: Pool<Decompress> = Pool::new(POOL_CAPACITY);
 
-/// Decompressors that are kept.
+/// Maximum number of idle decompressors.
 const POOL_CAPACITY: usize = 16;
 
 /// Inflates the payload of one message to at most `max` bytes.
 ///
-/// Never reserves more than `max + 1`: the one byte more is what proves the message too large.
+/// Reserves at most `max + 1` bytes: the last one proves that the message is too large.
+///
+/// # Errors
+///
+/// [`InflateError::TooLarge`] if the message exceeds `max` bytes, [`InflateError::Corrupt`] if the payload is
+/// no complete DEFLATE stream.
 pub fn inflate(payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     let mut decompress = DECOMPRESSORS.acquire(|_| true).unwrap_or_else(|| Decompress::new(false));
-    // At the start, not at the end: whatever the last message did, nothing of it is left.
+    // Reset before use, because the last message may have failed.
     decompress.reset(false);
     let mut inflater = Inflater { decompress: &mut decompress, message: Vec::new(), max };
-    inflater.reserve(payload.len().saturating_mul(GUESS).max(SMALLEST));
+    inflater.reserve(payload.len().saturating_mul(EXPECTED_RATIO).max(MIN_BUFFER));
     let outcome = inflater.run(payload).map(|()| inflater.message);
     DECOMPRESSORS.release(decompress);
     outcome
 }
 
-/// One message in work.
+/// A message that is being inflated.
 struct Inflater<'a> {
     decompress: &'a mut Decompress,
     message: Vec<u8>,
@@ -70,8 +76,8 @@ impl Inflater<'_> {
             let (rest, status) = self.step(payload)?;
             payload = rest;
             if status == Status::StreamEnd {
-                // A block with BFINAL ends the stream, not the message (section 7.2.3.4). A sender that
-                // then leaves out the empty block is understood all the same.
+                // A block with BFINAL ends the stream, not the message (section 7.2.3.4). The empty block
+                // after the last one may be missing.
                 if payload.is_empty() {
                     return Ok(());
                 }
@@ -90,25 +96,26 @@ impl Inflater<'_> {
         }
     }
 
-    /// Inflates as much of the input as one buffer takes, and gives what is left of the input.
+    /// Inflates until the input is consumed or the buffer is full, and returns the rest of the input.
     ///
-    /// Every call takes input or makes output, and both are bounded: so this ends on any bytes.
+    /// Every call consumes input or produces output and both are bounded, so repeated calls end on any input.
     fn step<'i>(&mut self, input: &'i [u8]) -> Result<(&'i [u8], Status), InflateError> {
         if self.message.len() == self.message.capacity() {
             self.reserve(self.message.capacity().saturating_mul(2));
         }
-        let (taken_before, made_before) = (self.decompress.total_in(), self.message.len());
+        let (consumed_before, length_before) = (self.decompress.total_in(), self.message.len());
         let status = self.decompress.decompress_vec(input, &mut self.message, FlushDecompress::None);
         let status = status.map_err(|_| InflateError::Corrupt)?;
         if self.message.len() > self.max {
             return Err(InflateError::TooLarge);
         }
-        let taken = self.decompress.total_in() - taken_before;
-        let idle = taken == 0 && self.message.len() == made_before && status != Status::StreamEnd;
-        let rest = usize::try_from(taken).ok().and_then(|taken| input.get(taken..));
-        rest.filter(|_| !idle).map(|rest| (rest, status)).ok_or(InflateError::Corrupt)
+        let consumed = self.decompress.total_in() - consumed_before;
+        let stalled = consumed == 0 && self.message.len() == length_before && status != Status::StreamEnd;
+        let rest = usize::try_from(consumed).ok().and_then(|consumed| input.get(consumed..));
+        rest.filter(|_| !stalled).map(|rest| (rest, status)).ok_or(InflateError::Corrupt)
     }
 
+    /// Reserves up to `capacity` bytes in total, at most `max + 1`.
     fn reserve(&mut self, capacity: usize) {
         let capacity = capacity.min(self.max.saturating_add(1));
         self.message.reserve_exact(capacity.saturating_sub(self.message.len()));
@@ -123,7 +130,7 @@ mod tests {
 
     /// The examples of RFC 7692, section 7.2.3: one static block, no compression, BFINAL, two blocks.
     #[test]
-    fn the_examples_of_the_rfc_are_hello() {
+    fn inflate_reads_the_rfc_examples() {
         for payload in [
             &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],
             &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00],
@@ -138,28 +145,29 @@ mod tests {
     }
 
     #[test]
-    fn blocks_after_a_final_block_belong_to_the_message() {
+    fn inflate_reads_blocks_after_a_final_block() {
         let payload = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         assert_eq!(inflate(&payload, MAX).as_deref(), Ok(&b"HelloHello"[..]));
     }
 
     #[test]
-    fn a_truncated_message_is_corrupt() {
+    fn inflate_rejects_truncated_messages() {
         let whole = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         for length in 1..whole.len() {
             assert_eq!(inflate(&whole[..length], MAX), Err(InflateError::Corrupt), "{length} bytes");
         }
     }
 
-    /// The second example of section 7.2.3.2 refers to the message before it, which nobody may see.
+    /// The second example of section 7.2.3.2 refers to the message before it, which may belong to another
+    /// session.
     #[test]
-    fn nothing_of_the_last_message_can_be_read() {
+    fn inflate_does_not_expose_the_previous_message() {
         inflate(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], MAX).unwrap();
         assert_eq!(inflate(&[0xf2, 0x00, 0x11, 0x00, 0x00], MAX), Err(InflateError::Corrupt));
     }
 
     #[test]
-    fn the_limit_is_exact() {
+    fn inflate_limit_is_exact() {
         let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         assert!(inflate(&hello, 5).is_ok());
         assert_eq!(inflate(&hello, 4), Err(InflateError::TooLarge));

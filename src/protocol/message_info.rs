@@ -1,9 +1,9 @@
-//! What each data message was, kept until the session takes the message from tungstenite.
+//! Kind and compression of data messages that tungstenite has not returned yet.
 
 use std::collections::VecDeque;
 use std::iter;
 
-/// Text or binary, as the client sent it.
+/// Text or binary, as sent by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
     /// A text message.
@@ -12,59 +12,61 @@ pub enum MessageKind {
     Binary,
 }
 
-/// One data message that tungstenite has been given, in whole or in part.
+/// A data message that was passed to tungstenite, in whole or in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageInfo {
-    /// It is what tungstenite says it is.
+    /// Not compressed. tungstenite returns its kind.
     Plain,
-    /// It is compressed. tungstenite calls it binary, whatever it was.
+    /// Compressed. tungstenite returns it as binary; this is its kind.
     Compressed(MessageKind),
 }
 
-/// Longer than this the queue gives its memory back once it is empty.
-const KEEP: usize = 64;
+/// Capacity of the queue, in entries, above which it frees its memory when it becomes empty.
+const MAX_IDLE_CAPACITY: usize = 64;
 
-/// The queue of arrivals, oldest first.
+/// A queue of message infos, oldest first.
 ///
-/// Bounded by how it is used: tungstenite reads on only when it has no complete message left, so the queue
-/// holds at most the message that is still coming in and those of one read. A frame has at least six bytes
-/// and an arrival has one: the queue never exceeds a sixth of the bytes read at once. A run of equal
-/// arrivals, all there is while nobody compresses, is only counted and takes no memory at all.
+/// Its size is bounded, because tungstenite reads only when it has no complete message left: the queue holds
+/// the infos of one read and of one incomplete message. A frame has at least six bytes and an info has one,
+/// so the queue takes at most a sixth of the size of one read. Equal infos at its head are only counted:
+/// without compression it allocates nothing.
 #[derive(Debug)]
 pub(super) struct MessageInfoQueue {
+    /// The info repeated at the head of the queue.
     run: MessageInfo,
-    length: usize,
+    /// How many times `run` is repeated.
+    run_length: usize,
     rest: VecDeque<MessageInfo>,
 }
 
 impl MessageInfoQueue {
     pub(super) fn new() -> Self {
-        Self { run: MessageInfo::Plain, length: 0, rest: VecDeque::new() }
+        Self { run: MessageInfo::Plain, run_length: 0, rest: VecDeque::new() }
     }
 
     pub(super) fn push(&mut self, info: MessageInfo, count: usize) {
-        if self.rest.is_empty() && (self.length == 0 || self.run == info) {
+        if self.rest.is_empty() && (self.run_length == 0 || self.run == info) {
             self.run = info;
-            self.length += count;
+            self.run_length += count;
         } else {
             self.rest.extend(iter::repeat_n(info, count));
         }
     }
 
     pub(super) fn pop(&mut self) -> Option<MessageInfo> {
-        if self.length > 0 {
-            self.length -= 1;
+        if self.run_length > 0 {
+            self.run_length -= 1;
             return Some(self.run);
         }
         let info = self.rest.pop_front();
-        if self.rest.is_empty() && self.rest.capacity() > KEEP {
+        if self.rest.is_empty() && self.rest.capacity() > MAX_IDLE_CAPACITY {
             self.rest = VecDeque::new();
         }
         info
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.length == 0 && self.rest.is_empty()
+        self.run_length == 0 && self.rest.is_empty()
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_arrivals_take_no_memory() {
+    fn message_info_queue_counts_equal_infos_without_memory() {
         let mut messages = MessageInfoQueue::new();
         messages.push(MessageInfo::Plain, 1_000_000);
         assert_eq!(messages.rest.capacity(), 0);
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed_arrivals_keep_their_order_and_give_memory_back() {
+    fn message_info_queue_keeps_order_and_frees_memory() {
         let mut messages = MessageInfoQueue::new();
         let text = MessageInfo::Compressed(MessageKind::Text);
         for _ in 0..1000 {

@@ -1,26 +1,28 @@
-//! permessage-deflate (RFC 7692) and strict reading of frames, beside an unmodified tungstenite.
+//! permessage-deflate (RFC 7692) and strict frame checks in front of an unmodified tungstenite.
 //!
-//! tungstenite knows no extension: it fails a connection on the first RSV1 bit, and it looks at the text of
-//! a frame only when the frame is complete. So the bytes are looked at on their way in:
+//! tungstenite supports no extensions: it fails the connection on RSV1. It also checks the text of a frame
+//! only when the frame is complete. The frame inspector therefore processes the bytes before tungstenite:
 //!
 //! ```text
-//! socket ──► Tap ──────────────► tungstenite ──► session ─────────────────► behaviour
-//!            follows the frames,  sees a plain    pops one Arrival a data
-//!            clears RSV1 and      binary message  message; inflates the
-//!            turns text to binary                 compressed ones
-//!            in byte 0
+//! socket ──► frame inspector ──────► tungstenite ──────► session ───────────────► handler
+//!            checks each frame,      returns a plain     pops one MessageInfo
+//!            clears RSV1 and sets    binary message      per data message and
+//!            opcode 2 in byte 0                          inflates it if compressed
+//!            of compressed messages
 //!
-//! socket ◄── outbox ◄── tungstenite ◄── frame with RSV1 set ◄── deflate ◄── behaviour
+//! socket ◄── frame writer ◄── frame with RSV1 ◄── deflate ◄── session ◄── handler
 //! ```
 //!
 //! | file | purpose |
 //! |---|---|
-//! | `negotiation`, `offer` | which offer of the request is accepted, and how offers are read |
-//! | `inspector` | follows the frames, rewrites byte 0, finds what breaks a rule |
-//! | `frame` | one frame header, byte by byte, and the rules for it |
-//! | `messages` | what each data message was before byte 0 was rewritten |
-//! | `utf8` | text checked while it is still coming in |
-//! | `inflate`, `deflate` | one message in, one message out, with codecs that the sessions share |
+//! | `negotiation` | accepts an offer of permessage-deflate and formats the response |
+//! | `offer`, `token` | parse the `Sec-WebSocket-Extensions` field |
+//! | `frame_inspector` | checks frames, rewrites byte 0 |
+//! | `frame_header` | parses one frame header byte by byte and checks it |
+//! | `message_info` | queues the kind and compression of each data message |
+//! | `utf8` | checks text while it is received |
+//! | `violation` | protocol violations and their close codes |
+//! | `deflate`, `inflate` | compress and inflate one message with shared zlib streams |
 
 pub mod deflate;
 mod frame_header;

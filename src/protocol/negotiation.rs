@@ -1,4 +1,4 @@
-//! Which permessage-deflate offer is accepted, and how it is answered (RFC 7692, sections 5 and 7.1).
+//! Accepts a permessage-deflate offer and formats the response to it (RFC 7692, sections 5 and 7.1).
 
 use std::fmt;
 
@@ -7,57 +7,60 @@ use super::offer::{Offer, OfferParameter, parse};
 
 const NAME: &str = "permessage-deflate";
 
-/// The parameters agreed on for one connection.
+/// Negotiated parameters of one session.
 ///
-/// Both sides always work without context takeover: a codec then holds nothing between two messages, and
-/// belongs to whoever needs it instead of the connection (sections 7.1.1.1 and 7.1.1.2 let the server ask
-/// for both unasked). Nothing is said about the client's window, since inflating takes any.
+/// Neither side takes over context, so sessions share compressors and decompressors. The server may require
+/// this even if the client did not offer it (sections 7.1.1.1 and 7.1.1.2). The client's window is not
+/// limited: the server inflates any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
-    /// The window the client asked the server to stay within, to be named in the answer.
-    asked: Option<u8>,
+    /// Largest window that the client accepts, if it sent one. The response repeats it.
+    offered_window_bits: Option<u8>,
 }
 
 impl Negotiated {
-    /// The window to compress with: 9 to 15.
+    /// Returns the window for compression in bits, 9 to 15.
     #[must_use]
     pub fn server_max_window_bits(self) -> u8 {
-        self.asked.unwrap_or(LARGEST_WINDOW)
+        self.offered_window_bits.unwrap_or(MAX_WINDOW_BITS)
     }
 }
 
-/// The value of the `Sec-WebSocket-Extensions` header of the response.
+/// Formats the value of the response's `Sec-WebSocket-Extensions` field.
 impl fmt::Display for Negotiated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{NAME}; server_no_context_takeover; client_no_context_takeover")?;
-        self.asked.map_or(Ok(()), |bits| write!(f, "; server_max_window_bits={bits}"))
+        self.offered_window_bits.map_or(Ok(()), |bits| write!(f, "; server_max_window_bits={bits}"))
     }
 }
 
-/// Chooses the first acceptable offer of all `Sec-WebSocket-Extensions` lines of a request, in order.
+/// Accepts the first acceptable offer in a request's `Sec-WebSocket-Extensions` lines, given in order.
+/// Returns `None` if there is none; the session is then not compressed.
 ///
-/// `None`: go on without compression. An error: the request is to be answered 400.
+/// # Errors
+///
+/// A line is malformed; the response is 400.
 pub fn negotiate<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Option<Negotiated>, MalformedHeader> {
-    let mut chosen = None;
-    // All lines are read even after a choice, so that the same header is never half right.
+    let mut accepted = None;
+    // Parses all lines even after a match, so that a malformed line always fails the request.
     for line in lines {
         for offer in parse(line)? {
-            chosen = chosen.or_else(|| accept(&offer));
+            accepted = accepted.or_else(|| accept(&offer));
         }
     }
-    Ok(chosen)
+    Ok(accepted)
 }
 
-/// Section 7.1: declined with a parameter that is unknown, comes twice or has a value it cannot have.
+/// Returns `None` if a parameter is unknown, duplicate or has an invalid value (section 7.1).
 fn accept(offer: &Offer<'_>) -> Option<Negotiated> {
     if offer.name != NAME {
         return None;
     }
-    let mut asked = None;
-    for (at, parameter) in offer.parameters.iter().enumerate() {
-        if offer.parameters[..at].iter().any(|earlier| earlier.name == parameter.name) {
+    let mut offered_window_bits = None;
+    for (index, parameter) in offer.parameters.iter().enumerate() {
+        if offer.parameters[..index].iter().any(|earlier| earlier.name == parameter.name) {
             return None;
         }
         match parameter.name {
@@ -66,44 +69,45 @@ fn accept(offer: &Offer<'_>) -> Option<Negotiated> {
                     return None;
                 }
             }
-            // A hint that the server may limit the client's window: it need not.
+            // Permits the server to limit the client's window; the server does not.
             "client_max_window_bits" => {
                 if parameter.value.is_some() {
                     window_bits(parameter)?;
                 }
             }
             "server_max_window_bits" => {
-                // zlib makes no raw stream with a window of 256 bytes.
-                asked = Some(window_bits(parameter).filter(|bits| *bits >= SMALLEST_WINDOW)?);
+                // zlib cannot write a raw stream with a window of 256 bytes (8 bits).
+                offered_window_bits = Some(window_bits(parameter).filter(|bits| *bits >= MIN_WINDOW_BITS)?);
             }
             _ => return None,
         }
     }
-    Some(Negotiated { asked })
+    Some(Negotiated { offered_window_bits })
 }
 
-/// The smallest window the compressor can keep to.
-const SMALLEST_WINDOW: u8 = 9;
-const LARGEST_WINDOW: u8 = 15;
+/// Smallest window that zlib can compress with, in bits.
+const MIN_WINDOW_BITS: u8 = 9;
+/// Largest window, and the default, in bits (section 7.1.2).
+const MAX_WINDOW_BITS: u8 = 15;
 
-/// 8 to 15 without leading zeros (section 7.1.2).
+/// Parses a window size: 8 to 15 without leading zeros (section 7.1.2).
 fn window_bits(parameter: &OfferParameter<'_>) -> Option<u8> {
     let value = parameter.value.as_deref()?;
-    (8..=LARGEST_WINDOW).find(|bits| bits.to_string() == value)
+    (8..=MAX_WINDOW_BITS).find(|bits| bits.to_string() == value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PLAIN: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    const RESPONSE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
-    fn answer(lines: &[&str]) -> Option<String> {
+    fn response(lines: &[&str]) -> Option<String> {
         negotiate(lines.iter().map(|line| line.as_bytes())).unwrap().map(|negotiated| negotiated.to_string())
     }
 
     #[test]
-    fn acceptable_offers_are_answered() {
+    fn negotiation_accepts_valid_offers() {
         for line in [
             "permessage-deflate",
             "permessage-deflate; client_max_window_bits",
@@ -112,15 +116,15 @@ mod tests {
             "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
             "x-webkit-deflate-frame, permessage-deflate",
         ] {
-            assert_eq!(answer(&[line]).as_deref(), Some(PLAIN), "{line}");
+            assert_eq!(response(&[line]).as_deref(), Some(RESPONSE), "{line}");
         }
     }
 
     #[test]
-    fn the_server_window_is_answered_where_offered() {
+    fn negotiation_repeats_the_offered_server_window() {
         for bits in 9..=15 {
             let line = format!("permessage-deflate; server_max_window_bits={bits}");
-            assert_eq!(answer(&[&line]), Some(format!("{PLAIN}; server_max_window_bits={bits}")));
+            assert_eq!(response(&[&line]), Some(format!("{RESPONSE}; server_max_window_bits={bits}")));
             let negotiated = negotiate([line.as_bytes()]).unwrap().unwrap();
             assert_eq!(negotiated.server_max_window_bits(), bits);
         }
@@ -128,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn other_offers_are_declined() {
+    fn negotiation_declines_invalid_offers() {
         for parameters in [
             "server_max_window_bits",
             "server_max_window_bits=8",
@@ -147,22 +151,22 @@ mod tests {
             "mystery",
             "mystery=1",
         ] {
-            assert_eq!(answer(&[&format!("permessage-deflate; {parameters}")]), None, "{parameters}");
+            assert_eq!(response(&[&format!("permessage-deflate; {parameters}")]), None, "{parameters}");
         }
-        assert_eq!(answer(&["Permessage-Deflate-2"]), None);
-        assert_eq!(answer(&[""]), None);
-        assert_eq!(answer(&[]), None);
+        assert_eq!(response(&["Permessage-Deflate-2"]), None);
+        assert_eq!(response(&[""]), None);
+        assert_eq!(response(&[]), None);
     }
 
     #[test]
-    fn the_first_acceptable_offer_wins_across_lines() {
+    fn negotiation_accepts_the_first_valid_offer_across_lines() {
         let second = "foo, permessage-deflate; server_max_window_bits=10, permessage-deflate";
         let lines = ["permessage-deflate; server_max_window_bits=8", second];
-        assert_eq!(answer(&lines), Some(format!("{PLAIN}; server_max_window_bits=10")));
+        assert_eq!(response(&lines), Some(format!("{RESPONSE}; server_max_window_bits=10")));
     }
 
     #[test]
-    fn a_malformed_line_after_a_good_one_fails_the_request() {
+    fn negotiation_fails_on_a_malformed_line_after_a_valid_one() {
         assert_eq!(negotiate([NAME.as_bytes(), b"a;;"]), Err(MalformedHeader));
     }
 }

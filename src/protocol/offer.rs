@@ -1,4 +1,4 @@
-//! Reads `Sec-WebSocket-Extensions` by the grammar of RFC 6455, section 9.1.
+//! Parses the `Sec-WebSocket-Extensions` field (RFC 6455, section 9.1).
 //!
 //! ```text
 //! extension-list  = 1#extension
@@ -11,7 +11,7 @@ use std::{error, fmt};
 
 use super::token::is_token_byte;
 
-/// The header does not keep the grammar: RFC 6455, section 9.1, wants the connection failed.
+/// The field does not match the grammar. The server must fail the connection (RFC 6455, section 9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedHeader;
 
@@ -23,42 +23,46 @@ impl fmt::Display for MalformedHeader {
 
 impl error::Error for MalformedHeader {}
 
-/// One element of the list: an extension with its parameters.
+/// An offered extension and its parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Offer<'a> {
     pub(super) name: &'a str,
     pub(super) parameters: Vec<OfferParameter<'a>>,
 }
 
-/// A parameter, its value without quotes.
+/// A parameter and its value without quotes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OfferParameter<'a> {
     pub(super) name: &'a str,
     pub(super) value: Option<Cow<'a, str>>,
 }
 
-/// The offers of one header line, in order. Several lines mean the same as one with commas between.
+/// Parses the offers of one field line, in order. Several lines mean the same as one line joined with commas.
+///
+/// # Errors
+///
+/// The line does not match the grammar.
 pub(super) fn parse(line: &[u8]) -> Result<Vec<Offer<'_>>, MalformedHeader> {
-    let mut reader = Reader { rest: str::from_utf8(line).map_err(|_| MalformedHeader)? };
+    let mut parser = Parser { rest: str::from_utf8(line).map_err(|_| MalformedHeader)? };
     let mut offers = Vec::new();
     loop {
-        // RFC 9110, section 5.6.1.2: a recipient takes empty list elements.
-        while reader.skip(',') {}
-        if reader.rest.is_empty() {
+        // A recipient ignores empty list elements (RFC 9110, section 5.6.1.2).
+        while parser.skip(',') {}
+        if parser.rest.is_empty() {
             return Ok(offers);
         }
-        offers.push(reader.offer()?);
-        if !reader.rest.is_empty() && !reader.rest.starts_with(',') {
+        offers.push(parser.offer()?);
+        if !parser.rest.is_empty() && !parser.rest.starts_with(',') {
             return Err(MalformedHeader);
         }
     }
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     rest: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn offer(&mut self) -> Result<Offer<'a>, MalformedHeader> {
         let name = self.token()?;
         let mut parameters = Vec::new();
@@ -70,24 +74,24 @@ impl<'a> Reader<'a> {
         Ok(Offer { name, parameters })
     }
 
-    /// A token, or a quoted string that is a token once its quotes and backslashes are gone.
+    /// Parses a token, or a quoted string whose unescaped content is a token.
     fn value(&mut self) -> Result<Cow<'a, str>, MalformedHeader> {
         if !self.rest.starts_with('"') {
             return self.token().map(Cow::Borrowed);
         }
         let mut value = String::new();
         let mut characters = self.rest[1..].char_indices();
-        while let Some((at, character)) = characters.next() {
+        while let Some((index, character)) = characters.next() {
             match character {
                 '"' if value.is_empty() => break,
                 '"' => {
-                    self.rest = self.rest[at + 2..].trim_start_matches(is_blank);
+                    self.rest = self.rest[index + 2..].trim_start_matches(is_blank);
                     return Ok(Cow::Owned(value));
                 }
                 '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
                 other => value.push(other),
             }
-            if !value.ends_with(is_token) {
+            if !value.ends_with(is_token_char) {
                 break;
             }
         }
@@ -95,13 +99,13 @@ impl<'a> Reader<'a> {
     }
 
     fn token(&mut self) -> Result<&'a str, MalformedHeader> {
-        let end = self.rest.find(|c| !is_token(c)).unwrap_or(self.rest.len());
+        let end = self.rest.find(|c| !is_token_char(c)).unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(end);
         self.rest = rest.trim_start_matches(is_blank);
         if token.is_empty() { Err(MalformedHeader) } else { Ok(token) }
     }
 
-    /// Takes a separator and the blanks around it, if that is what comes next.
+    /// Skips a separator and the blanks around it. Returns whether the separator came next.
     fn skip(&mut self, separator: char) -> bool {
         self.rest = self.rest.trim_start_matches(is_blank);
         let Some(rest) = self.rest.strip_prefix(separator) else { return false };
@@ -114,7 +118,7 @@ fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t')
 }
 
-fn is_token(character: char) -> bool {
+fn is_token_char(character: char) -> bool {
     u8::try_from(character).is_ok_and(is_token_byte)
 }
 
@@ -122,7 +126,8 @@ fn is_token(character: char) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(line: &str) -> Result<String, MalformedHeader> {
+    /// Parses a line and formats the result.
+    fn reformat(line: &str) -> Result<String, MalformedHeader> {
         let mut text = String::new();
         for offer in parse(line.as_bytes())? {
             text += offer.name;
@@ -138,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn lists_parameters_and_quotes_are_read() {
-        for (line, wanted) in [
+    fn offer_lists_parameters_and_quotes_are_parsed() {
+        for (line, expected) in [
             ("", ""),
             ("permessage-deflate", "permessage-deflate,"),
             ("  a ; b = 1\t;c , d;e  ", "a;b=1;c,d;e,"),
@@ -147,12 +152,12 @@ mod tests {
             (r#"a; b="10"; c , d"#, "a;b=10;c,d,"),
             (r#"a; b="\1\0""#, "a;b=10,"),
         ] {
-            assert_eq!(shown(line).as_deref(), Ok(wanted), "{line}");
+            assert_eq!(reformat(line).as_deref(), Ok(expected), "{line}");
         }
     }
 
     #[test]
-    fn what_breaks_the_grammar_is_malformed() {
+    fn offer_outside_the_grammar_is_malformed() {
         for line in [
             "a b",
             "a;",
@@ -172,7 +177,7 @@ mod tests {
             "a; b=\"é\"",
             "é",
         ] {
-            assert_eq!(shown(line), Err(MalformedHeader), "{line}");
+            assert_eq!(reformat(line), Err(MalformedHeader), "{line}");
         }
         assert_eq!(parse(b"a; b=\"\xff\""), Err(MalformedHeader));
     }

@@ -1,17 +1,17 @@
-//! Text checked while it is still coming in, at the earliest byte that proves it wrong.
+//! Checks text for UTF-8 while it is received (RFC 6455, section 8.1).
 //!
-//! RFC 6455, section 8.1, fails the connection on text that is not UTF-8. The peer of a large message learns
-//! this before it has sent all of it, and the server does not keep what it is going to refuse.
+//! The check fails at the earliest byte that proves the text invalid, so the server does not buffer the rest
+//! of a large message before it closes the session.
 
 use std::str;
 
-/// Bytes unmasked at a time, on the stack. A multiple of 4, so that every chunk meets the mask in the same
-/// phase; large enough that the cost of a call to `from_utf8` is spread over many bytes.
+/// Bytes unmasked at a time into a buffer on the stack. A multiple of 4, so that each chunk begins with the
+/// first byte of the mask.
 const CHUNK: usize = 512;
-/// The most bytes a character can have and still be incomplete.
+/// Maximum length of an incomplete character, in bytes.
 const INCOMPLETE_MAX: usize = 3;
 
-/// The state between two pieces of one text message: the character that the last piece left incomplete.
+/// State between two parts of one text message: the incomplete character at the end of the last part.
 #[derive(Debug, Default)]
 pub(super) struct Utf8Check {
     incomplete: [u8; INCOMPLETE_MAX],
@@ -19,14 +19,17 @@ pub(super) struct Utf8Check {
 }
 
 impl Utf8Check {
-    /// Checks the next piece of the text, still masked; `mask` begins with the key of the first byte.
+    /// Checks the next part of the text. `masked` is the payload as received; `mask` is rotated so that its
+    /// first byte applies to the first byte of `masked`.
     ///
-    /// The error is the index of the first byte with which no continuation makes the text valid.
+    /// # Errors
+    ///
+    /// The index in `masked` of the first byte after which no continuation makes the text valid.
     pub(super) fn check(&mut self, masked: &[u8], mask: [u8; 4]) -> Result<(), usize> {
-        for (number, chunk) in masked.chunks(CHUNK).enumerate() {
-            // Most text is ASCII, and then one pass over the masked bytes is enough.
+        for (index, chunk) in masked.chunks(CHUNK).enumerate() {
+            // Most text is ASCII, which needs no unmasked copy.
             if self.length > 0 || !is_ascii(chunk, mask) {
-                self.check_chunk(chunk, mask).map_err(|at| number * CHUNK + at)?;
+                self.check_chunk(chunk, mask).map_err(|offset| index * CHUNK + offset)?;
             }
         }
         Ok(())
@@ -43,19 +46,19 @@ impl Utf8Check {
         let Err(error) = str::from_utf8(text) else { return Ok(()) };
         let tail = &text[error.valid_up_to()..];
         match error.error_len() {
-            // The text so far can still become valid: at most three bytes are left over.
+            // The text ends within a character: at most three bytes are left.
             None => {
                 self.incomplete[..tail.len()].copy_from_slice(tail);
                 self.length = u8::try_from(tail.len()).unwrap_or_default();
                 Ok(())
             }
-            // `error_len` counts the bytes that begin a character; the next one breaks it. But it also
-            // counts 1 for a byte that begins none, and then that byte itself is the proof.
+            // `error_len` is the length of a valid but incomplete prefix, and the byte after it is invalid.
+            // For a byte that cannot begin a character it is 1, and that byte is the invalid one.
             Some(length) => {
-                let first_is_the_proof = !matches!(tail[0], 0xc2..=0xf4);
-                let proof = if first_is_the_proof { 0 } else { length };
-                // Never below zero: what was carried over begins a character.
-                Err((error.valid_up_to() + proof).saturating_sub(carried))
+                let can_begin_character = matches!(tail[0], 0xc2..=0xf4);
+                let invalid = if can_begin_character { length } else { 0 };
+                // Never below zero: the carried bytes are a valid prefix.
+                Err((error.valid_up_to() + invalid).saturating_sub(carried))
             }
         }
     }
@@ -87,22 +90,22 @@ mod tests {
 
     const MASK: [u8; 4] = [0x11, 0x92, 0x53, 0xd4];
 
-    /// Feeds the text in two pieces and gives the index of the refused byte.
+    /// Checks the text in two parts and returns the index of the rejected byte.
     fn check(text: &[u8], split: usize) -> Option<usize> {
         let masked: Vec<u8> = text.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
         let mut mask = MASK;
         let mut utf8 = Utf8Check::default();
-        if let Err(at) = utf8.check(&masked[..split], mask) {
-            return Some(at);
+        if let Err(index) = utf8.check(&masked[..split], mask) {
+            return Some(index);
         }
         mask.rotate_left(split % 4);
-        utf8.check(&masked[split..], mask).err().map(|at| split + at)
+        utf8.check(&masked[split..], mask).err().map(|index| split + index)
     }
 
-    /// The same, by trying every prefix with the standard library.
-    fn expected(text: &[u8]) -> Option<usize> {
+    /// Returns the same index by checking every prefix with the standard library.
+    fn first_invalid_byte(text: &[u8]) -> Option<usize> {
         (0..text.len())
-            .find(|at| str::from_utf8(&text[..=*at]).is_err_and(|error| error.error_len().is_some()))
+            .find(|index| str::from_utf8(&text[..=*index]).is_err_and(|error| error.error_len().is_some()))
     }
 
     /// Bytes on both sides of every boundary in the table of RFC 3629, section 4.
@@ -112,19 +115,19 @@ mod tests {
     ];
 
     #[test]
-    fn every_sequence_of_edges_is_judged_at_its_earliest_byte() {
+    fn utf8_check_fails_at_the_earliest_invalid_byte() {
         for n in 0..EDGES.len().pow(4) {
             let text = [0, 1, 2, 3].map(|i| EDGES[n / EDGES.len().pow(i) % EDGES.len()]);
-            let want = expected(&text);
+            let expected = first_invalid_byte(&text);
             for split in 0..=4 {
-                assert_eq!(check(&text, split), want, "{text:02x?} split at {split}");
+                assert_eq!(check(&text, split), expected, "{text:02x?} split at {split}");
             }
         }
     }
 
-    /// A continuation exists for everything that is not refused: so refusal cannot come any earlier.
+    /// Every text that is not rejected has a valid continuation, so it cannot be rejected earlier.
     #[test]
-    fn what_is_not_refused_can_be_continued() {
+    fn utf8_check_accepts_only_text_that_can_become_valid() {
         for n in 0..EDGES.len() << 16 {
             let [.., first, second] = (n / EDGES.len()).to_be_bytes();
             let text = &[first, second, EDGES[n % EDGES.len()]];
@@ -143,12 +146,12 @@ mod tests {
                     valid
                 })
             });
-            assert!(continued, "{text:02x?} can not become valid");
+            assert!(continued, "{text:02x?} cannot become valid");
         }
     }
 
     #[test]
-    fn a_character_across_two_chunks_is_whole() {
+    fn utf8_check_accepts_characters_across_chunks() {
         for shift in 0..4 {
             let mut text = vec![b'a'; CHUNK - shift];
             text.extend_from_slice("\u{10348}é".as_bytes());

@@ -1,22 +1,22 @@
-//! What a client's bytes can do wrong, as far as the tap sees it.
+//! Protocol violations that the frame inspector and inflate find.
 
 use std::{error, fmt};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
-/// A breach of RFC 6455 found in the bytes of a client.
+/// A protocol violation by a client (RFC 6455; RFC 7692 for [`CorruptDeflate`](Self::CorruptDeflate)).
 ///
-/// tungstenite finds most of these as well, but later: when the payload is complete, or never where a
-/// declared length is over a limit and 1009 would hide the protocol error.
+/// tungstenite detects most of them later, when the payload is complete, or reports 1009 instead if the
+/// declared length exceeds the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// RSV1, RSV2 or RSV3 is set where no negotiated extension gives it a meaning (section 5.2).
+    /// RSV1, RSV2 or RSV3 is set and no negotiated extension defines it (section 5.2).
     ReservedBits,
-    /// The opcode is one of those kept for later versions (section 5.2).
+    /// The opcode is reserved (section 5.2).
     ReservedOpcode,
-    /// A continuation frame came while no message was open (section 5.4).
+    /// A continuation frame without an open message (section 5.4).
     UnexpectedContinuation,
-    /// A new message began before the open one had ended (section 5.4).
+    /// A new message before the end of the open one (section 5.4).
     ExpectedContinuation,
     /// A Close, Ping or Pong without FIN (section 5.5).
     FragmentedControl,
@@ -24,18 +24,18 @@ pub enum Violation {
     ControlTooLong,
     /// A frame from a client without a mask (section 5.1).
     Unmasked,
-    /// A payload length in more bytes than it needs (section 5.2).
+    /// A payload length in more bytes than necessary (section 5.2).
     LengthNotMinimal,
     /// A payload length with its most significant bit set (section 5.2).
     LengthTooLarge,
-    /// A text message with bytes that no continuation can turn into UTF-8 (section 8.1).
+    /// A text message that is not UTF-8 (section 8.1).
     InvalidUtf8,
     /// A compressed message that does not inflate (RFC 7692, section 7.2.2).
     CorruptDeflate,
 }
 
 impl Violation {
-    /// The code for the Close frame that answers it (section 7.4.1).
+    /// Returns the close code for the violation (section 7.4.1).
     #[must_use]
     pub fn close_code(self) -> CloseCode {
         match self {
@@ -63,5 +63,5 @@ impl fmt::Display for Violation {
     }
 }
 
-/// So that a transport can carry it through `std::io::Error` and the session can find it again by type.
+/// The transport wraps it in `std::io::Error`; the session finds it by type.
 impl error::Error for Violation {}

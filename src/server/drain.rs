@@ -23,7 +23,7 @@ impl Supervisor {
             self.sessions.len(),
             self.drain_timeout()
         );
-        let deadline = now.checked_add(self.drain_timeout()).unwrap_or(now + Config::LONGEST_WAIT);
+        let deadline = now.checked_add(self.drain_timeout()).unwrap_or(now + Config::MAX_TIMEOUT);
         self.drain_deadline = Some(deadline);
         for arrival in self.admission.close() {
             self.note_rejected(RejectReason::Stopping);

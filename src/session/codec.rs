@@ -5,8 +5,8 @@ use std::io;
 use tungstenite::error::CapacityError;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-use crate::config::Config;
-use crate::protocol::deflate::{DEFAULT_LEVEL, deflate, deflate_if_smaller};
+use crate::config::{Config, DEFAULT_DEFLATE_LEVEL};
+use crate::protocol::deflate::{deflate, deflate_if_smaller};
 use crate::protocol::inflate::{InflateError, inflate};
 use crate::protocol::message_info::{MessageInfo, MessageKind};
 use crate::protocol::negotiation::Negotiated;
@@ -31,7 +31,7 @@ pub(crate) struct Codec {
 impl Codec {
     /// Creates the codec of a new session.
     pub(crate) fn new(negotiated: Option<Negotiated>, config: &Config) -> Self {
-        let level = config.deflate.unwrap_or(DEFAULT_LEVEL);
+        let level = config.deflate.unwrap_or(DEFAULT_DEFLATE_LEVEL);
         Self { negotiated, level, max_message: config.max_message, last_compressed: None }
     }
 

@@ -38,7 +38,7 @@ pub(super) fn answer(headers: &HeaderMap) -> Answer {
 
 /// The payload of a compressed message. `None` only if the compressor fails, which no message makes it do.
 pub(super) fn deflate(message: &[u8]) -> Option<Vec<u8>> {
-    protocol::deflate::deflate(message, protocol::deflate::DEFAULT_LEVEL, WINDOW_BITS)
+    protocol::deflate::deflate(message, ws_echo::config::DEFAULT_DEFLATE_LEVEL, WINDOW_BITS)
 }
 
 /// The message behind a compressed payload, or `None` if it is not deflate or longer than `max`.
