@@ -1,84 +1,88 @@
-//! Values as people write them, each refused with the sentence that says what would be accepted.
+//! Parsers of option values. Each error is a sentence that names the accepted values.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::config::Config;
-use crate::config::MAX_DEFLATE_LEVEL;
+use crate::config::{Config, MAX_DEFLATE_LEVEL};
+use crate::protocol::token::is_token_byte;
 
-/// The longest wait that an option takes.
-const LONGEST_WAIT: Duration = Config::MAX_TIMEOUT;
+/// Shortest time-out. Shorter ones would end healthy sessions.
+const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// The shortest wait that an option takes: a shorter one would end healthy sessions.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// Largest value of `--max-message`, in bytes. A message is held in memory as a whole.
+const MAX_MESSAGE_SIZE: u64 = 1 << 30;
 
-/// The largest message that an option takes: a message is held in memory as a whole.
-const LARGEST_MESSAGE: u64 = 1 << 30;
+/// Largest value of `--waiting`. Each queued connection is an open file.
+const MAX_QUEUE_LENGTH: usize = 65_536;
 
-/// In place of an address: do not listen.
-pub(super) const NOWHERE: &str = "none";
-/// An address, or `none`.
+/// Value of `--listen` that disables the plain listener.
+pub(super) const DISABLED: &str = "none";
+
+/// Parses an address or `none`.
 pub(super) fn address_or_none(text: &str) -> Result<String, String> {
-    if text == NOWHERE { Ok(text.to_owned()) } else { address(text) }
+    if text == DISABLED { Ok(text.to_owned()) } else { address(text) }
 }
 
-/// `HOST:PORT`, where HOST is a name, an IPv4 address or an IPv6 address in brackets.
+/// Parses `HOST:PORT`. HOST is a name, an IPv4 address or an IPv6 address in brackets.
 pub(super) fn address(text: &str) -> Result<String, String> {
-    let accepted = "give HOST:PORT, for example 127.0.0.1:1234, localhost:0 or [::]:1234";
-    let (host, port) = text.rsplit_once(':').ok_or(accepted)?;
+    let expected = "expected HOST:PORT, for example 127.0.0.1:1234, localhost:0 or [::]:1234";
+    let (host, port) = text.rsplit_once(':').ok_or(expected)?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
     if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
-        return Err(accepted.to_owned());
+        return Err(expected.to_owned());
     }
     Ok(text.to_owned())
 }
 
-/// A whole number from 1.
+/// Parses an integer of at least 1.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "give a whole number from 1".to_owned())
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected an integer from 1".to_owned())
 }
 
-/// How many connections may wait: each is an open file, so the number has a bound.
-pub(super) fn waiting(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&n| n <= 65_536).ok_or_else(|| "give a whole number from 0 to 65536".to_owned())
-}
-
-/// A level of compression.
-pub(super) fn level(text: &str) -> Result<u32, String> {
-    let highest = MAX_DEFLATE_LEVEL;
+/// Parses the maximum number of queued connections.
+pub(super) fn queue_length(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
-        .filter(|&n| n <= highest)
-        .ok_or_else(|| format!("give a whole number from 0 to {highest}"))
+        .filter(|&n| n <= MAX_QUEUE_LENGTH)
+        .ok_or_else(|| format!("expected an integer from 0 to {MAX_QUEUE_LENGTH}"))
 }
 
-/// A message size.
-pub(super) fn size(text: &str) -> Result<usize, String> {
+/// Parses a compression level.
+pub(super) fn deflate_level(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|&n| n <= MAX_DEFLATE_LEVEL)
+        .ok_or_else(|| format!("expected an integer from 0 to {MAX_DEFLATE_LEVEL}"))
+}
+
+/// Parses a message size in bytes.
+pub(super) fn message_size(text: &str) -> Result<usize, String> {
     text.parse::<ByteSize>()
         .ok()
-        .filter(|size| (1..=LARGEST_MESSAGE).contains(&size.0))
+        .filter(|size| (1..=MAX_MESSAGE_SIZE).contains(&size.0))
         .and_then(|size| usize::try_from(size.0).ok())
-        .ok_or_else(|| "give a size from 1 to 1GiB, for example 512, 64KiB or 16MiB".to_owned())
+        .ok_or_else(|| "expected a size from 1 to 1GiB, for example 512, 64KiB or 16MiB".to_owned())
 }
 
-/// A time-out.
-pub(super) fn wait(text: &str) -> Result<Duration, String> {
+/// Parses a time-out.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .ok()
-        .filter(|wait| (SHORTEST_WAIT..=LONGEST_WAIT).contains(wait))
-        .ok_or_else(|| "give a time from 10ms to 1day, for example 500ms, 20s or 1m30s".to_owned())
+        .filter(|timeout| (MIN_TIMEOUT..=Config::MAX_TIMEOUT).contains(timeout))
+        .ok_or_else(|| "expected a time from 10ms to 1day, for example 500ms, 20s or 1m30s".to_owned())
 }
 
-/// A time-out that zero turns off.
-pub(super) fn wait_or_none(text: &str) -> Result<Duration, String> {
+/// Parses a time-out, or zero to disable it.
+pub(super) fn timeout_or_zero(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(wait) if wait.is_zero() => Ok(wait),
-        _ => wait(text).map_err(|accepted| format!("{accepted}, or 0s for never")),
+        Ok(time) if time.is_zero() => Ok(time),
+        _ => timeout(text).map_err(|expected| format!("{expected}, or 0s to disable")),
     }
 }
 
-/// An origin as browsers send it (RFC 6454, 7): a scheme and a host, or `null`.
+/// Parses an origin as browsers send it: scheme and host, or `null` (RFC 6454, section 7). Returns it in
+/// lower case.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let complete = text.split_once("://").is_some_and(|(scheme, host)| {
         !scheme.is_empty() && !host.is_empty() && !host.contains(['/', ' ', ','])
@@ -86,15 +90,15 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     if complete || text == "null" {
         return Ok(text.to_ascii_lowercase());
     }
-    Err("give scheme://host or scheme://host:port without a path, for example https://example.com".to_owned())
+    Err("expected scheme://host or scheme://host:port, for example https://example.com".to_owned())
 }
 
-/// A token (RFC 9110, 5.6.2), which is what a subprotocol's name has to be.
+/// Parses the name of a subprotocol, which is a token (RFC 9110, section 5.6.2).
 pub(super) fn token(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(crate::protocol::token::is_token_byte) {
+    if !text.is_empty() && text.bytes().all(is_token_byte) {
         return Ok(text.to_owned());
     }
-    Err("give a name of letters, digits and !#$%&'*+-.^_`|~".to_owned())
+    Err("expected a name of letters, digits and !#$%&'*+-.^_`|~".to_owned())
 }
 
 #[cfg(test)]
@@ -102,33 +106,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_written_as_people_write_them() {
-        assert_eq!(size("512"), Ok(512));
-        assert_eq!(size("64KiB"), Ok(65_536));
-        assert_eq!(size("16MiB"), Ok(16 << 20));
-        assert!(size("0").is_err() && size("2GiB").is_err() && size("-1").is_err() && size("many").is_err());
+    fn message_size_accepts_units() {
+        assert_eq!(message_size("512"), Ok(512));
+        assert_eq!(message_size("64KiB"), Ok(65_536));
+        assert_eq!(message_size("16MiB"), Ok(16 << 20));
+        assert!(
+            message_size("0").is_err()
+                && message_size("2GiB").is_err()
+                && message_size("-1").is_err()
+                && message_size("many").is_err()
+        );
     }
 
     #[test]
-    fn waits_are_written_as_people_write_them() {
-        assert_eq!(wait("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(wait("1m30s"), Ok(Duration::from_secs(90)));
-        assert!(wait("0s").is_err() && wait("1ms").is_err() && wait("5").is_err() && wait("8days").is_err());
-        assert_eq!(wait_or_none("0s"), Ok(Duration::ZERO));
+    fn timeout_accepts_units() {
+        assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(timeout("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(
+            timeout("0s").is_err()
+                && timeout("1ms").is_err()
+                && timeout("5").is_err()
+                && timeout("8days").is_err()
+        );
+        assert_eq!(timeout_or_zero("0s"), Ok(Duration::ZERO));
     }
 
     #[test]
-    fn an_address_is_a_host_and_a_port() {
-        for good in ["127.0.0.1:1234", "localhost:0", "[::1]:80"] {
-            assert!(address(good).is_ok(), "{good}");
+    fn address_requires_host_and_port() {
+        for valid in ["127.0.0.1:1234", "localhost:0", "[::1]:80"] {
+            assert!(address(valid).is_ok(), "{valid}");
         }
-        for bad in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
-            assert!(address(bad).is_err(), "{bad}");
+        for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
+            assert!(address(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn an_origin_has_a_scheme_and_no_path() {
+    fn origin_requires_scheme_and_no_path() {
         assert_eq!(origin("HTTPS://Example.com"), Ok("https://example.com".to_owned()));
         assert!(origin("null").is_ok());
         assert!(origin("example.com").is_err() && origin("https://example.com/").is_err());

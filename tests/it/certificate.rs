@@ -105,7 +105,7 @@ fn options_without_their_companions_are_a_usage_error() {
         (&["--tls-listen=127.0.0.1:0"][..], "--tls-cert FILE and --tls-key FILE; scripts/dev-cert"),
         (&["--tls-cert=cert.pem"], "--tls-listen HOST:PORT"),
         (&["--listen=none"], "--tls-listen HOST:PORT"),
-        (&["--tls-listen=nowhere"], "give HOST:PORT"),
+        (&["--tls-listen=nowhere"], "expected HOST:PORT"),
     ] {
         let (code, err) = run(arguments);
         assert!(code == Some(2) && err.contains(missing), "no `{missing}` in {err}");

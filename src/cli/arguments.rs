@@ -1,0 +1,169 @@
+//! The parsed command line, its checks, and the conversion to a [`Config`].
+
+use std::path::Path;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::options::{Capacity, Logging, Protocol, Timeouts, TlsOptions};
+use super::values::DISABLED;
+use crate::config::{Config, DEFAULT_WORKERS};
+use crate::logging::LogFormat;
+
+/// Text below the options in `--help`.
+const AFTER_HELP: &str = "\
+Open the printed address in a browser for the test page.
+
+Ctrl-C or SIGTERM shuts the server down: it closes all sessions with 1001 and prints a summary.
+A second signal exits at once. SIGHUP reloads certificate and key; without --tls-listen it shuts
+the server down.
+
+Durations: 500ms, 20s, 1m30s. Sizes: 512, 64KiB, 16MiB. Each option is also an environment
+variable, for example WS_ECHO_LISTEN or WS_ECHO_PING_INTERVAL. Options take precedence.
+
+Examples:
+  ws-echo                                      listen on 127.0.0.1:1234
+  ws-echo --listen 0.0.0.0:80 --workers 10000  listen on all interfaces
+  ws-echo --tls-listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
+                                               listen for ws:// and wss://
+  RUST_LOG=ws_echo=debug ws-echo               log every message
+";
+
+/// A multi-threaded, blocking WebSocket echo server: one thread per connection, from a fixed pool
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP, mut_args(|arg| arg.hide_env(true)))]
+pub struct Cli {
+    #[command(flatten)]
+    capacity: Capacity,
+    #[command(flatten)]
+    tls: TlsOptions,
+    #[command(flatten)]
+    protocol: Protocol,
+    #[command(flatten)]
+    timeouts: Timeouts,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+/// Settings of the TLS listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsConfig<'a> {
+    /// Address to listen on, as `HOST:PORT`.
+    pub address: &'a str,
+    /// File with the certificate and its chain, in PEM.
+    pub certificate: &'a Path,
+    /// File with the private key, in PEM.
+    pub key: &'a Path,
+}
+
+impl Cli {
+    /// Parses the arguments and the environment of the process. Exits the process after `--help` and
+    /// `--version`, and with code 2 after a usage error.
+    #[must_use]
+    pub fn from_arguments() -> Self {
+        let cli = Self::parse();
+        if let Err(error) = cli.check() {
+            Self::command().error(ErrorKind::MissingRequiredArgument, error).exit();
+        }
+        cli
+    }
+
+    /// Checks options that require each other. The error is a sentence for the user.
+    fn check(&self) -> Result<(), String> {
+        let TlsOptions { listen, cert, key } = &self.tls;
+        let files = [("--tls-cert FILE", cert.is_some()), ("--tls-key FILE", key.is_some())];
+        if listen.is_some() {
+            let missing: Vec<_> = files.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
+            if !missing.is_empty() {
+                return Err(format!(
+                    "--tls-listen requires {}; scripts/dev-cert creates a certificate for localhost",
+                    missing.join(" and ")
+                ));
+            }
+        } else if let Some((name, _)) = files.iter().find(|(_, given)| *given) {
+            return Err(format!("{name} requires --tls-listen HOST:PORT"));
+        } else if self.listen().is_none() {
+            return Err("--listen none requires --tls-listen HOST:PORT".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Returns the address of the plain listener as `HOST:PORT`, or `None` if it is disabled.
+    #[must_use]
+    pub fn listen(&self) -> Option<&str> {
+        Some(self.capacity.listen.as_str()).filter(|&address| address != DISABLED)
+    }
+
+    /// Returns the settings of the TLS listener, or `None` without `--tls-listen`.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsConfig<'_>> {
+        let TlsOptions { listen, cert, key } = &self.tls;
+        Some(TlsConfig { address: listen.as_deref()?, certificate: cert.as_deref()?, key: key.as_deref()? })
+    }
+
+    /// Returns the log format.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.logging.log_format
+    }
+
+    /// Returns the value of `--workers`, or `None` if it is not set.
+    #[must_use]
+    pub fn workers(&self) -> Option<usize> {
+        self.capacity.workers
+    }
+
+    /// Converts the options to the configuration of the server.
+    #[must_use]
+    pub fn into_config(self) -> Config {
+        let Self { capacity, protocol, timeouts, .. } = self;
+        Config {
+            workers: capacity.workers.unwrap_or(DEFAULT_WORKERS),
+            waiting: capacity.waiting,
+            max_message: capacity.max_message,
+            handshake_timeout: timeouts.handshake_timeout,
+            ping_interval: timeouts.ping_interval,
+            pong_timeout: timeouts.pong_timeout,
+            write_timeout: timeouts.write_timeout,
+            close_timeout: timeouts.close_timeout,
+            drain_timeout: timeouts.drain_timeout,
+            reply_prefix: protocol.reply_prefix,
+            allow_origin: protocol.allow_origin,
+            subprotocols: protocol.subprotocol,
+            deflate: (!protocol.no_deflate).then_some(protocol.deflate_level),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cli_defaults_are_the_library_defaults() {
+        let config = Cli::parse_from(["ws-echo"]).into_config();
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn cli_definition_is_valid() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn cli_reports_missing_companion_options() {
+        let check = |arguments: &[&str]| Cli::parse_from([&["ws-echo"], arguments].concat()).check();
+        let files = ["--tls-cert=c", "--tls-key=k"];
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&[&["--listen=none", "--tls-listen=[::]:443"], &files[..]].concat()), Ok(()));
+        for (arguments, words) in [
+            (&["--tls-listen=localhost:0"][..], "--tls-cert FILE and --tls-key FILE; scripts/dev-cert"),
+            (&["--tls-listen=localhost:0", files[0]], "requires --tls-key FILE;"),
+            (&[files[1]], "--tls-key FILE requires --tls-listen"),
+            (&["--listen=none"], "--listen none requires --tls-listen"),
+        ] {
+            let error = check(arguments).expect_err("a usage error");
+            assert!(error.contains(words), "no `{words}` in {error}");
+        }
+    }
+}

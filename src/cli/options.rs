@@ -1,0 +1,114 @@
+//! The options in the groups of `--help`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::{
+    address, address_or_none, at_least_one, deflate_level, message_size, origin, queue_length, timeout,
+    timeout_or_zero, token,
+};
+use crate::config::DEFAULT_DEFLATE_LEVEL;
+use crate::logging::LogFormat;
+
+/// Addresses and limits.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Capacity")]
+pub(super) struct Capacity {
+    /// Address to listen on; port 0 picks a free port, `none` disables this listener
+    #[arg(long, env = "WS_ECHO_LISTEN", value_name = "HOST:PORT")]
+    #[arg(default_value = "127.0.0.1:1234", value_parser = address_or_none)]
+    pub(super) listen: String,
+    /// Number of worker threads, one per connection [default: 1024, or what fits]
+    #[arg(long, env = "WS_ECHO_WORKERS", value_name = "N", value_parser = at_least_one)]
+    pub(super) workers: Option<usize>,
+    /// Maximum number of connections queued for a worker; further ones get 503
+    #[arg(long, env = "WS_ECHO_WAITING", value_name = "N")]
+    #[arg(default_value_t = 128, value_parser = queue_length)]
+    pub(super) waiting: usize,
+    /// Maximum size of a message; a larger one closes the session with 1009
+    #[arg(long, env = "WS_ECHO_MAX_MESSAGE", value_name = "SIZE")]
+    #[arg(default_value = "16MiB", value_parser = message_size)]
+    pub(super) max_message: usize,
+}
+
+/// The TLS listener.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+pub(super) struct TlsOptions {
+    /// Address to listen on for wss://; scripts/dev-cert creates a test certificate
+    #[arg(id = "tls_listen", long = "tls-listen", env = "WS_ECHO_TLS_LISTEN", value_name = "HOST:PORT")]
+    #[arg(value_parser = address)]
+    pub(super) listen: Option<String>,
+    /// File with the certificate and its chain, in PEM
+    #[arg(id = "tls_cert", long = "tls-cert", env = "WS_ECHO_TLS_CERT", value_name = "FILE")]
+    pub(super) cert: Option<PathBuf>,
+    /// File with the private key of the certificate, in PEM
+    #[arg(id = "tls_key", long = "tls-key", env = "WS_ECHO_TLS_KEY", value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+}
+
+/// Replies and negotiation.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Protocol")]
+pub(super) struct Protocol {
+    /// Prefix of text replies on /
+    #[arg(long, env = "WS_ECHO_REPLY_PREFIX", value_name = "TEXT", default_value = "Received: ")]
+    pub(super) reply_prefix: String,
+    /// Allowed value of Origin, repeatable [default: any]
+    #[arg(long, env = "WS_ECHO_ALLOW_ORIGIN", value_name = "ORIGIN")]
+    #[arg(value_delimiter = ',', value_parser = origin)]
+    pub(super) allow_origin: Vec<String>,
+    /// Supported subprotocol, repeatable, in order of preference [default: none]
+    #[arg(long, env = "WS_ECHO_SUBPROTOCOL", value_name = "NAME")]
+    #[arg(value_delimiter = ',', value_parser = token)]
+    pub(super) subprotocol: Vec<String>,
+    /// Disable compression (permessage-deflate)
+    #[arg(long, env = "WS_ECHO_NO_DEFLATE")]
+    pub(super) no_deflate: bool,
+    /// Compression level, from 0 (store only) to 9 (smallest)
+    #[arg(long, env = "WS_ECHO_DEFLATE_LEVEL", value_name = "LEVEL")]
+    #[arg(default_value_t = DEFAULT_DEFLATE_LEVEL, value_parser = deflate_level)]
+    pub(super) deflate_level: u32,
+}
+
+/// Time-outs.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Time-outs")]
+pub(super) struct Timeouts {
+    /// Maximum time to receive the request head
+    #[arg(long, env = "WS_ECHO_HANDSHAKE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "5s", value_parser = timeout)]
+    pub(super) handshake_timeout: Duration,
+    /// Send a Ping after this time without received data; 0s disables Pings
+    #[arg(long, env = "WS_ECHO_PING_INTERVAL", value_name = "TIME")]
+    #[arg(default_value = "20s", value_parser = timeout_or_zero)]
+    pub(super) ping_interval: Duration,
+    /// Maximum time to wait for data after a Ping; then closes with 1011
+    #[arg(long, env = "WS_ECHO_PONG_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "20s", value_parser = timeout)]
+    pub(super) pong_timeout: Duration,
+    /// Abort a connection that accepts no data for this long
+    #[arg(long, env = "WS_ECHO_WRITE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "10s", value_parser = timeout)]
+    pub(super) write_timeout: Duration,
+    /// Maximum time for the closing handshake
+    #[arg(long, env = "WS_ECHO_CLOSE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "5s", value_parser = timeout)]
+    pub(super) close_timeout: Duration,
+    /// Maximum time for graceful shutdown
+    #[arg(long, env = "WS_ECHO_DRAIN_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "10s", value_parser = timeout)]
+    pub(super) drain_timeout: Duration,
+}
+
+/// Logging.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Logging")]
+pub(super) struct Logging {
+    /// Log format on standard error: text or json; `RUST_LOG` selects the level
+    #[arg(long, env = "WS_ECHO_LOG_FORMAT", value_name = "FORMAT", value_enum)]
+    #[arg(default_value_t = LogFormat::Text, hide_possible_values = true)]
+    pub(super) log_format: LogFormat,
+}
