@@ -1,46 +1,47 @@
-//! Why the server could not start, each with the sentence that a user reads.
+//! Errors that prevent the server from starting.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Everything that keeps the server from starting. Once it runs, no peer and no full table ends it.
+/// An error that prevents the server from starting. `Display` writes one lower-case sentence: what happened,
+/// then what the operator can do.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address could not be resolved or listened on.
+    /// The address cannot be resolved or bound.
     Listen {
-        /// What was asked for.
+        /// The configured address.
         address: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// More workers were asked for than the machine has room for.
+    /// The requested number of workers exceeds a limit of the process or the system.
     TooManyWorkers {
-        /// What was asked for.
+        /// The requested number of workers.
         requested: usize,
-        /// How many would fit.
-        fits: usize,
-        /// The limit that is hit first.
+        /// The number of workers that the limit allows.
+        max_workers: usize,
+        /// The lowest limit, with its value.
         limit: String,
-        /// How to raise it.
-        raise: String,
+        /// A command that raises the limit.
+        raise_command: String,
     },
-    /// A thread could not be started although the limits had room for it.
+    /// The system did not start a thread, although the known limits allow it.
     Threads {
-        /// How many worker threads were wanted.
+        /// The requested number of workers.
         workers: usize,
     },
-    /// No descriptors were left for a pipe.
+    /// A pipe cannot be created.
     Files(io::Error),
-    /// The signals could not be watched.
+    /// The signal handlers cannot be installed.
     Signals(io::Error),
-    /// A file that an option names could not be used.
+    /// A certificate or key file is unusable.
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, as a lower-case sentence.
-        problem: String,
+        /// The reason, as a lower-case sentence.
+        reason: String,
     },
 }
 
@@ -50,21 +51,27 @@ impl fmt::Display for Error {
             Self::Listen { address, source } => {
                 write!(f, "cannot listen on {address}: {source}; {}", listen_advice(source))
             }
-            Self::TooManyWorkers { requested, fits, limit, raise } => write!(
+            Self::TooManyWorkers { requested, max_workers: 0, limit, raise_command } => {
+                write!(
+                    f,
+                    "cannot start {requested} workers: {limit} allows none; raise it with `{raise_command}`"
+                )
+            }
+            Self::TooManyWorkers { requested, max_workers, limit, raise_command } => write!(
                 f,
-                "--workers {requested} is more than this machine has room for: {limit} leaves room for {fits}; \
-                 use --workers {fits}, or raise the limit with `{raise}`"
+                "cannot start {requested} workers: {limit} allows {max_workers}; \
+                 use --workers {max_workers}, or raise the limit with `{raise_command}`"
             ),
             Self::Threads { workers } => write!(
                 f,
-                "could not start {workers} worker threads: the system refused one; \
-                 use fewer --workers, or look for a limit on threads or memory"
+                "cannot start the threads for {workers} workers; \
+                 use fewer --workers, or raise the limits on threads and memory"
             ),
             Self::Files(source) => {
-                write!(f, "cannot open a pipe: {source}; raise `ulimit -n`, or use fewer --workers")
+                write!(f, "cannot create a pipe: {source}; raise `ulimit -n`, or use fewer --workers")
             }
-            Self::Signals(source) => write!(f, "cannot watch for Ctrl-C and other signals: {source}"),
-            Self::File { path, problem } => write!(f, "cannot use {}: {problem}", path.display()),
+            Self::Signals(source) => write!(f, "cannot install the signal handlers: {source}"),
+            Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),
         }
     }
 }
@@ -78,18 +85,18 @@ impl std::error::Error for Error {
     }
 }
 
-/// What somebody who could not listen may do about it.
+/// Returns what the operator can do about an error of bind or name resolution.
 fn listen_advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "stop the program that has it, or choose another port with --listen or --tls-listen"
+            "stop the program that uses it, or choose another port with --listen or --tls-listen"
         }
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need a privilege; choose a higher one with --listen"
+            "ports below 1024 require a privilege; choose a higher port with --listen or --tls-listen"
         }
         io::ErrorKind::AddrNotAvailable => {
-            "no interface of this machine has that address; choose one with --listen"
+            "no interface of this machine has this address; choose another with --listen or --tls-listen"
         }
-        _ => "give --listen as HOST:PORT, for example 127.0.0.1:1234 or [::]:1234",
+        _ => "set --listen or --tls-listen to HOST:PORT, for example 127.0.0.1:1234 or [::]:1234",
     }
 }

@@ -1,4 +1,4 @@
-//! The certificate that TLS shows and the key that proves it: read from files, checked, and read again on request.
+//! Certificate and key of the TLS listener: loaded from files, checked, and reloaded on request.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,92 +18,98 @@ use rustls::{CipherSuite, InconsistentKeys, ServerConfig};
 use super::validity::Validity;
 use crate::error::Error;
 
-/// Largest file that is read, in bytes: a chain of certificates has a few thousand.
-const FILE_LIMIT: u64 = 1 << 20;
+/// Maximum size of a certificate or key file, in bytes. A certificate chain has a few thousand.
+const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// Sessions that TLS 1.2 clients without tickets may resume. All others carry their own state in a ticket.
-const SESSIONS: usize = 1024;
+/// Number of TLS sessions cached for clients of TLS 1.2 without tickets.
+const SESSION_CACHE_SIZE: usize = 1024;
 
-/// The application protocol in which a WebSocket handshake is held (RFC 7301, RFC 6455).
+/// Protocol offered in ALPN (RFC 7301). The WebSocket handshake uses HTTP/1.1 (RFC 6455, section 4.1).
 const ALPN: &[u8] = b"http/1.1";
 
-/// A certificate in use.
+/// A certificate with its key, shared by the connections of a TLS listener.
 #[derive(Debug)]
 pub struct Certificate {
-    /// Where the certificate and the chain behind it are.
-    chain: PathBuf,
-    /// Where its key is.
-    key: PathBuf,
-    /// What a new connection gets.
+    /// File with the certificate and its chain.
+    chain_path: PathBuf,
+    /// File with the key.
+    key_path: PathBuf,
+    /// Configuration of new connections.
     current: RwLock<Arc<ServerConfig>>,
 }
 
 impl Certificate {
-    /// Reads a PEM file with a certificate, and the chain behind it, and one with its key.
+    /// Loads a PEM file with the certificate followed by its chain, and a PEM file with its private key. Logs
+    /// a warning if the certificate has expired or is not valid yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if a file cannot be read, is larger than 1 MiB or is not valid PEM, if the key type is
+    /// unsupported, or if the key does not match the certificate.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, Error> {
-        let (certificate, key) = (certificate.into(), key.into());
-        let current = RwLock::new(read(&certificate, &key)?);
-        Ok(Self { chain: certificate, key, current })
+        let (chain_path, key_path) = (certificate.into(), key.into());
+        let current = RwLock::new(load_config(&chain_path, &key_path)?);
+        Ok(Self { chain_path, key_path, current })
     }
 
-    /// Reads both files again. New connections get what they hold now, and cannot resume a session that was proved
-    /// with another certificate; open ones go on as they are. Files that are no good change nothing.
+    /// Reloads both files. New connections use the new certificate and cannot resume TLS sessions of the old
+    /// one. Open connections do not change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`load`](Self::load); the certificate in use then stays.
     pub fn reload(&self) -> Result<(), Error> {
-        let fresh = read(&self.chain, &self.key)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        info!("new connections get the certificate in {}", self.chain.display());
+        let config = load_config(&self.chain_path, &self.key_path)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        info!("reloaded the certificate in {} for new connections", self.chain_path.display());
         Ok(())
     }
 
-    /// What a new connection gets.
+    /// Returns the configuration of a new connection.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Reads both files and checks that they belong together.
-fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Error> {
-    let chain = read_chain(certificate)?;
-    let der = read_key(key)?;
+/// Loads both files and builds the configuration of new connections.
+fn load_config(chain_path: &Path, key_path: &Path) -> Result<Arc<ServerConfig>, Error> {
+    let chain = read_chain(chain_path)?;
+    let key = read_key(key_path)?;
     if let Some(leaf) = chain.first() {
-        warn_unless_valid(certificate, leaf);
+        warn_unless_valid(chain_path, leaf);
     }
-    let provider = Arc::new(provider());
-    let certified = match CertifiedKey::from_der(chain, der, &provider) {
-        Ok(certified) => certified,
-        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            return Err(problem(
-                key,
-                format!("it is not the key of the certificate in {}", certificate.display()),
-            ));
+    let provider = Arc::new(crypto_provider());
+    let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => file_error(
+            key_path,
+            format!("the key does not match the certificate in {}", chain_path.display()),
+        ),
+        rustls::Error::InvalidCertificate(error) => {
+            file_error(chain_path, format!("the first certificate is malformed: {error:?}"))
         }
-        Err(rustls::Error::InvalidCertificate(error)) => {
-            return Err(problem(certificate, format!("its first certificate cannot be read: {error:?}")));
-        }
-        Err(_) => {
-            return Err(problem(
-                key,
-                "its key is of no kind that is supported: RSA from 2048 bits, P-256, P-384 or Ed25519",
-            ));
-        }
-    };
-    let trouble = |error: rustls::Error| problem(certificate, error.to_string());
+        _ => file_error(
+            key_path,
+            "unsupported key type; use RSA with at least 2048 bits, P-256, P-384 or Ed25519",
+        ),
+    })?;
+    let config_error = |error: rustls::Error| file_error(chain_path, error.to_string());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(trouble)?
+        .map_err(config_error)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-    config.ticketer = ring::Ticketer::new().map_err(trouble)?;
-    // Clients put AES with 256 bits first, which is slower and here no safer; but one whose processor lacks AES puts
-    // ChaCha20 first, so its wish goes before ours unless ours is much faster.
+    config.session_storage = ServerSessionMemoryCache::new(SESSION_CACHE_SIZE);
+    config.ticketer = ring::Ticketer::new().map_err(config_error)?;
+    // With AES instructions the server's order applies: most clients put AES-256 first, which is slower than
+    // AES-128 and not needed here. Without them the client's order applies.
     config.ignore_client_order = has_aes();
     Ok(Arc::new(config))
 }
 
-/// The cryptography, with the fastest ciphers first: AES with 128 bits is, where the processor knows AES.
-fn provider() -> CryptoProvider {
+/// Returns the crypto provider with AES-128 before all other ciphers: it is the fastest with AES
+/// instructions.
+fn crypto_provider() -> CryptoProvider {
     let mut provider = ring::default_provider();
     provider.cipher_suites.sort_by_key(|suite| match suite.suite() {
         CipherSuite::TLS13_AES_128_GCM_SHA256
@@ -114,7 +120,7 @@ fn provider() -> CryptoProvider {
     provider
 }
 
-/// Whether the processor has instructions for AES, without which `ChaCha20` is faster.
+/// Returns whether the processor has AES instructions. Without them `ChaCha20` is faster.
 fn has_aes() -> bool {
     #[cfg(target_arch = "x86_64")]
     let has = std::arch::is_x86_feature_detected!("aes");
@@ -125,70 +131,71 @@ fn has_aes() -> bool {
     has
 }
 
-/// The certificates of a PEM file, in order.
+/// Reads the certificates of a PEM file, in order.
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let text = read_file(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let chain = chain.map_err(|error| malformed(path, &error))?;
+    let chain = chain.map_err(|error| pem_error(path, &error))?;
     if chain.is_empty() {
-        return Err(problem(path, "there is no certificate in it, as `-----BEGIN CERTIFICATE-----` in PEM"));
+        return Err(file_error(
+            path,
+            "no certificate found; expected PEM with `-----BEGIN CERTIFICATE-----`",
+        ));
     }
     Ok(chain)
 }
 
-/// The first private key of a PEM file.
+/// Reads the first private key of a PEM file.
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let text = read_file(path)?;
     match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => Ok(key),
-        Err(pem::Error::NoItemsFound) if has(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => Err(problem(
+        Err(pem::Error::NoItemsFound) if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => Err(file_error(
             path,
-            "its key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN-FILE`",
+            "the key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN-FILE`",
         )),
-        Err(pem::Error::NoItemsFound) => Err(problem(
-            path,
-            "there is no private key in it, as `-----BEGIN PRIVATE KEY-----` or the like in PEM",
-        )),
-        Err(error) => Err(malformed(path, &error)),
+        Err(pem::Error::NoItemsFound) => {
+            Err(file_error(path, "no private key found; expected PEM with `-----BEGIN PRIVATE KEY-----`"))
+        }
+        Err(error) => Err(pem_error(path, &error)),
     }
 }
 
-/// A whole file, within bounds.
+/// Reads a file of at most [`MAX_FILE_SIZE`] bytes.
 fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(|error| problem(path, error.to_string()))?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(problem(path, "it is too large to be a certificate or a key"));
+        .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes))
+        .map_err(|error| file_error(path, error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE_SIZE {
+        return Err(file_error(path, "larger than 1 MiB, which is too large for a certificate or a key"));
     }
     Ok(bytes)
 }
 
-/// A certificate that clients will not accept yet, or any more, is worth a word; but the operator may know better.
+/// Logs a warning if the certificate has expired or is not valid yet. It is used all the same.
 fn warn_unless_valid(path: &Path, leaf: &CertificateDer) {
     let Some(Validity { from, until }) = Validity::of(leaf) else { return };
     let now = SystemTime::now();
-    let (fault, at) = match () {
-        () if now > until => ("expired on", until),
-        () if now < from => ("is not valid before", from),
-        () => return,
+    let (state, time) = if now > until {
+        ("expired on", until)
+    } else if now < from {
+        ("is not valid before", from)
+    } else {
+        return;
     };
-    let at = humantime::format_rfc3339_seconds(at);
-    warn!("the certificate in {} {fault} {at}: clients will refuse it", path.display());
+    let time = humantime::format_rfc3339_seconds(time);
+    warn!("the certificate in {} {state} {time}, clients will reject it; replace it", path.display());
 }
 
-/// Whether some bytes occur.
-fn has(text: &[u8], what: &[u8]) -> bool {
-    text.windows(what.len()).any(|window| window == what)
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
-/// What is wrong with a file.
-fn problem(path: &Path, problem: impl Into<String>) -> Error {
-    Error::File { path: path.to_owned(), problem: problem.into() }
+fn file_error(path: &Path, reason: impl Into<String>) -> Error {
+    Error::File { path: path.to_owned(), reason: reason.into() }
 }
 
-/// A file that is not what its first lines promise.
-fn malformed(path: &Path, error: &pem::Error) -> Error {
-    problem(path, format!("it is damaged PEM: {error}"))
+fn pem_error(path: &Path, error: &pem::Error) -> Error {
+    file_error(path, format!("invalid PEM: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Certificates and keys.
+//! Loads and checks the TLS certificate and its key.
 
 pub mod certificate;
 mod validity;

@@ -1,8 +1,8 @@
-//! From when until when a certificate is valid (RFC 5280, 4.1.2.5), and nothing else of it.
+//! Reads the validity period of a certificate (RFC 5280, section 4.1.2.5).
 
 use std::time::SystemTime;
 
-/// Tags of DER (X.690) on the way to the two times.
+/// DER tags (X.690) of the elements up to the validity period.
 mod tag {
     pub(super) const INTEGER: u8 = 0x02;
     pub(super) const UTC_TIME: u8 = 0x17;
@@ -11,42 +11,42 @@ mod tag {
     pub(super) const VERSION: u8 = 0xA0;
 }
 
-/// The times within which a certificate is valid.
+/// Validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
-    /// The first second.
+    /// First valid second.
     pub(crate) from: SystemTime,
-    /// The last second.
+    /// Last valid second.
     pub(crate) until: SystemTime,
 }
 
 impl Validity {
-    /// Of a certificate in DER; `None` when it is damaged.
+    /// Reads the validity period of a certificate in DER. Returns `None` if the certificate is malformed.
     pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
-        let mut certificate = Elements(certificate).content(tag::SEQUENCE)?;
-        let mut signed = certificate.content(tag::SEQUENCE)?;
-        if signed.0.first() == Some(&tag::VERSION) {
-            signed.next()?;
+        let mut certificate = DerElements(certificate).children(tag::SEQUENCE)?;
+        let mut tbs_certificate = certificate.children(tag::SEQUENCE)?;
+        if tbs_certificate.0.first() == Some(&tag::VERSION) {
+            tbs_certificate.next()?;
         }
-        signed.content(tag::INTEGER)?;
-        // The algorithm and the issuer.
-        signed.content(tag::SEQUENCE)?;
-        signed.content(tag::SEQUENCE)?;
-        let mut validity = signed.content(tag::SEQUENCE)?;
+        tbs_certificate.children(tag::INTEGER)?;
+        // Signature algorithm and issuer.
+        tbs_certificate.children(tag::SEQUENCE)?;
+        tbs_certificate.children(tag::SEQUENCE)?;
+        let mut validity = tbs_certificate.children(tag::SEQUENCE)?;
         Some(Self { from: validity.time()?, until: validity.time()? })
     }
 }
 
-/// DER elements, one behind the other.
-struct Elements<'a>(&'a [u8]);
+/// A sequence of DER elements.
+struct DerElements<'a>(&'a [u8]);
 
-impl<'a> Elements<'a> {
-    /// The next element: its tag and its content.
+impl<'a> DerElements<'a> {
+    /// Reads the next element and returns its tag and content.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&[tag, first], rest) = self.0.split_first_chunk()?;
         let (length, rest) = match first {
             0..=0x7F => (usize::from(first), rest),
-            // The length has that many bytes; four are more than any certificate needs.
+            // The low bits are the size of the length. Certificates need less than four bytes.
             0x81..=0x84 => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x0F))?;
                 (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
@@ -58,17 +58,17 @@ impl<'a> Elements<'a> {
         Some((tag, content))
     }
 
-    /// The elements inside the next one, which has to have that tag.
-    fn content(&mut self, tag: u8) -> Option<Self> {
+    /// Returns the elements inside the next element. Returns `None` if its tag is not `tag`.
+    fn children(&mut self, tag: u8) -> Option<Self> {
         self.next().filter(|(found, _)| *found == tag).map(|(_, content)| Self(content))
     }
 
-    /// The next element, a time of either kind. Certificates write both with seconds and in UTC.
+    /// Reads the next element as a time. Certificates write both types with seconds and in UTC.
     fn time(&mut self) -> Option<SystemTime> {
         let (tag, text) = self.next()?;
         let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
         let text = match tag {
-            // Two digits of the year: 50 and more belong to the last century.
+            // The year has two digits: 50 to 99 are 1950 to 1999.
             tag::UTC_TIME if text >= "50" => format!("19{text}"),
             tag::UTC_TIME => format!("20{text}"),
             tag::GENERALIZED_TIME => text.to_owned(),
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_kinds_of_time_are_read() {
+    fn validity_reads_both_types_of_time() {
         let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(1999, 12, 31);
         params.not_after = rcgen::date_time_ymd(2123, 4, 5);
@@ -98,13 +98,13 @@ mod tests {
         assert_eq!(humantime::format_rfc3339(from).to_string(), "1999-12-31T00:00:00Z");
         assert_eq!(humantime::format_rfc3339(until).to_string(), "2123-04-05T00:00:00Z");
         for length in 0..certificate.der().len().min(150) {
-            // Whatever is cut off, it is no panic.
+            // A truncated certificate must not panic.
             let _ = Validity::of(&certificate.der()[..length]);
         }
     }
 
     #[test]
-    fn damage_is_no_time() {
+    fn validity_of_malformed_bytes_is_none() {
         for bytes in [&[][..], &[0x30], &[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF], &[0x30, 0x02, 0x30, 0x00]] {
             assert_eq!(Validity::of(bytes), None, "{bytes:?}");
         }
