@@ -1,4 +1,4 @@
-//! Log lines, for people or for machines, and payloads cut down to a sane length.
+//! The logger and its formats, and the preview of payloads in log lines.
 
 use std::fmt;
 use std::io::Write;
@@ -6,19 +6,20 @@ use std::io::Write;
 use clap::ValueEnum;
 use env_logger::{Builder, Env};
 
-/// Characters of a payload that a log line shows.
+/// Maximum length of a payload preview, in characters.
 const PREVIEW_CHARS: usize = 120;
 
-/// How a log line is written.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For machines: an object with `time`, `level`, `target` and `message`.
+    /// One JSON object per line with `time`, `level`, `target` and `message`.
     Json,
 }
 
-/// Starts logging to standard error. `RUST_LOG` chooses what; `info` is the default.
+/// Starts logging to standard error. `RUST_LOG` is the filter; the default is `info`. No effect if a logger
+/// is installed.
 pub fn start(format: LogFormat) {
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
     if format == LogFormat::Json {
@@ -32,11 +33,12 @@ pub fn start(format: LogFormat) {
             writeln!(out, "{line}")
         });
     }
-    // Only a second logger in one process is an error, and then the first one goes on.
+    // The only error is an installed logger, which stays.
     let _ = builder.try_init();
 }
 
-/// The beginning of a payload, escaped so that a peer cannot write lines or terminal controls into the log.
+/// Displays the first 120 characters of a payload, escaped, so that a peer cannot write line breaks or
+/// terminal control sequences to the log.
 pub(crate) struct EscapedPreview<'a>(pub(crate) &'a str);
 
 impl fmt::Display for EscapedPreview<'_> {
@@ -58,12 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_cannot_forge_a_line() {
+    fn payload_preview_escapes_control_characters() {
         assert_eq!(EscapedPreview("a\nb\u{1b}[31m").to_string(), "a\\nb\\u{1b}[31m");
     }
 
     #[test]
-    fn an_excerpt_is_cut_at_a_character() {
+    fn payload_preview_ends_at_a_character() {
         let long = "é".repeat(PREVIEW_CHARS + 1);
         assert_eq!(
             EscapedPreview(&long).to_string(),

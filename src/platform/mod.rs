@@ -1,4 +1,4 @@
-//! What the operating system offers: limits, signals, scheduling, and what is built from it alone.
+//! Interfaces to the operating system, and utilities that depend on nothing else in the crate.
 
 pub mod limits;
 pub(crate) mod pipe_semaphore;

@@ -1,52 +1,57 @@
-//! A bell: each ring wakes one of the threads that wait for it.
+//! A counting semaphore on a pipe, on which idle workers block.
 //!
-//! It is a pipe, and a ring is a byte. Whoever sleeps at a lock, a condition variable or a channel stands in a table of
-//! the kernel; since Linux 6.16 each process has its own, with few lists, and ten thousand idle workers make every
-//! wake-up walk past hundreds of them. Those who read a pipe wait at that pipe and nowhere else, and since Linux 5.6 a
-//! byte wakes one of them. Measured on Linux 6.18 with 10,000 idle workers: connect, echo and close cost the server 90 µs
-//! instead of 140.
+//! A post writes one byte, and since Linux 5.6 one byte wakes one blocked reader. Readers wait on the pipe's
+//! own queue. Locks, condition variables and channels use the kernel's futex hash table, where a wake-up
+//! scans all threads of a bucket: with 10,000 idle workers a connection cost 140 µs instead of 90 µs (see
+//! scripts/TUNING.md).
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use log::error;
 
-/// What idle workers wait for.
+/// A counting semaphore that can be closed.
 #[derive(Debug)]
 pub(crate) struct PipeSemaphore {
-    /// Where they listen.
     reader: PipeReader,
-    /// Where it is rung; `None` once it has fallen silent.
+    /// `None` after [`close`](Self::close).
     writer: Mutex<Option<PipeWriter>>,
 }
 
 impl PipeSemaphore {
-    /// A bell that has not been rung. Takes two descriptors.
+    /// Creates a semaphore with count 0. Takes two file descriptors.
+    ///
+    /// # Errors
+    ///
+    /// The errors of pipe(2).
     pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         Ok(Self { reader, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Wakes one thread that waits or, if none does, the next one that will.
+    /// Increments the count, which wakes one thread in [`wait`](Self::wait). No effect on a closed semaphore.
+    /// Blocks while the pipe is full, at 65,536 pending posts by default (pipe(7)).
     pub(crate) fn post(&self) {
         if let Some(writer) = &mut *self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-            // A pipe takes every byte while somebody could read it (pipe(7)), and the reader is ours.
+            // The pipe cannot break (EPIPE), because this semaphore owns the reader.
             && let Err(error) = writer.write_all(&[0])
         {
             error!("cannot wake a worker: {error}");
         }
     }
 
-    /// Nobody is woken any more: those who wait, and those who will, do so in vain.
+    /// Closes the semaphore. When the count is 0, current and future calls of [`wait`](Self::wait) return
+    /// `false`.
     pub(crate) fn close(&self) {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Waits for a ring. Returns whether there was one; there will be none when the bell has fallen silent.
+    /// Blocks until the count is at least 1, decrements it and returns `true`. Returns `false` if the
+    /// semaphore is closed and the count is 0.
     pub(crate) fn wait(&self) -> bool {
         loop {
             match (&self.reader).read(&mut [0]) {
-                Ok(heard) => return heard > 0,
+                Ok(length) => return length > 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return false,
             }
@@ -62,27 +67,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_ring_wakes_one_and_silence_wakes_all() {
+    fn pipe_semaphore_post_wakes_one_thread_and_close_wakes_all() {
         let semaphore = PipeSemaphore::new().unwrap();
-        let (woken, wakings) = channel();
+        let (results, received) = channel();
         thread::scope(|scope| {
             for _ in 0..5 {
-                let (semaphore, woken) = (&semaphore, woken.clone());
+                let (semaphore, results) = (&semaphore, results.clone());
                 scope.spawn(move || {
                     while semaphore.wait() {
-                        woken.send(true).unwrap();
+                        results.send(true).unwrap();
                     }
-                    woken.send(false).unwrap();
+                    results.send(false).unwrap();
                 });
             }
             for _ in 0..20 {
                 semaphore.post();
-                assert!(wakings.recv().unwrap());
+                assert!(received.recv().unwrap());
             }
             semaphore.close();
-            assert!(wakings.iter().take(5).all(|heard| !heard), "no ring was heard twice");
+            assert!(received.iter().take(5).all(|posted| !posted), "a post woke two threads");
             semaphore.post();
-            assert!(!semaphore.wait(), "a silent semaphore cannot be rung");
+            assert!(!semaphore.wait(), "a closed semaphore accepted a post");
         });
     }
 }

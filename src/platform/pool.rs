@@ -1,42 +1,43 @@
-//! Things that are dear to make, kept for whoever needs one next.
+//! A bounded pool of objects that are expensive to create.
+//!
+//! Public because the load generator pools its send buffers with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// At most so many things that nobody uses. The one that was used last is handed out first: it is the one that a
-/// processor still has in its cache.
+/// A bounded pool of idle objects, last in, first out: the object used last is most likely in the processor's
+/// cache.
 #[derive(Debug)]
 pub struct Pool<T> {
-    /// Those that nobody uses.
     idle: Mutex<Vec<T>>,
-    /// How many are kept.
     capacity: usize,
 }
 
 impl<T> Pool<T> {
-    /// Keeps at most so many.
+    /// Creates an empty pool that keeps at most `capacity` objects.
+    #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self { idle: Mutex::new(Vec::new()), capacity }
     }
 
-    /// The one that was used last among those that fit.
-    pub fn acquire(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+    /// Removes and returns the last released object that satisfies `matches`, or `None` if there is none.
+    pub fn acquire(&self, matches: impl Fn(&T) -> bool) -> Option<T> {
         let mut idle = self.idle();
-        let at = idle.iter().rposition(fits)?;
-        Some(idle.remove(at))
+        let index = idle.iter().rposition(matches)?;
+        Some(idle.remove(index))
     }
 
-    /// Keeps one for the next; lets go of the one that was used longest ago where there are enough.
-    pub fn release(&self, spare: T) {
+    /// Adds an object. Drops the oldest object if the pool is full.
+    pub fn release(&self, object: T) {
         let mut idle = self.idle();
-        idle.push(spare);
+        idle.push(object);
         if idle.len() > self.capacity {
             let oldest = idle.remove(0);
+            // Dropped outside the lock.
             drop(idle);
             drop(oldest);
         }
     }
 
-    /// The lock. Nothing in here panics half-way.
     fn idle(&self) -> MutexGuard<'_, Vec<T>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_one_that_fits_is_handed_out_and_the_oldest_forgotten() {
+    fn pool_returns_the_last_match_and_drops_the_oldest() {
         let pool = Pool::new(3);
         assert_eq!(pool.acquire(|_| true), None);
-        for spare in [1, 2, 3, 4] {
-            pool.release(spare);
+        for object in [1, 2, 3, 4] {
+            pool.release(object);
         }
-        assert_eq!(pool.acquire(|spare| spare % 2 == 1), Some(3));
-        assert_eq!(pool.acquire(|spare| spare % 2 == 1), None, "1 was the oldest of four");
+        assert_eq!(pool.acquire(|object| object % 2 == 1), Some(3));
+        assert_eq!(pool.acquire(|object| object % 2 == 1), None, "1 was the oldest of four");
         assert_eq!((pool.acquire(|_| true), pool.acquire(|_| true)), (Some(4), Some(2)));
     }
 }

@@ -1,36 +1,34 @@
-//! The scheduling policy of a thread: whether it preempts who runs when it is woken (sched(7)).
+//! Scheduling policy of the calling thread (sched(7)).
 //!
-//! The kernel lets a thread that is woken go first. Where clients share the processors with the server, that takes the
-//! processor from the client who has just sent something, while it is about to send more: each wake-up becomes two
-//! switches. Under `SCHED_BATCH` a thread that is woken waits for its turn, and its share of the time is the same. With
-//! eight connections of 64 KiB messages on two processors that is a tenth more of them, and a storm of ten thousand
-//! connections is over sooner.
+//! Under `SCHED_NORMAL` a thread that wakes up preempts the running thread. If clients run on the same
+//! processors, it preempts the client that has just sent a message and is about to send more. Under
+//! `SCHED_BATCH` it does not preempt and gets the same share of processor time: 10 % more 64 KiB messages on
+//! two processors (see scripts/TUNING.md).
 //!
-//! The price is paid beside a program that computes, whose turn takes some milliseconds: one for the accept and one for
-//! each of the first few reads, which a new connection can bear. In a session it depends on the size of its messages
-//! (`courtesy`).
+//! The cost: beside a CPU-bound process each wake-up waits some milliseconds for the end of that process's
+//! time slice. The policy of a session therefore depends on its messages (`transport::sched_policy`).
 
 use std::cell::Cell;
 
-/// Who goes first when a thread is woken.
+/// Whether a thread that wakes up preempts the running thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// The thread that is woken.
+    /// `SCHED_NORMAL`: it preempts.
     Normal,
-    /// Who runs, until its turn is over.
+    /// `SCHED_BATCH`: it does not preempt.
     Batch,
 }
 
 thread_local! {
-    /// What the calling thread has asked for last.
-    static ASKED: Cell<Policy> = const { Cell::new(Policy::Normal) };
+    /// Policy that the calling thread applied last.
+    static APPLIED: Cell<Policy> = const { Cell::new(Policy::Normal) };
 }
 
 impl Policy {
-    /// Puts the calling thread under this policy, unless it was under another one than `Normal` when it first asked. A
-    /// system that does not allow it leaves the thread as it is.
+    /// Applies the policy to the calling thread. No effect if the thread had another policy than
+    /// `SCHED_NORMAL` before its first call, if the system does not permit the change, or outside Linux.
     pub(crate) fn apply(self) {
-        if ASKED.replace(self) != self {
+        if APPLIED.replace(self) != self {
             system::apply(self);
         }
     }
@@ -44,27 +42,31 @@ mod system {
     use super::Policy;
 
     thread_local! {
-        /// Whether nobody chose a policy for this thread before it did.
-        static OURS: bool = matches!(get_scheduler(Pid::current_thread()), Ok(Scheduler::SCHED_NORMAL));
+        /// Whether the thread had the default policy before its first change.
+        static INITIALLY_NORMAL: bool = is_normal();
     }
 
-    /// Asks the kernel.
+    fn is_normal() -> bool {
+        matches!(get_scheduler(Pid::current_thread()), Ok(Scheduler::SCHED_NORMAL))
+    }
+
+    /// Sets the policy of the calling thread with `sched_setscheduler(2)`.
     pub(super) fn apply(policy: Policy) {
         let scheduler = match policy {
             Policy::Normal => Scheduler::SCHED_NORMAL,
             Policy::Batch => Scheduler::SCHED_BATCH,
         };
-        if OURS.with(|&ours| ours)
+        if INITIALLY_NORMAL.with(|&normal| normal)
             && let Err(error) =
                 set_scheduler(Pid::current_thread(), scheduler, SchedulerParams { priority: 0 })
         {
-            debug!("a thread is not scheduled as {policy:?}: {error}");
+            debug!("cannot set the scheduling policy to {policy:?}: {error}");
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    /// Other systems have no such policy.
+    /// Has no effect: other systems have no such policy.
     pub(super) fn apply(_: super::Policy) {}
 }

@@ -1,10 +1,10 @@
-//! What Ctrl-C, SIGTERM and SIGHUP do.
+//! Handlers of SIGINT, SIGTERM and SIGHUP.
 //!
 //! | signal | effect |
 //! |---|---|
-//! | SIGINT (Ctrl-C), SIGTERM | stop; a second one ends the process at once |
-//! | SIGHUP, with a certificate | read it again |
-//! | SIGHUP, without one | stop, as for any program whose terminal is closed; ignored if it was ignored at the start, which is what `nohup` does |
+//! | SIGINT (Ctrl-C), SIGTERM | shuts the server down; the second one exits the process |
+//! | SIGHUP with a certificate | reloads the certificate |
+//! | SIGHUP without a certificate | as SIGTERM; ignored if it was ignored at the start, as under `nohup` |
 
 use std::fs;
 use std::io;
@@ -15,50 +15,57 @@ use signal_hook::iterator::Signals;
 
 use crate::error::Error;
 
-/// Exit code after a second request to stop: 128 and the number of SIGINT, as shells report it.
-const INTERRUPTED: i32 = 130;
+/// Exit code after the second signal: 128 + SIGINT, as shells report it.
+const EXIT_INTERRUPTED: i32 = 130;
 
-/// What SIGHUP does instead of stopping the server.
+/// Handler of SIGHUP that replaces the shutdown.
 pub type OnHangup = Box<dyn Fn() + Send>;
 
-/// Watches the signals, for as long as the process lives. `stop` is called for each request to stop, and returns whether
-/// that was the first one. For a program's `main`: signals belong to a whole process.
+/// Installs the handlers for the lifetime of the process; to be called once, from `main`.
+///
+/// `stop` is called for each signal that shuts the server down. It returns whether the call was the first
+/// one; if not, the process exits with code 130. Both callbacks run on a signal thread, not in a signal
+/// handler.
+///
+/// # Errors
+///
+/// [`Error::Signals`] if a handler or the signal thread cannot be created.
 pub fn watch<S>(stop: S, on_hangup: Option<OnHangup>) -> Result<(), Error>
 where
     S: Fn() -> bool + Clone + Send + 'static,
 {
     let on_interrupt = stop.clone();
-    ctrlc::set_handler(move || stop_or_end(&on_interrupt))
+    ctrlc::set_handler(move || stop_or_exit(&on_interrupt))
         .map_err(|error| Error::Signals(io::Error::other(error)))?;
-    let wanted: &[_] =
-        if on_hangup.is_some() || !hangups_are_ignored() { &[SIGTERM, SIGHUP] } else { &[SIGTERM] };
-    let mut signals = Signals::new(wanted).map_err(Error::Signals)?;
-    let wait = move || {
+    let handled: &[_] =
+        if on_hangup.is_some() || !is_sighup_ignored() { &[SIGTERM, SIGHUP] } else { &[SIGTERM] };
+    let mut signals = Signals::new(handled).map_err(Error::Signals)?;
+    let dispatch = move || {
         for signal in signals.forever() {
             match &on_hangup {
                 Some(on_hangup) if signal == SIGHUP => on_hangup(),
-                _ => stop_or_end(&stop),
+                _ => stop_or_exit(&stop),
             }
         }
     };
-    thread::Builder::new().name("signals".into()).spawn(wait).map_err(Error::Signals)?;
+    thread::Builder::new().name("signals".into()).spawn(dispatch).map_err(Error::Signals)?;
     Ok(())
 }
 
-/// The first request stops the server, the second one the process.
-fn stop_or_end(stop: &impl Fn() -> bool) {
+/// Shuts the server down at the first call and exits the process at the second.
+fn stop_or_exit(stop: &impl Fn() -> bool) {
     if !stop() {
-        std::process::exit(INTERRUPTED);
+        std::process::exit(EXIT_INTERRUPTED);
     }
 }
 
-/// Whether this process was started with SIGHUP ignored. Tells only on Linux, from `proc(5)`; elsewhere `nohup` does
-/// not keep the server from stopping.
-fn hangups_are_ignored() -> bool {
+/// Returns whether SIGHUP is ignored (proc(5)). Always false outside Linux, where `nohup` therefore has no
+/// effect.
+fn is_sighup_ignored() -> bool {
     let ignored = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
         u64::from_str_radix(mask.trim(), 16).ok()
     });
-    // The first signal has the lowest bit, and SIGHUP is the first.
+    // Bit 0 is signal 1, SIGHUP.
     ignored.is_some_and(|mask| mask & 1 == 1)
 }

@@ -68,7 +68,7 @@ impl Outgoing {
 
     /// Adds a message in one frame, its payload in two parts. RSV1 marks a compressed one.
     pub(super) fn push_frame(&mut self, opcode: OpCode, rsv1: bool, parts: [&[u8]; 2]) {
-        let [a, b, c, d, ..] = self.masks.next().to_ne_bytes();
+        let [a, b, c, d, ..] = self.masks.next_u64().to_ne_bytes();
         let mut mask = [a, b, c, d];
         let header = FrameHeader { rsv1, opcode, mask: Some(mask), ..FrameHeader::default() };
         let length = parts[0].len() + parts[1].len();
