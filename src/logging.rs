@@ -1,10 +1,13 @@
 //! The logger and its formats, and the preview of payloads in log lines.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::time::SystemTime;
 
 use clap::ValueEnum;
+use env_logger::fmt::Formatter;
 use env_logger::{Builder, Env};
+use log::Record;
 
 /// Maximum length of a payload preview, in characters.
 const PREVIEW_CHARS: usize = 120;
@@ -22,19 +25,30 @@ pub enum LogFormat {
 /// is installed.
 pub fn start(format: LogFormat) {
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
-    if format == LogFormat::Json {
-        builder.format(|out, record| {
-            let line = serde_json::json!({
-                "time": out.timestamp_millis().to_string(),
-                "level": record.level().as_str(),
-                "target": record.target(),
-                "message": record.args().to_string(),
-            });
-            writeln!(out, "{line}")
-        });
-    }
+    match format {
+        LogFormat::Text => builder.format(write_text),
+        LogFormat::Json => builder.format(write_json),
+    };
     // The only error is an installed logger, which stays.
     let _ = builder.try_init();
+}
+
+/// Writes a line as `[TIME LEVEL TARGET] MESSAGE`, the level in colour on a terminal. The time is in UTC (RFC 3339).
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now());
+    let (level, style) = (record.level(), out.default_level_style(record.level()));
+    writeln!(out, "[{time} {style}{level:<5}{style:#} {}] {}", record.target(), record.args())
+}
+
+/// Writes a line as a JSON object. The time is in UTC, with milliseconds (RFC 3339).
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let line = serde_json::json!({
+        "time": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    writeln!(out, "{line}")
 }
 
 /// Displays the first 120 characters of a payload, escaped, so that a peer cannot write line breaks or
