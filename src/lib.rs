@@ -19,7 +19,7 @@
 //!
 //! | to learn | open |
 //! |---|---|
-//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit), [`allocator`] |
+//! | what can be configured | [`config`], [`cli`], [`machine`] (how many threads fit) |
 //! | how connections come in, wait or are refused | [`listener`], [`server`], `admission`, `refusal` |
 //! | how an idle worker waits and is called | `workers`, `semaphore` |
 //! | one connection from its first byte to its last | `session`, `http`, [`headers`], `handshake`, [`conversation`] |
@@ -38,7 +38,6 @@
 //! | how it stops, and what signals do | [`stop`], [`signals`] |
 //! | how the load generator works | [`load`] |
 
-pub mod allocator;
 pub mod cli;
 pub mod config;
 pub mod endpoints;

@@ -8,12 +8,9 @@ use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
 use ws_echo::platform::signals::OnHangup;
 use ws_echo::platform::{limits, signals};
-use ws_echo::{
-    Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, allocator, listen, logging,
-};
+use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging};
 
 fn main() -> ExitCode {
-    allocator::fix_threshold();
     let cli = Cli::from_arguments();
     logging::start(cli.log_format());
     match run(cli) {

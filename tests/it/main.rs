@@ -33,6 +33,7 @@ mod limits;
 mod memory;
 mod page;
 mod process;
+mod process_start;
 mod push;
 mod rooms;
 mod scheduling;
