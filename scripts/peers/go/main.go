@@ -1,4 +1,4 @@
-// The gorilla library for Go, as its echo example has it.
+// Echo server with gorilla/websocket, after the echo example of that library.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// The ws library for Node, as its documentation has it, without compression.
+// Echo server with ws, after the documentation of that library, without compression.
 import { WebSocketServer } from "ws";
 
 const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false }, () => {

@@ -1,4 +1,4 @@
-"""The websockets library for Python, as its documentation has it, without compression."""
+"""Echo server with websockets, after the documentation of that library, without compression."""
 
 import asyncio
 

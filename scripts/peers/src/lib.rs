@@ -1,4 +1,4 @@
-//! What the peers share: the ready line, and the handshake for those that leave it to others.
+//! Functions that the peers share: ready line, accept loop, WebSocket handshake.
 
 use std::net::SocketAddr;
 use tokio::{
@@ -6,15 +6,18 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The longest request head.
+/// Maximum length of a request head in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Says that the server is ready, in the words that the scripts wait for.
+/// Prints the ready line that the scripts wait for.
 pub fn ready(address: SocketAddr) {
     println!("listening on ws://{address}/");
 }
 
-/// Accepts connections on a free port, and lets each be served by a task of its own.
+/// Listens on a free port, prints the ready line, and runs `serve` in a new task for each connection.
+///
+/// # Errors
+/// Returns an error if the port cannot be opened.
 pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     serve: impl Fn(TcpStream) -> F,
 ) -> std::io::Result<()> {
@@ -27,7 +30,11 @@ pub async fn accept<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// Reads a request head and answers it with 101. Nothing may follow the head before that, and with `ws-load` nothing does.
+/// Reads a request head and writes a 101 response. The client must not send more than the head before it has
+/// the response; `ws-load` does not.
+///
+/// # Errors
+/// Returns an error if the connection ends or the head is longer than `MAX_HEAD`.
 pub async fn upgrade(stream: &mut TcpStream) -> std::io::Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !head.ends_with(b"\r\n\r\n") {
@@ -41,9 +48,9 @@ pub async fn upgrade(stream: &mut TcpStream) -> std::io::Result<()> {
         name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
     });
     let accept = tungstenite::handshake::derive_accept_key(key.unwrap_or_default().as_bytes());
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     );
-    stream.write_all(answer.as_bytes()).await
+    stream.write_all(response.as_bytes()).await
 }

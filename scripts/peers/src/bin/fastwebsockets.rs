@@ -1,4 +1,5 @@
-//! fastwebsockets on tokio, as its echo example has it; the handshake is made by hand.
+//! Echo server with fastwebsockets on tokio, after the echo example of that crate, with a handshake of its
+//! own.
 
 use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket, WebSocketError};
 use tokio::net::TcpStream;
@@ -6,7 +7,7 @@ use tokio::net::TcpStream;
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     peers::accept(|stream| async move {
-        // How a connection ends is the client's concern.
+        // ws-load reports how a connection ended.
         let _ = serve(stream).await;
     })
     .await

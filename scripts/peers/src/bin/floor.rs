@@ -1,4 +1,5 @@
-//! No WebSocket at all: a thread a connection reads bytes and writes the same bytes. Loaded with a `tcp://` URL.
+//! TCP echo server without WebSocket: one thread for each connection reads bytes and writes them back. Load
+//! it with a `tcp://` URL.
 
 use std::{
     io::{Read, Write},
@@ -6,7 +7,7 @@ use std::{
     thread,
 };
 
-/// Large enough for a burst of small messages, and for large ones to take few system calls.
+/// Bytes in one read: a burst of small messages, or a part of a large one.
 const BUFFER: usize = 64 << 10;
 
 fn main() -> std::io::Result<()> {

@@ -1,4 +1,5 @@
-//! tungstenite's plain loop, as its examples have it: a thread a connection, default buffers, `send` for every message.
+//! Echo server with tungstenite, after the examples of that crate: one thread for each connection, default
+//! buffers, one `send` for each message.
 
 use std::{net::TcpListener, thread};
 
@@ -15,7 +16,7 @@ fn main() -> std::io::Result<()> {
                     return;
                 }
             }
-            // The answer to a Close is still to be sent.
+            // Sends the reply to a Close frame.
             let _ = websocket.flush();
         });
     }

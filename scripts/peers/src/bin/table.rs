@@ -1,9 +1,10 @@
-//! Makes the table and the drawing of scripts/compare out of its rows: medians over the rounds.
+//! Writes the table and the chart of scripts/compare from its measurements, as medians over the rounds.
 //!
-//! usage: table ROWS.tsv TITLE NEAREST TABLE.md DRAWING.svg
+//! Usage: table ROWS.tsv TITLE LOWEST TABLE.md CHART.svg
 //!
-//! A row is scenario, server, round, time of a cache line between the processors in ns, rate, p50 and p99 in µs, user and
-//! system CPU in µs a message, memory in KiB, errors. NEAREST is the shortest that such a time ever was, 0 if nobody looked.
+//! A row has the columns scenario, server, round, core-to-core latency in ns, rate, p50 and p99 in µs, user
+//! and system CPU time in µs for each message, memory in KiB, errors. LOWEST is the lowest core-to-core
+//! latency of the run in ns, 0 if it was not measured.
 
 use std::{
     collections::BTreeMap,
@@ -13,92 +14,98 @@ use std::{
     fs,
 };
 
-/// Numbers in a row, after its scenario and its server.
+/// Number of columns after scenario and server.
 const FIELDS: usize = 9;
-/// Which of them is what.
+/// Indexes of these columns.
 const ROUND: usize = 0;
-const DISTANCE: usize = 1;
+const CORE_LATENCY: usize = 1;
 const RATE: usize = 2;
 const P50: usize = 3;
 const P99: usize = 4;
-/// Processors are apart when a cache line takes so many times as long as it ever did. scripts/compare has the same factor.
-const APART: f64 = 3.0;
-/// Measures of the drawing.
-const ROW: f64 = 20.0;
-const BARS: f64 = 190.0;
-const LONGEST: f64 = 300.0;
+/// The core-to-core latency is high if it exceeds this multiple of the lowest. scripts/compare has the same
+/// factor.
+const HIGH_LATENCY_FACTOR: f64 = 3.0;
+/// Height of a row of the chart, in pixels.
+const ROW_HEIGHT: f64 = 20.0;
+/// Left end of the bars.
+const BAR_LEFT: f64 = 190.0;
+/// Length of the longest bar.
+const MAX_BAR: f64 = 300.0;
+/// Width of the chart.
 const WIDTH: f64 = 720.0;
 
 /// The rounds of one server in one scenario.
 type Rounds = Vec<[f64; FIELDS]>;
-/// Scenarios in the order of their first row, each with its servers in theirs.
+/// Scenarios and their servers, both in the order of their first row.
 type Results = Vec<(String, Vec<(String, Rounds)>)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [rows, title, nearest, table, drawing] = &arguments[..] else {
-        return Err("usage: table ROWS.tsv TITLE NEAREST TABLE.md DRAWING.svg".into());
+    let [rows, title, lowest_latency, table, chart] = &arguments[..] else {
+        return Err("usage: table ROWS.tsv TITLE LOWEST TABLE.md CHART.svg".into());
     };
-    let mut results = read(&fs::read_to_string(rows)?)?;
-    let distance = leave_out_apart(&mut results, nearest.parse()?);
-    let markdown = markdown(&results, title, &distance)?;
+    let mut results = parse(&fs::read_to_string(rows)?)?;
+    let note = remove_high_latency(&mut results, lowest_latency.parse()?);
+    let markdown = markdown(&results, title, &note)?;
     print!("{markdown}");
     fs::write(table, markdown)?;
-    fs::write(drawing, svg(&results, title, &distance)?)?;
+    fs::write(chart, svg(&results, title, &note)?)?;
     Ok(())
 }
 
-fn read(text: &str) -> Result<Results, Box<dyn Error>> {
+/// Parses the rows.
+fn parse(text: &str) -> Result<Results, Box<dyn Error>> {
     let mut results = Results::new();
-    let mut places = BTreeMap::new();
+    let mut indexes = BTreeMap::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split('\t').collect();
         let [scenario, server, numbers @ ..] = &words[..] else {
-            return Err(format!("bad row: {line}").into());
+            return Err(format!("invalid row: {line}").into());
         };
         let parsed: Vec<f64> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
-        let numbers = <[f64; FIELDS]>::try_from(parsed).map_err(|_| format!("bad row: {line}"))?;
-        let scenario_place = *places.entry((*scenario, "")).or_insert_with(|| {
+        let numbers = <[f64; FIELDS]>::try_from(parsed).map_err(|_| format!("invalid row: {line}"))?;
+        let scenario_index = *indexes.entry((*scenario, "")).or_insert_with(|| {
             results.push(((*scenario).to_owned(), Vec::new()));
             results.len() - 1
         });
-        let servers = &mut results[scenario_place].1;
-        let place = *places.entry((*scenario, *server)).or_insert_with(|| {
+        let servers = &mut results[scenario_index].1;
+        let index = *indexes.entry((*scenario, *server)).or_insert_with(|| {
             servers.push(((*server).to_owned(), Vec::new()));
             servers.len() - 1
         });
-        servers[place].1.push(numbers);
+        servers[index].1.push(numbers);
     }
     Ok(results)
 }
 
-/// Leaves out what was measured while the processors were apart, unless there is nothing else of that server. Returns
-/// what to say of it.
-fn leave_out_apart(results: &mut Results, nearest: f64) -> String {
-    let near = |row: &[f64; FIELDS]| row[DISTANCE] <= nearest * APART;
-    let (mut left_out, mut kept) = (0, 0);
+/// Removes measurements with a high core-to-core latency, unless a server has no others in a scenario.
+/// Returns a note for the reader, empty if the latency was not measured.
+fn remove_high_latency(results: &mut Results, lowest: f64) -> String {
+    let is_normal = |row: &[f64; FIELDS]| row[CORE_LATENCY] <= lowest * HIGH_LATENCY_FACTOR;
+    let (mut removed, mut kept) = (0, 0);
     for (_, rounds) in results.iter_mut().flat_map(|(_, servers)| servers) {
         let all = rounds.len();
-        if rounds.iter().any(near) {
-            rounds.retain(near);
-            left_out += all - rounds.len();
+        if rounds.iter().any(is_normal) {
+            rounds.retain(is_normal);
+            removed += all - rounds.len();
         } else {
             kept += all;
         }
     }
-    if nearest == 0.0 {
+    if lowest == 0.0 {
         return String::new();
     }
-    let mut text = format!("{nearest:.0} ns for a cache line between the processors and back");
-    for (count, what) in [(left_out, "left out"), (kept, "kept")] {
+    let mut text = format!("lowest core-to-core latency {lowest:.0} ns");
+    for (count, what) in [(removed, "removed"), (kept, "kept")] {
         if count > 0 {
-            text += &format!("; {count} measured with more {what}");
+            text +=
+                &format!("; {what} measurements with more than {HIGH_LATENCY_FACTOR} times as much: {count}");
         }
     }
     text
 }
 
-/// Some values of a measure, one from each round.
+/// Sorted values of one column, one from each round.
 struct Sample(Vec<f64>);
 
 impl Sample {
@@ -106,8 +113,8 @@ impl Sample {
         Self::sorted(rounds.iter().map(|row| row[field]))
     }
 
-    /// The rate in parts of that of another server in the same round. The machine's own pace changes from round to
-    /// round, and cancels out.
+    /// Returns the ratio to another server's rate in the same round. The speed of the machine changes from
+    /// round to round; a ratio does not depend on it.
     fn ratios(rounds: &Rounds, others: &Rounds) -> Self {
         let same_round = |row: &[f64; FIELDS]| others.iter().find(|other| other[ROUND] == row[ROUND]);
         Self::sorted(
@@ -132,14 +139,14 @@ impl Sample {
         }
     }
 
-    /// The lowest and the highest.
+    /// Returns the lowest and the highest value.
     fn range(&self) -> (f64, f64) {
         (self.0.first().copied().unwrap_or(f64::NAN), self.0.last().copied().unwrap_or(f64::NAN))
     }
 }
 
 impl fmt::Display for Sample {
-    /// Median, range and size.
+    /// Writes median, range and number of values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (lowest, highest) = self.range();
         match self.0.len() {
@@ -149,14 +156,14 @@ impl fmt::Display for Sample {
     }
 }
 
-fn markdown(results: &Results, title: &str, distance: &str) -> Result<String, std::fmt::Error> {
-    let mut text = format!("{title}\n\n{distance}\n");
+fn markdown(results: &Results, title: &str, note: &str) -> Result<String, std::fmt::Error> {
+    let mut text = format!("{title}\n\n{note}\n");
     for (scenario, servers) in results {
         let Some((first, first_rounds)) = servers.first() else { continue };
         write!(
             text,
             "\n**{scenario}**\n\n\
-             | server | rate | of {first}'s (range, rounds) | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
+             | server | rate | ratio to {first} (range, rounds) | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
         )?;
         for (server, rounds) in servers {
@@ -176,10 +183,11 @@ fn markdown(results: &Results, title: &str, distance: &str) -> Result<String, st
     Ok(text)
 }
 
-/// Bars for the rate, a line from its lowest to its highest, and the p99 beside them; light or dark as the reader has it.
-fn svg(results: &Results, title: &str, distance: &str) -> Result<String, std::fmt::Error> {
+/// Returns the chart: a bar for the median of the rate, a line from the lowest to the highest rate, and the
+/// p99. Its colours follow the light or dark mode of the browser.
+fn svg(results: &Results, title: &str, note: &str) -> Result<String, std::fmt::Error> {
     let rows: usize = results.iter().map(|(_, servers)| servers.len() + 2).sum();
-    let height = ROW * (rows as f64 + 3.0);
+    let height = ROW_HEIGHT * (rows as f64 + 3.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\
          <title>{}</title><style>\
@@ -189,45 +197,45 @@ fn svg(results: &Results, title: &str, distance: &str) -> Result<String, std::fm
          rect{{fill:#4a5f82}}rect.us{{fill:#7fb0ff}}line{{stroke:#fff}}}}</style>\n",
         escape(title)
     );
-    let mut y = ROW;
-    for line in [title, distance] {
+    let mut y = ROW_HEIGHT;
+    for line in [title, note] {
         writeln!(svg, "<text class=\"s\" x=\"10\" y=\"{y}\">{}</text>", escape(line))?;
-        y += ROW;
+        y += ROW_HEIGHT;
     }
     for (scenario, servers) in results {
-        y += ROW * 0.7;
+        y += ROW_HEIGHT * 0.7;
         writeln!(svg, "<text class=\"h\" x=\"10\" y=\"{y}\">{}</text>", escape(scenario))?;
-        y += ROW * 0.3;
+        y += ROW_HEIGHT * 0.3;
         let rates = |rounds| Sample::of(rounds, RATE);
         let best = servers.iter().map(|(_, rounds)| rates(rounds).range().1).fold(1e-9, f64::max);
         for (server, rounds) in servers {
             let (rates, p99) = (rates(rounds), Sample::of(rounds, P99).median());
             let (rate, (lowest, highest)) = (rates.median(), rates.range());
-            let middle = y + ROW / 2.0;
-            let at = |rate: f64| BARS + rate / best * LONGEST;
+            let middle = y + ROW_HEIGHT / 2.0;
+            let x_of = |rate: f64| BAR_LEFT + rate / best * MAX_BAR;
             let class = if server.starts_with("ws-echo") { " class=\"us\"" } else { "" };
             writeln!(
                 svg,
                 "<text class=\"e\" x=\"{:.0}\" y=\"{:.1}\">{}</text>\
-                 <rect{class} x=\"{BARS}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\"/>\
+                 <rect{class} x=\"{BAR_LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\"/>\
                  <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"/>\
                  <text class=\"s\" x=\"{:.1}\" y=\"{:.1}\">{}/s, p99 {:.2} ms</text>",
-                BARS - 8.0,
+                BAR_LEFT - 8.0,
                 y + 14.0,
                 escape(server),
                 y + 3.0,
-                at(rate) - BARS,
-                ROW - 6.0,
-                at(lowest),
-                at(highest),
-                at(highest) + 6.0,
+                x_of(rate) - BAR_LEFT,
+                ROW_HEIGHT - 6.0,
+                x_of(lowest),
+                x_of(highest),
+                x_of(highest) + 6.0,
                 y + 14.0,
                 grouped(rate),
                 p99 / 1e3,
             )?;
-            y += ROW;
+            y += ROW_HEIGHT;
         }
-        y += ROW;
+        y += ROW_HEIGHT;
     }
     svg.push_str("</svg>\n");
     Ok(svg)
@@ -237,7 +245,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Thousands apart.
+/// Formats a number with commas between groups of three digits.
 fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

@@ -1,4 +1,5 @@
-//! tokio-tungstenite with `forward`, as its echo example has it: replies to a burst gather until no more message is there.
+//! Echo server with tokio-tungstenite and `forward`, after the echo example of that crate. `forward` gathers
+//! replies until no more messages are ready.
 
 use futures_util::{StreamExt, TryStreamExt, future};
 
@@ -8,7 +9,7 @@ async fn main() -> std::io::Result<()> {
         let Ok(websocket) = tokio_tungstenite::accept_async(stream).await else { return };
         let (write, read) = websocket.split();
         let messages = read.try_filter(|message| future::ready(message.is_text() || message.is_binary()));
-        // How a connection ends is the client's concern.
+        // ws-load reports how a connection ended.
         let _ = messages.forward(write).await;
     })
     .await

@@ -1,4 +1,4 @@
-//! tokio-tungstenite, one `send` a message: what most code with it looks like.
+//! Echo server with tokio-tungstenite: one `send` for each message, as in most programs that use that crate.
 
 use futures_util::{SinkExt, StreamExt};
 
