@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Carries plain connections to a TLS server, for a client that knows no wss://.
+"""Forwards TCP connections to a TLS server, for clients without TLS.
 
-usage: scripts/tunnel.py CERTIFICATE HOST:PORT
+Usage: scripts/tunnel.py CERTIFICATE HOST:PORT
 
-Listens on a free port of 127.0.0.1, and says which. The server has to prove with the certificate that it is localhost.
-What happens on one side happens on the other: an end of one direction is passed on behind the bytes that came before
-it, and a reset, or an end of TCP before the end of TLS, is passed on as a reset.
+Listens on a free port of 127.0.0.1 and prints its address. Trusts the certificate only, and requires that it is valid
+for localhost. Each direction is forwarded on its own: when one side ends its direction, the tunnel forwards the bytes
+before the end, then the end. It forwards a reset, or the end of TCP without close_notify, as a reset.
 """
 
 import asyncio
@@ -14,65 +14,66 @@ import ssl
 import struct
 import sys
 
-# Bytes taken at once. A direction holds only a few times as many: it waits until they are taken from it.
-PIECE = 64 * 1024
+# Bytes in one read. A direction buffers a few times as many, and then stops reading until the other side has read them.
+READ_SIZE = 64 * 1024
 
 
-class Tls:
-    """The server's side of a tunnel. That of asyncio cannot end one direction and leave the other open."""
+class TlsStream:
+    """A TLS connection to the server. Unlike that of asyncio, it can end one direction and keep the other open."""
 
     def __init__(self, context, reader, writer):
         self.reader, self.writer = reader, writer
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.engine = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-        # Whether our direction has ended.
-        self.ended = False
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        # Whether close_notify was sent.
+        self.write_closed = False
 
     def flush(self):
-        """Sends what TLS has made. Never waits, so that reading goes on while the server does not read."""
-        # Behind the end there is nothing left to say, not even that keys have changed.
-        if (data := self.outgoing.read()) and not self.ended:
+        """Sends the records in the output buffer without waiting, so that receiving continues."""
+        # After close_notify no record may follow, not even a key update.
+        if (data := self.outgoing.read()) and not self.write_closed:
             self.writer.write(data)
 
-    async def fetch(self):
-        """Waits for bytes of the server."""
-        data = await self.reader.read(PIECE)
+    async def receive(self):
+        """Waits for bytes from the server."""
+        data = await self.reader.read(READ_SIZE)
         if data:
             self.incoming.write(data)
         else:
             self.incoming.write_eof()
 
     async def handshake(self):
+        """Performs the TLS handshake."""
         while True:
             try:
-                self.engine.do_handshake()
+                self.tls.do_handshake()
                 break
             except ssl.SSLWantReadError:
                 self.flush()
-                await self.fetch()
+                await self.receive()
         self.flush()
 
-    async def carry_from(self, client):
-        """Sends what the client sends, and its end."""
-        while data := await client.read(PIECE):
+    async def forward_from(self, client):
+        """Forwards bytes from the client to the server, until the client ends its direction."""
+        while data := await client.read(READ_SIZE):
             while data:
-                data = data[self.engine.write(data) :]
+                data = data[self.tls.write(data) :]
             self.flush()
             await self.writer.drain()
         try:
-            self.engine.unwrap()
+            self.tls.unwrap()
         except ssl.SSLWantReadError:
-            pass  # The end is on its way; the server's own end is for the other direction to see.
+            pass  # close_notify is in the output buffer. The other direction handles the close_notify of the server.
         self.flush()
-        self.ended = True
+        self.write_closed = True
         self.writer.write_eof()
 
-    async def carry_to(self, client):
-        """Hands the client what the server sends, and its end."""
+    async def forward_to(self, client):
+        """Forwards bytes from the server to the client, until the server ends its direction."""
         while True:
-            # All that has come is taken before the other direction can run: `unwrap` fails on a record not yet read.
+            # Reads all records before it awaits: `unwrap` in the other direction fails if a record was not read.
             try:
-                while data := self.engine.read(PIECE):
+                while data := self.tls.read(READ_SIZE):
                     client.write(data)
                 break
             except ssl.SSLZeroReturnError:
@@ -80,44 +81,44 @@ class Tls:
             except ssl.SSLWantReadError:
                 self.flush()
                 await client.drain()
-                await self.fetch()
+                await self.receive()
         client.write_eof()
 
 
 def reset(writer):
-    """Ends a connection at once, as one that is broken."""
+    """Closes a connection with RST."""
     try:
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     except OSError:
-        pass  # It is gone already.
+        pass  # The connection is already closed.
     writer.transport.abort()
 
 
 async def tunnel(context, address, client_reader, client_writer):
-    """Serves one client."""
-    writers, end = [client_writer], reset
+    """Connects to the server and forwards both directions."""
+    writers, close = [client_writer], reset
     try:
-        reader, writer = await asyncio.open_connection(*address, limit=PIECE)
+        reader, writer = await asyncio.open_connection(*address, limit=READ_SIZE)
         writers.append(writer)
-        tls = Tls(context, reader, writer)
+        tls = TlsStream(context, reader, writer)
         await tls.handshake()
-        await asyncio.gather(tls.carry_from(client_reader), tls.carry_to(client_writer))
-        end = asyncio.StreamWriter.close
+        await asyncio.gather(tls.forward_from(client_reader), tls.forward_to(client_writer))
+        close = asyncio.StreamWriter.close
     except (ConnectionResetError, BrokenPipeError):
-        pass  # One side broke off, and the other is told so.
-    except OSError as error:  # No connection, or something wrong with TLS.
+        pass  # One side was reset. The other one is reset below.
+    except OSError as error:  # The connection or the TLS handshake failed.
         print(error, file=sys.stderr)
     finally:
         for writer in writers:
-            end(writer)
+            close(writer)
 
 
 async def main(certificate, address):
     context = ssl.create_default_context(cafile=certificate)
     host, _, port = address.rpartition(":")
     server = await asyncio.start_server(
-        lambda reader, writer: tunnel(context, (host, int(port)), reader, writer), "127.0.0.1", 0, limit=PIECE
+        lambda reader, writer: tunnel(context, (host, int(port)), reader, writer), "127.0.0.1", 0, limit=READ_SIZE
     )
     print(f"listening on ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", flush=True)
     await server.serve_forever()
