@@ -1,7 +1,8 @@
-// A conversation with the server by way of the package `ws`.
+// Runs sessions with the server, with the package `ws`.
 //
-// Arguments: `talk` or `stop`, the server's address as ws://host:port, and for wss:// the certificate to trust.
-// Exit code 0: all was as expected.
+// Arguments: `talk` or `stop`; the address of the server as ws://host:port; for wss:// the certificate to trust.
+// `talk` compares the replies, `stop` expects the Close frame of a server that shuts down.
+// Exit code 0: all received messages were as expected.
 'use strict';
 
 const { deepStrictEqual } = require('node:assert');
@@ -9,16 +10,17 @@ const { on, once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const WebSocket = require('ws');
 
-const PATIENCE = 15_000;
+/** Longest time of a handshake, and longest time to receive all messages of a session, in milliseconds. */
+const SESSION_TIMEOUT = 15_000;
 
-/** Opens a session, and collects its messages from the first on. */
+/** Opens a session. `receive` returns its messages in order, from the first on. */
 async function open(address, compressed, certificate) {
   const peer = new WebSocket(address, {
     perMessageDeflate: compressed && { threshold: 0 },
     ca: certificate && readFileSync(certificate),
-    handshakeTimeout: PATIENCE,
+    handshakeTimeout: SESSION_TIMEOUT,
   });
-  const messages = on(peer, 'message', { signal: AbortSignal.timeout(PATIENCE) });
+  const messages = on(peer, 'message', { signal: AbortSignal.timeout(SESSION_TIMEOUT) });
   await once(peer, 'open');
   deepStrictEqual(peer.extensions, compressed ? 'permessage-deflate' : '');
   const receive = async () => {
@@ -28,10 +30,11 @@ async function open(address, compressed, certificate) {
   return { peer, receive };
 }
 
-async function talk({ peer, receive }, words) {
+/** Sends messages, and expects each text reply to begin with the prefix. */
+async function talk({ peer, receive }, prefix) {
   for (const text of ['Hello, world!', '', 'žluťoučký kůň \u{10348}', '0123456789abcdef'.repeat(65536)]) {
     peer.send(text);
-    deepStrictEqual(await receive(), words + text);
+    deepStrictEqual(await receive(), prefix + text);
   }
   for (const data of [Buffer.from([0, 255]), Buffer.alloc(0), Buffer.alloc(1 << 20, 'noise?')]) {
     peer.send(data);
@@ -42,15 +45,16 @@ async function talk({ peer, receive }, words) {
   peer.send('of text', { fin: true });
   const [pong] = await once(peer, 'pong');
   deepStrictEqual(pong.toString(), 'between');
-  deepStrictEqual(await receive(), words + 'in three parts of text');
-  // Many at once, some of them not compressed, which come back in their order.
+  deepStrictEqual(await receive(), prefix + 'in three parts of text');
+  // A burst in which every third message is not compressed. The replies are in the same order.
   for (let n = 0; n < 100; n++) peer.send(`${n} `.repeat(n), { compress: n % 3 > 0 });
-  for (let n = 0; n < 100; n++) deepStrictEqual(await receive(), words + `${n} `.repeat(n));
+  for (let n = 0; n < 100; n++) deepStrictEqual(await receive(), prefix + `${n} `.repeat(n));
   peer.close(4001, 'that was all');
   const [code, reason] = await once(peer, 'close');
   deepStrictEqual([code, reason.toString()], [4001, 'that was all']);
 }
 
+/** Prints a line after the first reply, and expects the server to close with 1001. */
 async function awaitStop({ peer, receive }) {
   peer.send('here');
   deepStrictEqual(await receive(), 'here');
@@ -62,8 +66,8 @@ async function awaitStop({ peer, receive }) {
 async function main(what, address, certificate) {
   if (what === 'stop') return awaitStop(await open(`${address}/echo`, true, certificate));
   for (const compressed of [true, false]) {
-    for (const [path, words] of [['/echo', ''], ['/', 'Received: ']]) {
-      await talk(await open(address + path, compressed, certificate), words);
+    for (const [path, prefix] of [['/echo', ''], ['/', 'Received: ']]) {
+      await talk(await open(address + path, compressed, certificate), prefix);
     }
   }
 }
