@@ -1,11 +1,11 @@
-// A small chart of lines over time, drawn on a canvas in the colours of the style sheet.
+// Draws lines over time on a canvas, in the colours of the style sheet.
 "use strict";
 
 class Chart {
-  /** On that canvas; `unit` formats a value of the axis, `logarithmic` is for values of many magnitudes. */
-  constructor(canvas, { unit, logarithmic = false }) {
+  /** `formatValue` formats a value of the vertical axis. `logarithmic` selects a logarithmic axis. */
+  constructor(canvas, { formatValue, logarithmic = false }) {
     this.canvas = canvas;
-    this.unit = unit;
+    this.formatValue = formatValue;
     this.logarithmic = logarithmic;
     this.lines = [];
     this.span = 60;
@@ -14,13 +14,14 @@ class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
 
-  /** Shows lines over the last `span` seconds: each a name, a colour, and points of age in seconds and value. */
+  /** Shows lines over the last `span` seconds. A line has a name, a colour (`ink`), and points [age in seconds, value]. */
   show(lines, span) {
     this.lines = lines;
     this.span = span;
     this.redraw();
   }
 
+  /** Draws the chart before the next frame. */
   redraw() {
     if (!this.pending) {
       this.pending = true;
@@ -42,13 +43,13 @@ class Chart {
     const pen = this.canvas.getContext("2d");
     pen.scale(scale, scale);
     const style = getComputedStyle(this.canvas);
-    // The style sheet registers these, so they come as colours and not as the words that stand there.
+    // The style sheet registers these properties as colours, so the value is a colour that a canvas accepts.
     const colour = (name) => style.getPropertyValue(`--${name}`) || style.color;
     const area = { left: 58, right: width - 8, top: 24, bottom: height - 20 };
     const values = this.lines.flatMap((line) => line.points.map(([, value]) => value));
     const axis = this.logarithmic ? logarithmicAxis(values) : linearAxis(values);
     const x = (age) => area.right - (age / this.span) * (area.right - area.left);
-    const y = (value) => area.bottom - axis.place(value) * (area.bottom - area.top);
+    const y = (value) => area.bottom - axis.position(value) * (area.bottom - area.top);
 
     pen.font = `12px ${style.fontFamily}`;
     pen.lineWidth = 1;
@@ -61,7 +62,7 @@ class Chart {
       pen.stroke();
       pen.fillStyle = colour("faint");
       pen.textAlign = "right";
-      pen.fillText(this.unit(mark), area.left - 8, y(mark));
+      pen.fillText(this.formatValue(mark), area.left - 8, y(mark));
     }
     pen.textBaseline = "alphabetic";
     pen.textAlign = "left";
@@ -80,15 +81,15 @@ class Chart {
       pen.setLineDash(dashed ? [5, 4] : []);
       pen.beginPath();
       points.forEach(([age, value], i) => {
-        // A gap in time is a gap in the line.
-        const apart = i === 0 || points[i - 1][0] - age > this.span / 20;
-        if (apart) {
+        // A point that is far from the one before starts a new part of the line. A part of one point is a square.
+        const startsPart = i === 0 || points[i - 1][0] - age > this.span / 20;
+        if (startsPart) {
           pen.moveTo(x(age), y(value));
         } else {
           pen.lineTo(x(age), y(value));
         }
-        const alone = apart && (i + 1 === points.length || age - points[i + 1][0] > this.span / 20);
-        if (alone) {
+        const isSingle = startsPart && (i + 1 === points.length || age - points[i + 1][0] > this.span / 20);
+        if (isSingle) {
           pen.fillRect(x(age) - 2, y(value) - 2, 4, 4);
         }
       });
@@ -106,19 +107,19 @@ class Chart {
   }
 }
 
-/** An axis from nothing to a round number. */
+/** Returns an axis from 0 to a round number. `position` returns 0 (bottom) to 1 (top). */
 function linearAxis(values) {
   const most = Math.max(1, ...values);
   const magnitude = 10 ** Math.floor(Math.log10(most));
   const top = [1, 2, 5, 10].map((step) => step * magnitude).find((mark) => mark >= most);
-  return { marks: [0, top / 2, top], place: (value) => value / top };
+  return { marks: [0, top / 2, top], position: (value) => value / top };
 }
 
-/** An axis in powers of ten. */
+/** Returns a logarithmic axis whose marks are powers of ten. */
 function logarithmicAxis(values) {
   const power = (value) => Math.log10(Math.max(value, 0.01));
   const least = values.length > 0 ? Math.floor(power(Math.min(...values))) : -1;
   const most = Math.max(least + 1, values.length > 0 ? Math.ceil(power(Math.max(...values))) : 1);
   const marks = Array.from({ length: most - least + 1 }, (_, i) => 10 ** (least + i));
-  return { marks, place: (value) => (power(value) - least) / (most - least) };
+  return { marks, position: (value) => (power(value) - least) / (most - least) };
 }

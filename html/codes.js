@@ -1,8 +1,8 @@
-// Close codes in words (RFC 6455, 7.4.1, and the registry that it set up).
+// Meanings of close codes (RFC 6455, section 7.4, and the IANA registry of close codes).
 "use strict";
 
 const Codes = (() => {
-  const WORDS = {
+  const MEANINGS = {
     1000: "normal closure: all is done",
     1001: "going away: the server is shutting down, or the page was left",
     1002: "protocol error: a frame broke the rules",
@@ -20,10 +20,10 @@ const Codes = (() => {
     1015: "TLS handshake failed",
   };
 
-  /** A close code in words. */
-  function inWords(code) {
-    if (WORDS[code]) {
-      return WORDS[code];
+  /** Returns the meaning of a close code. */
+  function meaningOf(code) {
+    if (MEANINGS[code]) {
+      return MEANINGS[code];
     }
     if (code >= 4000 && code <= 4999) {
       return "a code of the application's own";
@@ -31,5 +31,5 @@ const Codes = (() => {
     return code >= 3000 && code <= 3999 ? "a code registered for a library" : "a code without a meaning";
   }
 
-  return { inWords };
+  return { meaningOf };
 })();

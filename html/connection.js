@@ -3,14 +3,14 @@
 
 const Connection = (() => {
   /** Delay before the first reconnect attempt, in milliseconds. Each later one doubles it. */
-  const FIRST_WAIT = 500;
+  const FIRST_DELAY = 500;
 
   /** Longest delay before a reconnect attempt, in milliseconds. */
-  const LONGEST_WAIT = 30000;
+  const MAX_DELAY = 30000;
 
   let socket = null;
   let target = null;
-  let tries = 0;
+  let attempts = 0;
   let timer = 0;
   let waiting = false;
   let handlers = {};
@@ -22,11 +22,11 @@ const Connection = (() => {
 
   /** Connects. Closes an existing connection first, without calling its handlers. */
   function connect(url, protocols, autoReconnect) {
-    stopWaiting();
-    tries = 0;
+    cancelReconnect();
+    attempts = 0;
     target = { url, protocols, autoReconnect };
     if (socket) {
-      forget(socket);
+      removeHandlers(socket);
       socket.close(1000);
       socket = null;
     }
@@ -34,10 +34,11 @@ const Connection = (() => {
   }
 
   /** Removes the handlers of a socket. */
-  function forget(old) {
+  function removeHandlers(old) {
     old.onopen = old.onmessage = old.onerror = old.onclose = null;
   }
 
+  /** Opens a socket to the target. */
   function attempt() {
     const { url, protocols } = target;
     try {
@@ -51,7 +52,7 @@ const Connection = (() => {
     socket.binaryType = "arraybuffer";
     handlers.state("connecting", `Connecting to ${url} …`);
     socket.onopen = () => {
-      tries = 0;
+      attempts = 0;
       handlers.state("open", `Connected to ${url}`);
       handlers.open(url, socket.protocol, socket.extensions);
     };
@@ -61,27 +62,28 @@ const Connection = (() => {
       socket = null;
       handlers.close(event.code, event.reason);
       if (target.autoReconnect) {
-        wait();
+        scheduleReconnect();
       } else {
         handlers.state("closed", "Not connected");
       }
     };
   }
 
-  /** Reconnects after a delay. The delay is random within a quarter, so that many clients do not reconnect at once. */
-  function wait() {
-    const longest = Math.min(FIRST_WAIT * 2 ** tries, LONGEST_WAIT);
-    const pause = longest * (0.75 + Math.random() / 4);
-    tries += 1;
-    handlers.state("waiting", `Not connected; try ${tries} in ${Format.milliseconds(pause)}`);
+  /** Reconnects after a delay. Up to a quarter of it is random, so that many clients do not reconnect at once. */
+  function scheduleReconnect() {
+    const longestDelay = Math.min(FIRST_DELAY * 2 ** attempts, MAX_DELAY);
+    const delay = longestDelay * (0.75 + Math.random() / 4);
+    attempts += 1;
+    handlers.state("waiting", `Not connected; try ${attempts} in ${Format.milliseconds(delay)}`);
     waiting = true;
     timer = setTimeout(() => {
       waiting = false;
       attempt();
-    }, pause);
+    }, delay);
   }
 
-  function stopWaiting() {
+  /** Cancels a scheduled reconnect attempt. */
+  function cancelReconnect() {
     waiting = false;
     clearTimeout(timer);
   }
@@ -89,7 +91,7 @@ const Connection = (() => {
   /** Closes the connection and does not reconnect. Throws if the browser does not allow the code or the reason. */
   function disconnect(code, reason) {
     if (!socket) {
-      stopWaiting();
+      cancelReconnect();
       handlers.state("closed", "Not connected");
     } else if (socket.readyState === WebSocket.CONNECTING) {
       socket.close();
@@ -97,7 +99,7 @@ const Connection = (() => {
       socket.close(code, reason);
       handlers.state("closing", "Closing …");
     }
-    // Only if close() did not throw.
+    // Not reached if close() throws.
     target.autoReconnect = false;
   }
 
@@ -107,17 +109,17 @@ const Connection = (() => {
       target.autoReconnect = autoReconnect;
     }
     if (!autoReconnect && !socket) {
-      stopWaiting();
+      cancelReconnect();
       handlers.state("closed", "Not connected");
     }
   }
 
   const isOpen = () => socket !== null && socket.readyState === WebSocket.OPEN;
 
-  /** Whether a connection exists or a reconnect attempt is scheduled. */
+  /** Returns whether a connection exists or a reconnect attempt is scheduled. */
   const isWanted = () => socket !== null || waiting;
 
-  /** Bytes that the browser has not sent yet. */
+  /** Returns the number of bytes that the browser has not sent yet. */
   const buffered = () => (socket ? socket.bufferedAmount : 0);
 
   const send = (data) => socket.send(data);

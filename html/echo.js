@@ -1,18 +1,18 @@
-// Connects the parts of the page with each other.
+// Connects the parts of the page.
 "use strict";
 
 const url = element("url");
 const protocols = element("protocols");
 const reconnect = element("reconnect");
-const showError = (sentence) => {
-  element("connection-problem").textContent = sentence;
+const showError = (text) => {
+  element("connection-problem").textContent = text;
 };
 
 /** Returns the subprotocols to request. */
 const protocolNames = () => protocols.value.split(/[\s,]+/).filter(Boolean);
 
-/** Updates the address and the code snippets from the form. */
-function remember() {
+/** Updates the URL fragment and the snippets from the form. */
+function saveForm() {
   const kind = element("kind").value;
   const message = element("message").value;
   Settings.write({
@@ -26,12 +26,12 @@ function remember() {
   try {
     Snippets.show(Settings.resolve(url.value), protocolNames(), message);
   } catch {
-    // Keeps the snippets while the URL is incomplete.
+    // The URL is incomplete: keeps the snippets.
   }
 }
 
-/** Fills the form from the address. */
-function recall() {
+/** Fills the form from the URL fragment, and returns the settings. */
+function loadForm() {
   const settings = Settings.read();
   url.value = settings.url;
   protocols.value = settings.protocols;
@@ -45,7 +45,7 @@ function connect() {
   showError("");
   try {
     const target = Settings.resolve(url.value);
-    remember();
+    saveForm();
     Connection.connect(target, protocolNames(), reconnect.checked);
   } catch (error) {
     showError(error.message);
@@ -67,19 +67,19 @@ function toggle() {
 }
 
 Connection.listen({
-  state(name, words) {
+  state(name, text) {
     const status = element("status");
     status.dataset.state = name;
-    status.textContent = words;
-    status.title = words;
-    const busy = name === "open" || name === "connecting" || name === "waiting";
-    element("connection").textContent = busy ? "Disconnect" : "Connect";
+    status.textContent = text;
+    status.title = text;
+    const canDisconnect = name === "open" || name === "connecting" || name === "waiting";
+    element("connection").textContent = canDisconnect ? "Disconnect" : "Connect";
     Traffic.setOpen(name === "open");
   },
   open(target, protocol, extensions) {
     PendingEchoes.reset();
-    const agreed = [protocol && `subprotocol ${protocol}`, extensions && `extensions ${extensions}`];
-    Log.note("onopen", [target, ...agreed.filter(Boolean)].join(", "));
+    const negotiated = [protocol && `subprotocol ${protocol}`, extensions && `extensions ${extensions}`];
+    Log.note("onopen", [target, ...negotiated.filter(Boolean)].join(", "));
   },
   message(data, at) {
     const { rtt, verdict } = PendingEchoes.received(data, at);
@@ -93,8 +93,8 @@ Connection.listen({
     Log.note("onerror", "the connection failed; the browser does not tell a page why", true);
   },
   close(code, reason) {
-    const said = reason ? ` “${reason}”` : "";
-    Log.note("onclose", `${code}: ${Codes.inWords(code)}${said}`, code !== 1000);
+    const quotedReason = reason ? ` “${reason}”` : "";
+    Log.note("onclose", `${code}: ${Codes.meaningOf(code)}${quotedReason}`, code !== 1000);
   },
   refused: showError,
 });
@@ -117,12 +117,12 @@ element("connector").addEventListener("submit", (event) => {
   connect();
 });
 element("share").addEventListener("click", (event) => {
-  remember();
+  saveForm();
   copyText(location.href, event.currentTarget);
 });
 reconnect.addEventListener("change", () => Connection.setAutoReconnect(reconnect.checked));
 for (const id of ["url", "protocols", "kind", "message", "reconnect"]) {
-  element(id).addEventListener("input", remember);
+  element(id).addEventListener("input", saveForm);
 }
 element("watch").addEventListener("click", () => {
   try {
@@ -131,24 +131,24 @@ element("watch").addEventListener("click", () => {
     showError(error.message);
   }
 });
-StatsClient.listen(remember);
+StatsClient.listen(saveForm);
 addEventListener("hashchange", () => {
-  recall();
+  loadForm();
   connect();
 });
 
-const settings = recall();
+const settings = loadForm();
 Endpoints.show((target) => {
-  // Uses the server of the form, which may differ from the server of the page.
+  // The server of the form may differ from the server of the page.
   const base = Settings.resolve(url.value);
   const full = new URL(target, base).href;
-  url.value = new URL(base).host === new URL(Settings.home()).host ? target : full;
+  url.value = new URL(base).host === new URL(Settings.pageServer()).host ? target : full;
   connect();
   element("log-title").scrollIntoView({ block: "start" });
 });
-remember();
-// A link may name any server. Only the server of the page is connected to automatically.
-if (new URL(Settings.resolve(settings.url)).host === new URL(Settings.home()).host) {
+saveForm();
+// A link to the page may name any server. The page connects only to its own server without a click.
+if (new URL(Settings.resolve(settings.url)).host === new URL(Settings.pageServer()).host) {
   connect();
   if (settings.watch) {
     StatsClient.toggle(Settings.resolve(settings.url));

@@ -1,43 +1,43 @@
-// A button for each endpoint, made from the server's own table.
+// Shows a button for each endpoint in the table of the server.
 "use strict";
 
 const Endpoints = (() => {
   const list = element("endpoints");
-  let chosen = () => {};
+  let onChoose = () => {};
 
-  /** Asks the server for its table, and shows it. `choose` is told the target of a button that was pressed. */
-  async function show(choose) {
-    chosen = choose;
-    const url = new URL("/endpoints", Settings.home());
+  /** Requests the table from the server and shows it. `listener` is called with the target of a button that is pressed. */
+  async function show(listener) {
+    onChoose = listener;
+    const url = new URL("/endpoints", Settings.pageServer());
     url.protocol = url.protocol.replace("ws", "http");
     try {
-      const answer = await fetch(url);
-      const table = await answer.json();
+      const response = await fetch(url);
+      const table = await response.json();
       list.replaceChildren(...table.map(entry));
     } catch {
       list.replaceChildren(make("li", "hint", `The table is at ${url}, which does not answer.`));
     }
   }
 
-  /** An endpoint: a button with the target that it stands for, what that does, and a field for each parameter. */
+  /** Returns the list item of an endpoint: a button with its target, its summary, and a field for each parameter. */
   function entry({ path, summary, parameters, example }) {
-    const made = make("li");
+    const item = make("li");
     const form = make("form");
     const button = make("button");
-    const about = make("p", "", summary);
-    about.id = `about-${path}`;
+    const description = make("p", "", summary);
+    description.id = `about-${path}`;
     button.dataset.path = path;
-    button.setAttribute("aria-describedby", about.id);
-    form.append(button, about);
+    button.setAttribute("aria-describedby", description.id);
+    form.append(button, description);
     const [examplePath, exampleQuery = ""] = example.split("?");
-    const given = new URLSearchParams(exampleQuery);
+    const exampleValues = new URLSearchParams(exampleQuery);
     const fields = make("div", "fields");
     if (path.endsWith("CODE")) {
       const code = { name: "CODE", default: "503", accepts: "a number", meaning: "status" };
       fields.append(field(code, examplePath.slice(path.length - 4)));
     }
     for (const parameter of parameters) {
-      fields.append(field(parameter, given.get(parameter.name) ?? ""));
+      fields.append(field(parameter, exampleValues.get(parameter.name) ?? ""));
     }
     if (fields.childElementCount > 0) {
       const details = make("details");
@@ -49,24 +49,24 @@ const Endpoints = (() => {
     form.addEventListener("input", show);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      chosen(target(path, fields));
+      onChoose(target(path, fields));
     });
-    made.append(form);
-    return made;
+    item.append(form);
+    return item;
   }
 
-  /** A target that may go on in a new line where one of its parts ends. */
+  /** Splits a target after ? and &, so that a line can break there. */
   function breakable(text) {
     return text.split(/(?<=[?&])/).flatMap((part) => [part, make("wbr")]);
   }
 
-  /** A field for a parameter; empty, it leaves the parameter out. */
-  function field({ name, default: usual, accepts, meaning }, value) {
+  /** Returns a field for a parameter. If it is empty, the target does not have the parameter. */
+  function field({ name, default: defaultValue, accepts, meaning }, value) {
     const label = make("label", "", name);
     const input = make("input");
     input.name = name;
     input.value = value;
-    input.placeholder = usual;
+    input.placeholder = defaultValue;
     input.title = `${meaning}: ${accepts}`;
     input.autocomplete = "off";
     input.autocapitalize = "off";
@@ -75,7 +75,7 @@ const Endpoints = (() => {
     return label;
   }
 
-  /** The path and the query that the fields stand for. */
+  /** Returns the path and the query from the values of the fields. */
   function target(path, fields) {
     const query = new URLSearchParams();
     let full = path;
@@ -86,7 +86,7 @@ const Endpoints = (() => {
         query.set(input.name, input.value);
       }
     }
-    // Nothing but spaces and the like has to be escaped for a person to read it.
+    // A slash may be in a query as it is, and is easier to read.
     const text = [...query].map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`);
     return text.length > 0 ? `${full}?${text.join("&")}` : full;
   }

@@ -1,27 +1,27 @@
-// Numbers, sizes, times and bytes as people read them, and short ways to the document.
+// Formats numbers, sizes, times and bytes, and has helpers for elements of the page.
 "use strict";
 
-/** The element with that id. */
+/** Returns the element with an id. */
 const element = (id) => document.getElementById(id);
 
-/** A new element with a class and a text. */
+/** Returns a new element with a class and a text. */
 function make(tag, className = "", text = "") {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   if (className) {
-    made.className = className;
+    created.className = className;
   }
-  made.textContent = text;
-  return made;
+  created.textContent = text;
+  return created;
 }
 
 const Format = (() => {
   const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
   const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-  /** A count with its thousands apart. */
+  /** Formats a count with commas between groups of three digits. */
   const count = (n) => grouped.format(n);
 
-  /** A size in bytes. */
+  /** Formats a size in bytes. */
   function size(bytes) {
     let unit = 0;
     let value = bytes;
@@ -32,7 +32,7 @@ const Format = (() => {
     return `${unit > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
   }
 
-  /** Milliseconds, with as many digits as a browser's clock is good for. */
+  /** Formats a time in milliseconds. The clock of a browser has a resolution of about 0.1 ms. */
   function milliseconds(ms) {
     if (ms >= 10000) {
       return `${(ms / 1000).toFixed(1)} s`;
@@ -40,26 +40,26 @@ const Format = (() => {
     return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
   }
 
-  /** A moment, given in milliseconds since the page was opened, as a time of day. */
+  /** Formats a time in milliseconds since the page was opened as a time of day. */
   function timeOfDay(at) {
     const time = new Date(performance.timeOrigin + at);
-    const two = (n) => String(n).padStart(2, "0");
+    const twoDigits = (n) => String(n).padStart(2, "0");
     const thousandths = String(time.getMilliseconds()).padStart(3, "0");
-    return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${thousandths}`;
+    return `${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}:${twoDigits(time.getSeconds())}.${thousandths}`;
   }
 
-  /** Bytes in hexadecimal, at most `most` of them. */
-  function hex(bytes, most) {
-    const shown = Array.from(bytes.subarray(0, most), (byte) => byte.toString(16).padStart(2, "0"));
-    return shown.join(" ") + (bytes.length > most ? " …" : "");
+  /** Formats at most `limit` bytes in hexadecimal. */
+  function hex(bytes, limit) {
+    const shown = Array.from(bytes.subarray(0, limit), (byte) => byte.toString(16).padStart(2, "0"));
+    return shown.join(" ") + (bytes.length > limit ? " …" : "");
   }
 
-  /** How many bytes a text has in UTF-8, without making them. */
+  /** Returns the length of a text in UTF-8, without encoding it. */
   function utf8Length(text) {
     let length = text.length;
     for (let i = 0; i < text.length; i += 1) {
       const unit = text.charCodeAt(i);
-      // A surrogate is one of two that make four bytes.
+      // A pair of surrogates is four bytes in UTF-8, two for each.
       length += unit < 0x80 ? 0 : unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
     }
     return length;
@@ -68,7 +68,7 @@ const Format = (() => {
   return { count, size, milliseconds, timeOfDay, hex, utf8Length };
 })();
 
-/** Fills a list of figures: pairs of a name and a value. */
+/** Shows figures in a list: pairs of a name and a value. */
 function showFigures(list, pairs) {
   while (list.childElementCount > pairs.length) {
     list.lastElementChild.remove();
@@ -85,7 +85,7 @@ function showFigures(list, pairs) {
   });
 }
 
-/** Puts a text on the clipboard, also where the page came over plain HTTP, and says so on the button. */
+/** Copies a text to the clipboard and shows the result on the button. Works over plain HTTP too. */
 async function copyText(text, button) {
   let copied = true;
   try {

@@ -1,35 +1,37 @@
-// The log: every event is kept for a while, and the last ones are drawn, at most once a frame.
+// The log of events. Keeps the newest events and draws the newest of them, at most once a frame.
 "use strict";
 
 const Log = (() => {
-  /** Events that are kept, for the filter, Copy and Export. */
-  const KEPT = 5000;
+  /** Number of events that the filter, Copy and Export use. */
+  const MAX_EVENTS = 5000;
 
-  /** Rows that are drawn. */
-  const ROWS = 200;
+  /** Number of rows that are shown. */
+  const MAX_ROWS = 200;
 
-  /** New rows in one drawing that make it a flood: then only so many are drawn, about what is in sight. */
-  const FLOOD = 40;
+  /** More new events than this in one drawing are a flood. A flood draws this many rows, about what is visible. */
+  const FLOOD_ROWS = 40;
 
-  /** Pause between two drawings in a flood, in milliseconds; nobody reads faster. */
-  const FLOOD_PAUSE = 100;
+  /** Interval between two drawings in a flood, in milliseconds. */
+  const FLOOD_INTERVAL = 100;
 
-  /** Quiet time after which a flood is over, and all rows are drawn, in milliseconds. */
-  const CALM = 300;
+  /** A flood ends this long after its last drawing, in milliseconds. Then all rows are drawn. */
+  const FLOOD_END_DELAY = 300;
 
-  /** Characters and bytes of a message that are kept. */
-  const LONGEST_TEXT = 1000;
-  const LONGEST_BYTES = 64;
+  /** Number of characters of a text message that are kept. */
+  const MAX_TEXT = 1000;
 
-  /** How often the screen reader is told, in milliseconds. */
-  const ANNOUNCE = 2000;
+  /** Number of bytes of a binary message that are kept. */
+  const MAX_BYTES = 64;
+
+  /** Shortest interval between two announcements for screen readers, in milliseconds. */
+  const ANNOUNCE_INTERVAL = 2000;
 
   const ARROWS = { sent: "↑", received: "↓", state: "•" };
   const VERDICTS = {
     same: "same bytes",
     "behind words": "echo behind words",
     differs: "not what was sent",
-    unasked: "",
+    unsolicited: "",
   };
 
   const list = element("log");
@@ -38,41 +40,41 @@ const Log = (() => {
   let undrawn = [];
   let drawing = false;
   let paused = false;
-  let all = true;
-  let calm = 0;
-  let announced = 0;
+  let drawAll = true;
+  let floodEndTimer = 0;
+  let lastAnnouncement = 0;
   let unannounced = [];
 
-  /** A line about the connection: its name and what there is to say. */
+  /** Adds an event of the connection: its name and a text. */
   function note(name, text, bad = false) {
     add({ at: performance.now(), direction: "state", kind: name, size: null, rtt: null, verdict: "", text, bad });
   }
 
-  /** A message, in or out. */
+  /** Adds a message that was sent or received. */
   function message(direction, data, at, rtt = null, verdict = "") {
     const isText = typeof data === "string";
     const size = isText ? Format.utf8Length(data) : data.byteLength;
-    // A view would keep the whole message alive. How it looks is worked out when it is looked at.
-    const text = isText ? excerpt(data) : data.slice(0, LONGEST_BYTES + 1);
+    // A copy: a view would keep the whole message in memory. It is formatted when it is shown.
+    const text = isText ? excerpt(data) : data.slice(0, MAX_BYTES + 1);
     const kind = isText ? "text" : "binary";
     add({ at, direction, kind, size, rtt, verdict, text, bad: verdict === "differs" });
   }
 
-  /** What an event says, as text. */
-  const wordsOf = ({ text }) => (typeof text === "string" ? text : Format.hex(new Uint8Array(text), LONGEST_BYTES));
+  /** Returns the text of an event. */
+  const textOf = ({ text }) => (typeof text === "string" ? text : Format.hex(new Uint8Array(text), MAX_BYTES));
 
-  const excerpt = (text) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)} …` : text);
+  const excerpt = (text) => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)} …` : text);
 
   function add(event) {
     events.push(event);
     total += 1;
-    if (events.length >= 2 * KEPT) {
-      events = events.slice(-KEPT);
+    if (events.length >= 2 * MAX_EVENTS) {
+      events = events.slice(-MAX_EVENTS);
     }
     if (!paused) {
       undrawn.push(event);
-      if (undrawn.length >= 2 * ROWS) {
-        undrawn = undrawn.slice(-ROWS);
+      if (undrawn.length >= 2 * MAX_ROWS) {
+        undrawn = undrawn.slice(-MAX_ROWS);
       }
       schedule();
     }
@@ -82,6 +84,7 @@ const Log = (() => {
     }
   }
 
+  /** Draws before the next frame. */
   function schedule() {
     if (!drawing) {
       drawing = true;
@@ -89,25 +92,25 @@ const Log = (() => {
     }
   }
 
-  /** Draws what is new; everything, when the filter has changed. */
+  /** Draws the new events, or all events after the filter has changed. */
   function draw() {
     const follow = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-    const flood = !all && undrawn.length > FLOOD;
-    const source = all ? events.slice(-KEPT) : undrawn;
-    const rows = source.filter(isShown).slice(flood ? -FLOOD : -ROWS);
-    if (all || rows.length >= FLOOD) {
+    const flood = !drawAll && undrawn.length > FLOOD_ROWS;
+    const source = drawAll ? events.slice(-MAX_EVENTS) : undrawn;
+    const rows = source.filter(matches).slice(flood ? -FLOOD_ROWS : -MAX_ROWS);
+    if (drawAll || rows.length >= FLOOD_ROWS) {
       list.replaceChildren(...rows.map(row));
     } else {
       list.append(...rows.map(row));
-      while (list.childElementCount > ROWS) {
+      while (list.childElementCount > MAX_ROWS) {
         list.firstElementChild.remove();
       }
     }
     if (flood) {
-      clearTimeout(calm);
-      calm = setTimeout(redraw, CALM);
+      clearTimeout(floodEndTimer);
+      floodEndTimer = setTimeout(redraw, FLOOD_END_DELAY);
     }
-    all = false;
+    drawAll = false;
     undrawn = [];
     if (follow) {
       list.scrollTop = list.scrollHeight;
@@ -117,11 +120,11 @@ const Log = (() => {
     setTimeout(
       () => {
         drawing = false;
-        if (undrawn.length > 0 || all) {
+        if (undrawn.length > 0 || drawAll) {
           schedule();
         }
       },
-      flood ? FLOOD_PAUSE : 0,
+      flood ? FLOOD_INTERVAL : 0,
     );
   }
 
@@ -130,35 +133,36 @@ const Log = (() => {
     element("log-count").textContent = total > 0 ? `${Format.count(total)}${hidden}${paused ? ", paused" : ""}` : "";
   }
 
-  /** Tells the screen reader what has come, but not every message of many. */
+  /** Announces new events to screen readers. Several events are one announcement. */
   function announce() {
     const now = performance.now();
-    if (unannounced.length === 0 || now - announced < ANNOUNCE) {
+    if (unannounced.length === 0 || now - lastAnnouncement < ANNOUNCE_INTERVAL) {
       return;
     }
-    announced = now;
+    lastAnnouncement = now;
     const last = unannounced[unannounced.length - 1];
     element("announcer").textContent =
-      unannounced.length > 1 ? "Several messages have come." : `${last.kind}: ${wordsOf(last).slice(0, 200)}`;
+      unannounced.length > 1 ? "Several messages have come." : `${last.kind}: ${textOf(last).slice(0, 200)}`;
     unannounced = [];
   }
 
-  const words = element("filter");
-  const direction = element("filter-kind");
+  const filterText = element("filter");
+  const filterDirection = element("filter-kind");
 
-  function isShown(event) {
-    const wanted = words.value.toLowerCase();
+  /** Returns whether an event matches the filter. */
+  function matches(event) {
+    const wantedText = filterText.value.toLowerCase();
     return (
-      (!direction.value || event.direction === direction.value) &&
-      (!wanted || line(event).toLowerCase().includes(wanted))
+      (!filterDirection.value || event.direction === filterDirection.value) &&
+      (!wantedText || line(event).toLowerCase().includes(wantedText))
     );
   }
 
   function row(event) {
-    const made = make("li", `${event.direction}${event.bad ? " bad" : ""}`);
+    const item = make("li", `${event.direction}${event.bad ? " bad" : ""}`);
     const arrow = make("span", "arrow", ARROWS[event.direction]);
     arrow.setAttribute("aria-hidden", "true");
-    const what = event.direction === "state" ? event.kind : `${event.direction} ${event.kind}`;
+    const name = event.direction === "state" ? event.kind : `${event.direction} ${event.kind}`;
     const facts = make("span", "facts");
     if (event.size !== null) {
       facts.append(make("span", "size", Format.size(event.size)));
@@ -169,47 +173,47 @@ const Log = (() => {
     if (VERDICTS[event.verdict]) {
       facts.append(make("span", `verdict ${event.bad ? "" : "good"}`, VERDICTS[event.verdict]));
     }
-    made.append(arrow, make("time", "", Format.timeOfDay(event.at)), make("span", "name", what), facts, make("span", "what", wordsOf(event)));
-    return made;
+    item.append(arrow, make("time", "", Format.timeOfDay(event.at)), make("span", "name", name), facts, make("span", "what", textOf(event)));
+    return item;
   }
 
-  /** An event as a line of text. */
+  /** Returns an event as a line of text. */
   function line(event) {
-    const { direction: way, kind, size, rtt, verdict } = event;
-    const parts = [Format.timeOfDay(event.at), way === "state" ? kind : `${way} ${kind}`];
+    const { direction, kind, size, rtt, verdict } = event;
+    const parts = [Format.timeOfDay(event.at), direction === "state" ? kind : `${direction} ${kind}`];
     if (size !== null) {
       parts.push(Format.size(size));
     }
     if (rtt !== null) {
       parts.push(Format.milliseconds(rtt), VERDICTS[verdict]);
     }
-    return `${parts.join("  ")}  ${wordsOf(event)}`;
+    return `${parts.join("  ")}  ${textOf(event)}`;
   }
 
-  /** What is kept and not filtered away, as lines. */
-  const asText = () => events.slice(-KEPT).filter(isShown).map(line).join("\n");
+  /** Returns the kept events that match the filter, as lines of text. */
+  const asText = () => events.slice(-MAX_EVENTS).filter(matches).map(line).join("\n");
 
-  /** The same as JSON, an event a line. */
+  /** Returns the same events as JSON, one event in a line. */
   function asJson() {
-    const plain = (event) => ({
+    const toJson = (event) => ({
       time: new Date(performance.timeOrigin + event.at).toISOString(),
       direction: event.direction,
       kind: event.kind,
       ...(event.size !== null && { size: event.size }),
       ...(event.rtt !== null && { round_trip_ms: Number(event.rtt.toFixed(3)), verdict: event.verdict }),
-      text: wordsOf(event),
+      text: textOf(event),
     });
-    return events.slice(-KEPT).filter(isShown).map((event) => `${JSON.stringify(plain(event))}\n`).join("");
+    return events.slice(-MAX_EVENTS).filter(matches).map((event) => `${JSON.stringify(toJson(event))}\n`).join("");
   }
 
   function redraw() {
-    all = true;
+    drawAll = true;
     undrawn = [];
     schedule();
   }
 
-  words.addEventListener("input", redraw);
-  direction.addEventListener("change", redraw);
+  filterText.addEventListener("input", redraw);
+  filterDirection.addEventListener("change", redraw);
   element("pause").addEventListener("click", (event) => {
     paused = !paused;
     event.currentTarget.setAttribute("aria-pressed", String(paused));

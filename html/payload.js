@@ -1,4 +1,4 @@
-// What is typed, as what is sent: text, checked JSON, bytes in hex, or a file.
+// Converts the input of the form to a message: text, checked JSON, bytes in hex, or a file.
 "use strict";
 
 const Payload = (() => {
@@ -7,7 +7,7 @@ const Payload = (() => {
   const file = element("file");
   const problem = element("message-problem");
 
-  /** What stands in the form, ready to be sent. Throws with a sentence when it is not what it should be. */
+  /** Returns the message of the form. Throws an error with a text for the user if the input is invalid. */
   async function read() {
     switch (kind.value) {
       case "json":
@@ -25,7 +25,7 @@ const Payload = (() => {
     }
   }
 
-  /** Bytes from pairs of hexadecimal digits, with or without 0x, spaces or commas. */
+  /** Returns the bytes of pairs of hexadecimal digits. 0x, spaces, commas and colons are ignored. */
   function fromHex(text) {
     const digits = text.replace(/0x/gi, "").replace(/[\s,:]/g, "");
     if (!/^([0-9a-f]{2})*$/i.test(digits)) {
@@ -34,13 +34,13 @@ const Payload = (() => {
     return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16)).buffer;
   }
 
-  /** Shows what is wrong with the form; nothing when all is well. */
-  function showError(sentence) {
-    problem.textContent = sentence;
-    message.setAttribute("aria-invalid", String(Boolean(sentence)));
+  /** Shows an error of the form, or no error if the text is empty. */
+  function showError(text) {
+    problem.textContent = text;
+    message.setAttribute("aria-invalid", String(Boolean(text)));
   }
 
-  /** Shows the fields that the kind has, and checks what can be checked while it is typed. */
+  /** Shows the fields for the selected kind, and checks the input. */
   function showKind() {
     const isFile = kind.value === "file";
     element("file-field").hidden = !isFile;
@@ -49,6 +49,7 @@ const Payload = (() => {
     check();
   }
 
+  /** Shows whether the input is valid JSON or valid hex. */
   function check() {
     showError("");
     if (kind.value === "json" || kind.value === "hex") {
@@ -56,8 +57,8 @@ const Payload = (() => {
     }
   }
 
-  /** Makes the field as high as its text, within reason. */
-  function fit() {
+  /** Sets the height of the field to the lines of its text, at most 10. */
+  function fitHeight() {
     message.rows = Math.min(10, message.value.split("\n").length);
   }
 
@@ -72,10 +73,10 @@ const Payload = (() => {
   kind.addEventListener("change", showKind);
   message.addEventListener("input", () => {
     check();
-    fit();
+    fitHeight();
   });
 
-  /** Puts a message into the form. */
+  /** Fills the form with a message. */
   function set(newKind, text) {
     kind.value = newKind;
     if (kind.selectedIndex < 0) {
@@ -83,7 +84,7 @@ const Payload = (() => {
     }
     message.value = text;
     showKind();
-    fit();
+    fitHeight();
   }
 
   return { read, showError, set };

@@ -1,21 +1,23 @@
-// Draws round trip times: p50 and p99 of each tenth of a second.
+// Draws round-trip times: p50 and p99 of each tenth of a second.
 "use strict";
 
 const RoundTrips = (() => {
-  /** Seconds that the chart shows, and parts of a second. */
+  /** Seconds that the chart shows. */
   const SPAN = 30;
+
+  /** Number of parts of a second. */
   const PARTS = 10;
 
-  /** Samples that are kept of one part: enough for a p99. */
-  const SAMPLES = 500;
+  /** Number of samples that are kept of one part, enough for a p99. */
+  const MAX_SAMPLES = 500;
 
-  /** Samples that the figures are computed from. */
+  /** Number of samples that the figures are computed from. */
   const RECENT = 10000;
 
-  /** Interval between two drawings, in milliseconds. */
+  /** Interval between drawings, in milliseconds. */
   const REDRAW = 250;
 
-  const chart = new Chart(element("trips"), { unit: axisLabel, logarithmic: true });
+  const chart = new Chart(element("trips"), { formatValue: axisLabel, logarithmic: true });
   const recent = new Float64Array(RECENT);
   let count = 0;
   let parts = [];
@@ -25,7 +27,7 @@ const RoundTrips = (() => {
     return ms >= 1000 ? `${ms / 1000} s` : `${Number(ms.toPrecision(1))} ms`;
   }
 
-  /** Adds a round trip time in milliseconds. */
+  /** Adds a round-trip time. `rtt` and `at` are in milliseconds. */
   function add(rtt, at) {
     recent[count % RECENT] = rtt;
     count += 1;
@@ -37,16 +39,16 @@ const RoundTrips = (() => {
       parts.push(part);
     }
     part.seen += 1;
-    if (part.samples.length < SAMPLES) {
+    if (part.samples.length < MAX_SAMPLES) {
       part.samples.push(rtt);
-    } else if (Math.random() < SAMPLES / part.seen) {
+    } else if (Math.random() < MAX_SAMPLES / part.seen) {
       // Reservoir sampling: each sample is kept with the same probability.
-      part.samples[Math.floor(Math.random() * SAMPLES)] = rtt;
+      part.samples[Math.floor(Math.random() * MAX_SAMPLES)] = rtt;
     }
   }
 
-  /** Returns the quantile of sorted values. */
-  const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  /** Returns a quantile of sorted values. `q` is 0 to 1. */
+  const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
 
   function draw() {
     const now = (performance.now() / 1000) * PARTS;
@@ -61,7 +63,7 @@ const RoundTrips = (() => {
         part.sorted = part.seen;
       }
     }
-    const points = (share) => parts.map((part) => [(now - part.number) / PARTS, quantile(part.samples, share)]);
+    const points = (q) => parts.map((part) => [(now - part.number) / PARTS, quantile(part.samples, q)]);
     chart.show(
       [
         { name: "p99", ink: "warm", dashed: true, points: points(0.99) },
@@ -72,7 +74,7 @@ const RoundTrips = (() => {
     if (changed) {
       changed = false;
       const sorted = recent.slice(0, Math.min(count, RECENT)).sort();
-      const at = (share) => (count > 0 ? Format.milliseconds(quantile(sorted, share)) : "–");
+      const at = (q) => (count > 0 ? Format.milliseconds(quantile(sorted, q)) : "–");
       showFigures(element("trips-figures"), [
         ["p50", at(0.5)],
         ["p99", at(0.99)],

@@ -1,27 +1,28 @@
-// Messages that are kept in this browser for another time.
+// Messages that the user saves in this browser.
 "use strict";
 
 (() => {
-  /** Where the browser keeps them. */
+  /** Key in the local storage of the browser. */
   const KEY = "websocket-echo-test-messages";
 
-  /** How many there may be. */
-  const MOST = 100;
+  /** Maximum number of messages. The oldest is removed. */
+  const MAX_MESSAGES = 100;
 
   const list = element("saved");
   let messages = load();
 
-  /** What the browser has kept; nothing where it may not keep anything. */
+  /** Returns the saved messages, or an empty list if the browser has no local storage. */
   function load() {
     try {
-      const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-      return Array.isArray(kept) ? kept.filter(({ kind, text }) => kind && typeof text === "string") : [];
+      const saved = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+      return Array.isArray(saved) ? saved.filter(({ kind, text }) => kind && typeof text === "string") : [];
     } catch {
       return [];
     }
   }
 
-  function keep() {
+  /** Saves the messages. */
+  function store() {
     try {
       localStorage.setItem(KEY, JSON.stringify(messages));
     } catch {
@@ -29,6 +30,7 @@
     }
   }
 
+  /** Shows the messages in the list. `selected` is an index, or "" for none. */
   function show(selected) {
     const options = messages.map(({ kind, text }, i) => {
       const option = make("option", "", `${kind}: ${text.length > 40 ? `${text.slice(0, 40)} …` : text}`);
@@ -48,22 +50,22 @@
       Payload.showError("A file is not kept, only what is typed");
       return;
     }
-    messages = messages.filter((other) => other.kind !== kind || other.text !== text).slice(1 - MOST);
+    messages = messages.filter((other) => other.kind !== kind || other.text !== text).slice(1 - MAX_MESSAGES);
     messages.push({ kind, text });
-    keep();
+    store();
     show(String(messages.length - 1));
   });
   element("forget").addEventListener("click", () => {
     if (list.value !== "") {
       messages.splice(Number(list.value), 1);
-      keep();
+      store();
       show("");
     }
   });
   list.addEventListener("change", () => {
-    const chosen = messages[Number(list.value)];
-    if (list.value !== "" && chosen) {
-      Payload.set(chosen.kind, chosen.text);
+    const selected = messages[Number(list.value)];
+    if (list.value !== "" && selected) {
+      Payload.set(selected.kind, selected.text);
       element("message").dispatchEvent(new Event("input"));
     }
   });

@@ -1,50 +1,50 @@
-// The set-up in the address of the page, behind the #, so that a link shares it.
+// Settings in the fragment of the URL of the page (after the #), so that a link includes them.
 "use strict";
 
 const Settings = (() => {
-  /** What an address can carry, and what stands for nothing in it. */
+  /** Names of the settings and their defaults. The fragment has only settings that differ. */
   const DEFAULTS = { url: "/", protocols: "", kind: "text", message: "Hello, world!", reconnect: "", watch: "" };
 
-  /** Longest message that goes into the address. */
-  const LONGEST = 2000;
+  /** Maximum length of a value in the fragment. */
+  const MAX_LENGTH = 2000;
 
-  /** Where the page connects when it was opened as a file and not from a server. */
-  const FILE_SERVER = "ws://127.0.0.1:1234/";
+  /** URL of the server if the page was opened from a file. */
+  const DEFAULT_SERVER = "ws://127.0.0.1:1234/";
 
-  /** What the address says now. */
+  /** Returns the settings in the fragment. */
   function read() {
-    const given = new URLSearchParams(location.hash.slice(1));
+    const parameters = new URLSearchParams(location.hash.slice(1));
     const settings = { ...DEFAULTS };
     for (const name of Object.keys(DEFAULTS)) {
-      settings[name] = given.get(name) ?? DEFAULTS[name];
+      settings[name] = parameters.get(name) ?? DEFAULTS[name];
     }
     return settings;
   }
 
-  /** Has the address say this. */
+  /** Writes settings into the fragment. */
   function write(settings) {
-    const given = new URLSearchParams();
+    const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(settings)) {
-      if (value !== DEFAULTS[name] && value.length <= LONGEST) {
-        given.set(name, value);
+      if (value !== DEFAULTS[name] && value.length <= MAX_LENGTH) {
+        parameters.set(name, value);
       }
     }
-    // Slashes and the like may stand in a fragment as they are.
-    const text = given.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%3F", "?");
+    // These characters need no escape in a fragment.
+    const text = parameters.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%3F", "?");
     history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
   }
 
-  /** The server that the page came from; wss when the page came by https. */
-  function home() {
+  /** Returns the WebSocket URL of the server of the page: wss if the page was loaded over https. */
+  function pageServer() {
     if (location.protocol === "http:" || location.protocol === "https:") {
       return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/`;
     }
-    return FILE_SERVER;
+    return DEFAULT_SERVER;
   }
 
-  /** The whole URL of what was typed: a URL or a path. Throws when it is neither. */
-  function resolve(typed) {
-    const url = new URL(typed.trim() || "/", home());
+  /** Returns the complete URL for a URL or a path. Throws if the text is neither. */
+  function resolve(text) {
+    const url = new URL(text.trim() || "/", pageServer());
     url.hash = "";
     url.protocol = url.protocol.replace("http", "ws");
     if (url.protocol !== "ws:" && url.protocol !== "wss:") {
@@ -53,5 +53,5 @@ const Settings = (() => {
     return url.href;
   }
 
-  return { read, write, home, resolve };
+  return { read, write, pageServer, resolve };
 })();

@@ -1,13 +1,13 @@
-// The same call for the command line and for a program, to copy.
+// Shows commands and code that connect and send the same message.
 "use strict";
 
 const Snippets = (() => {
-  const place = element("snippets");
+  const container = element("snippets");
 
-  /** A text as one word for a shell. */
+  /** Quotes a text for a shell. */
   const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
-  /** How each tool makes the call. */
+  /** Functions that return the command or the code, by the name of the tool. */
   const TOOLS = {
     websocat: (url, protocols, text) => {
       const option = protocols.length > 0 ? ` --protocol ${quoted(protocols.join(","))}` : "";
@@ -41,11 +41,11 @@ const Snippets = (() => {
     caption.append(make("span", "", name), copy);
     block.append(caption, frame);
     copy.addEventListener("click", () => copyText(code.textContent, copy));
-    place.append(block);
+    container.append(block);
     return [name, code];
   });
 
-  /** Shows the calls for a URL, subprotocols and a message. */
+  /** Shows the snippets for a URL, subprotocols and a message. */
   function show(url, protocols, text) {
     for (const [name, code] of blocks) {
       code.textContent = TOOLS[name](url, protocols, text);

@@ -1,29 +1,29 @@
-// Shows the figures that the server sends once a second on /stats.
+// Shows the figures that the server sends on /stats once a second.
 "use strict";
 
 const StatsClient = (() => {
   /** Seconds that the chart shows. */
   const SPAN = 60;
 
-  const chart = new Chart(element("server"), { unit: axisLabel });
+  const chart = new Chart(element("server"), { formatValue: axisLabel });
   const button = element("watch");
   const state = element("watch-state");
   let socket = null;
-  let seen = [];
-  let changed = () => {};
+  let samples = [];
+  let onChange = () => {};
 
   function axisLabel(rate) {
     return rate >= 1e6 ? `${rate / 1e6}M/s` : rate >= 1e3 ? `${rate / 1e3}k/s` : `${rate}/s`;
   }
 
-  /** Sets the function that is called when watching begins or ends. */
+  /** Sets the function to call when watching starts or ends. */
   function listen(listener) {
-    changed = listener;
+    onChange = listener;
   }
 
   function start(url) {
     const target = new URL("/stats", url).href;
-    seen = [];
+    samples = [];
     socket = new WebSocket(target);
     state.textContent = `Connecting to ${target} …`;
     socket.onopen = () => {
@@ -31,7 +31,7 @@ const StatsClient = (() => {
     };
     socket.onmessage = (event) => onFigures(event.data);
     socket.onclose = (event) => {
-      state.textContent = `No longer watching. ${event.code}: ${Codes.inWords(event.code)}`;
+      state.textContent = `No longer watching. ${event.code}: ${Codes.meaningOf(event.code)}`;
       socket = null;
       show();
     };
@@ -45,8 +45,8 @@ const StatsClient = (() => {
   function show() {
     button.setAttribute("aria-pressed", String(socket !== null));
     button.textContent = socket ? "Stop watching" : "Watch";
-    element("server-picture").hidden = seen.length === 0 && !socket;
-    changed(socket !== null);
+    element("server-picture").hidden = samples.length === 0 && !socket;
+    onChange(socket !== null);
   }
 
   function onFigures(text) {
@@ -54,20 +54,20 @@ const StatsClient = (() => {
     try {
       figures = JSON.parse(text);
     } catch {
-      // Another server may send anything here.
+      // Another server may send text that is not JSON.
     }
     if (!figures?.rates || !figures.totals) {
       state.textContent = "This server has no statistics at /stats.";
       return;
     }
-    seen.push({ at: performance.now() / 1000, ...figures });
-    seen = seen.slice(-SPAN - 5);
+    samples.push({ at: performance.now() / 1000, ...figures });
+    samples = samples.slice(-SPAN - 5);
     draw(figures);
   }
 
   function draw({ open, rates, totals, uptime_seconds: uptime }) {
     const now = performance.now() / 1000;
-    const points = (of) => seen.map((figures) => [now - figures.at, of(figures)]);
+    const points = (select) => samples.map((figures) => [now - figures.at, select(figures)]);
     chart.show(
       [
         { name: "messages in", ink: "accent", points: points((figures) => figures.rates.messages_in) },
@@ -98,6 +98,7 @@ const StatsClient = (() => {
     }
   }
 
+  /** Returns whether a connection to /stats exists. */
   const isOn = () => socket !== null;
 
   return { listen, toggle, isOn };

@@ -2,19 +2,19 @@
 "use strict";
 
 const Traffic = (() => {
-  /** Bytes that the browser may buffer before a burst pauses. */
+  /** A burst pauses while the browser buffers more bytes than this. */
   const MAX_BUFFERED = 4 << 20;
 
   /** Longest time that a slice of a burst blocks the page, in milliseconds. */
   const SLICE = 8;
 
-  /** A burst ends if no reply comes for this long, in milliseconds. */
+  /** A burst ends if no reply arrives for this long, in milliseconds. */
   const REPLY_TIMEOUT = 5000;
 
   const repeat = element("repeat");
   const burst = element("burst");
   const result = element("burst-result");
-  let repeating = 0;
+  let repeatTimer = 0;
   let running = null;
 
   /** Sends one message, if the connection is open. */
@@ -35,13 +35,13 @@ const Traffic = (() => {
       Payload.showError("");
     } catch (error) {
       Payload.showError(error.message);
-      stopRepeating();
+      stopRepeat();
     }
   }
 
-  function stopRepeating() {
-    clearInterval(repeating);
-    repeating = 0;
+  function stopRepeat() {
+    clearInterval(repeatTimer);
+    repeatTimer = 0;
     repeat.setAttribute("aria-pressed", "false");
     repeat.textContent = "Repeat";
   }
@@ -54,11 +54,11 @@ const Traffic = (() => {
   }
 
   repeat.addEventListener("click", () => {
-    if (repeating) {
-      stopRepeating();
+    if (repeatTimer) {
+      stopRepeat();
       return;
     }
-    repeating = setInterval(sendForm, numberOf(element("every")));
+    repeatTimer = setInterval(sendForm, numberOf(element("every")));
     repeat.setAttribute("aria-pressed", "true");
     repeat.textContent = "Stop repeating";
     sendForm();
@@ -72,9 +72,9 @@ const Traffic = (() => {
     const now = performance.now();
     running = {
       count: numberOf(element("burst-count")),
-      filling: "x".repeat(numberOf(element("burst-size"))),
+      filler: "x".repeat(numberOf(element("burst-size"))),
       sent: 0,
-      back: 0,
+      valid: 0,
       wrong: 0,
       since: now,
       lastReply: now,
@@ -92,7 +92,7 @@ const Traffic = (() => {
     const until = performance.now() + SLICE;
     while (running.sent < running.count && performance.now() < until && Connection.buffered() < MAX_BUFFERED) {
       const number = `${running.sent + 1} `;
-      send((number + running.filling).slice(0, Math.max(running.filling.length, 0)));
+      send((number + running.filler).slice(0, Math.max(running.filler.length, 0)));
       running.sent += 1;
     }
     if (running.sent === running.count && performance.now() - running.lastReply > REPLY_TIMEOUT) {
@@ -108,21 +108,22 @@ const Traffic = (() => {
       return;
     }
     running.lastReply = performance.now();
-    running.back += verdict === "same" || verdict === "behind words" ? 1 : 0;
+    running.valid += verdict === "same" || verdict === "behind words" ? 1 : 0;
     running.wrong += verdict === "differs" ? 1 : 0;
-    if (running.back + running.wrong === running.count) {
+    if (running.valid + running.wrong === running.count) {
       finish("");
     }
   }
 
-  function finish(words) {
-    const { sent, back, wrong, since, lastReply: last } = running;
+  /** Ends a burst and shows its result, followed by a note. */
+  function finish(note) {
+    const { sent, valid, wrong, since, lastReply: last } = running;
     const took = Math.max(last - since, 1);
     const parts = [
-      `${Format.count(sent)} sent, ${Format.count(back)} came back byte for byte`,
+      `${Format.count(sent)} sent, ${Format.count(valid)} came back byte for byte`,
       wrong > 0 ? `${Format.count(wrong)} were changed` : "",
-      `in ${Format.milliseconds(took)}: ${Format.count((back / took) * 1000)} a second`,
-      words,
+      `in ${Format.milliseconds(took)}: ${Format.count((valid / took) * 1000)} a second`,
+      note,
     ];
     result.textContent = parts.filter(Boolean).join(", ").replace(", in", " in");
     running = null;
@@ -135,7 +136,7 @@ const Traffic = (() => {
     repeat.disabled = !open;
     burst.disabled = !open;
     if (!open) {
-      stopRepeating();
+      stopRepeat();
       if (running) {
         finish("the connection ended");
       }
