@@ -1,4 +1,4 @@
-//! The echo server's program: parse, log, bind, run until told to stop, summary, exit code.
+//! The program `ws-echo`: options, logging, listeners, run until the stop request, summary, exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,27 +6,30 @@ use std::sync::Arc;
 
 use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
-use ws_echo::platform::signals::OnHangup;
-use ws_echo::platform::{limits, signals};
-use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging};
+use ws_echo::platform::limits;
+use ws_echo::server::listener::ready_lines;
+use ws_echo::server::shutdown::watch_signals;
+use ws_echo::{
+    Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::from_arguments();
     logging::start(cli.log_format());
     match run(cli) {
         Ok(summary) => {
-            say(&summary.to_string());
+            print(&summary.to_string());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // Standard error may be closed; the exit code still tells.
+            // Standard error may be closed; the exit code reports the failure too.
             let _ = writeln!(io::stderr(), "ws-echo: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Serves until told to stop.
+/// Binds, prints the ready lines, and serves until the stop request.
 fn run(cli: Cli) -> Result<Summary, Error> {
     let stop = ShutdownSignal::new();
     let tls = cli.tls();
@@ -39,39 +42,19 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     if let (Some(tls), Some(certificate)) = (tls, certificate) {
         listeners.push(Listener::secure(listen(tls.address)?, certificate));
     }
-    let asked = cli.workers();
+    let ready_lines = ready_lines(&listeners);
+    let requested_workers = cli.workers();
     let config = cli.into_config();
-    let workers = limits::fit_workers(asked, DEFAULT_WORKERS, config.waiting)?;
-    let greeting = greeting(&listeners);
+    let workers = limits::fit_workers(requested_workers, DEFAULT_WORKERS, config.waiting)?;
     let server = Server::new(listeners, Config { workers, ..config }).start()?;
-    // Not before: thousands of workers take a while to start, and a storm in that time would overflow the backlog.
-    say(&greeting);
+    // After the start of the workers: a storm of connections during it would overflow the backlog.
+    print(&ready_lines);
     server.run(&stop)
 }
 
-/// Stops the server on Ctrl-C and the like; reads the certificate again on SIGHUP where there is one.
-fn watch_signals(stop: &ShutdownSignal, certificate: Option<Arc<Certificate>>) -> Result<(), Error> {
-    let stop = stop.clone();
-    let reload = certificate.map(|certificate| -> OnHangup {
-        Box::new(move || {
-            if let Err(error) = certificate.reload() {
-                log::error!("{error}; the certificate in use stays");
-            }
-        })
-    });
-    signals::watch(move || stop.request(), reload)
-}
-
-/// The lines that scripts wait for, and one for people.
-fn greeting(listeners: &[Listener]) -> String {
-    let mut lines: Vec<_> = listeners.iter().map(|listener| format!("listening on {listener}")).collect();
-    let page = listeners.first().map(Listener::page).unwrap_or_default();
-    lines.push(format!("open {page} in a browser to try it; Ctrl-C stops"));
-    lines.join("\n")
-}
-
-/// Prints for whoever waits on standard output. Nobody may be there, and that is no reason to stop serving.
-fn say(text: &str) {
+/// Prints to standard output and flushes. Errors are ignored: a closed standard output does not stop the
+/// server.
+fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -1,4 +1,5 @@
-//! The accept loops.
+//! The accept loops: each accepts connections of one listener and hands them to the admission or to the
+//! rejector.
 
 use std::io;
 use std::sync::Arc;
@@ -16,18 +17,22 @@ use crate::error::Error;
 use crate::platform::scheduling::Policy;
 use crate::tls::certificate::Certificate;
 
-/// Pause after an accept that failed for want of descriptors or memory: it would fail again at once.
+/// Pause after an accept that failed because descriptors or memory ran out: the next accept would fail at
+/// once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often such a failure is logged.
+/// Minimum time between two log lines about failed accepts.
 const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Longest time that a blocking send takes before it reports what it has sent so far, if that is less than a quarter
-/// of the write time-out: it makes progress visible to the supervisor, and ends nothing.
+/// Upper limit of `SO_SNDTIMEO`. A blocked send returns after this time with the number of bytes sent so far,
+/// so that the supervisor sees progress at least once a second. It does not end the session.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs an accept loop for each entrance, the first of them on this thread, until asked to stop. A loop for which
-/// there is no thread stops the server.
+/// Runs one accept loop per acceptor and blocks until all of them have ended, after a stop request. The first
+/// loop runs on the calling thread, each other one on a thread of its own.
+///
+/// # Errors
+/// [`Error::Threads`] if a thread could not be started. This requests the stop of the server.
 pub(super) fn run_accept_loops(
     acceptors: Vec<Acceptor>,
     dispatcher: &ConnectionDispatcher,
@@ -35,44 +40,47 @@ pub(super) fn run_accept_loops(
 ) -> Result<(), Error> {
     let mut acceptors = acceptors.into_iter();
     let first = acceptors.next();
-    let threads: Vec<_> = acceptors.map(|acceptor| start_accepting(acceptor, dispatcher, stop)).collect();
+    let threads: Vec<_> = acceptors.map(|acceptor| spawn_accept_loop(acceptor, dispatcher, stop)).collect();
     if let Some(acceptor) = first {
         dispatcher.run_accept_loop(acceptor, stop);
     }
     threads.into_iter().try_for_each(|thread| {
-        let ended = thread?.join();
-        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        thread?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(())
     })
 }
 
-/// Starts a thread with an accept loop.
-fn start_accepting(
+/// Starts a thread with an accept loop. On failure, requests the stop of the server.
+fn spawn_accept_loop(
     acceptor: Acceptor,
     dispatcher: &ConnectionDispatcher,
     stop: &ShutdownSignal,
 ) -> Result<JoinHandle<()>, Error> {
     let name = format!("ws:{}:acc", acceptor.interrupt.port());
-    let (its_dispatcher, its_stop) = (dispatcher.clone(), stop.clone());
-    let started =
-        thread::Builder::new().name(name).spawn(move || its_dispatcher.run_accept_loop(acceptor, &its_stop));
-    started.map_err(|_| {
+    let (thread_dispatcher, thread_stop) = (dispatcher.clone(), stop.clone());
+    let spawned = thread::Builder::new()
+        .name(name)
+        .spawn(move || thread_dispatcher.run_accept_loop(acceptor, &thread_stop));
+    spawned.map_err(|_| {
         stop.request();
-        let _ = dispatcher.state.events.send(Event::ListenerDone);
+        let _ = dispatcher.state.events.send(Event::AcceptLoopEnded);
         Error::Threads { workers: dispatcher.state.config.workers }
     })
 }
 
-/// A listener with an accept loop.
+/// A bound listener that is ready for its accept loop.
 pub(super) struct Acceptor {
-    /// The listener, and how its loop is woken.
+    /// The listener, and what unblocks its accept loop.
     pub(super) interrupt: AcceptInterrupt,
-    /// What TLS shows; `None` where none is spoken.
+    /// The certificate of a TLS listener; `None` for plain TCP.
     certificate: Option<Arc<Certificate>>,
 }
 
 impl Acceptor {
-    /// Of a listener that is bound.
+    /// Sets the listener to non-blocking mode.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] if a system call on the socket fails.
     pub(super) fn new(listener: Listener) -> Result<Self, Error> {
         let Listener { socket, certificate } = listener;
         let interrupt = AcceptInterrupt::new(socket)
@@ -81,89 +89,92 @@ impl Acceptor {
     }
 }
 
-/// Who deals with those who come in, whichever way they came.
+/// Hands accepted connections to a worker, to the queue, or to the rejector. All accept loops share it.
 #[derive(Clone)]
 pub(super) struct ConnectionDispatcher {
-    /// Calls the workers.
+    /// Queues connections for the workers.
     pub(super) admission: Arc<Admission>,
-    /// For those who cannot be served.
+    /// Sends 503.
     pub(super) rejector: Rejector,
-    /// What their sessions share.
+    /// The configuration and the channel to the supervisor.
     pub(super) state: Arc<ServerState>,
 }
 
 impl ConnectionDispatcher {
-    /// Accepts until asked to stop. Nobody who had connected by then is left without an answer.
+    /// Accepts connections until a stop is requested and the backlog of the kernel is empty: connections that
+    /// were complete at that time get a response.
     fn run_accept_loop(&self, acceptor: Acceptor, stop: &ShutdownSignal) {
         // Owned, so that the listener closes when its loop ends.
         let Acceptor { interrupt, certificate } = acceptor;
-        // Clients that connect have nothing to gain from an accept in the middle of it: the kernel has let them in.
+        // The kernel completes connections without the accept loop, so it need not preempt a client.
         Policy::Batch.apply();
-        let mut last_error_log: Option<Instant> = None;
+        let mut last_accept_error_log: Option<Instant> = None;
         let mut yielded = false;
         loop {
             match interrupt.listener().accept() {
                 Ok((_, peer)) if interrupt.is_interrupt(peer) => {}
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
-                    self.admit(AcceptedConnection { socket, peer, at: Instant::now(), tls });
+                    self.dispatch(AcceptedConnection { socket, peer, accepted_at: Instant::now(), tls });
                     yielded = false;
                 }
-                // The peer was gone before it was accepted.
+                // The peer reset the connection before it was accepted, or a signal arrived.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
-                // Whoever was in the backlog has been let in to be told.
+                // The backlog is empty: all connections in it were accepted and rejected.
                 Err(_) if stop.is_requested() => break,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    // In a storm the next one is there once the workers have run, and has nobody to wake.
+                    // One yield before blocking: in a storm the next connection is there when the workers
+                    // have run, and needs no wake-up of this thread.
                     if yielded {
-                        interrupt.wait();
+                        interrupt.wait_readable();
                     } else {
                         thread::yield_now();
                     }
                     yielded = !yielded;
                 }
                 Err(e) => {
-                    if last_error_log.is_none_or(|at| at.elapsed() >= ACCEPT_ERROR_LOG_INTERVAL) {
+                    if last_accept_error_log.is_none_or(|at| at.elapsed() >= ACCEPT_ERROR_LOG_INTERVAL) {
                         warn!("cannot accept connections: {e}; raise `ulimit -n`, or use fewer --workers");
-                        last_error_log = Some(Instant::now());
+                        last_accept_error_log = Some(Instant::now());
                     }
                     thread::sleep(ACCEPT_PAUSE);
                 }
             }
         }
         Policy::Normal.apply();
-        let _ = self.state.events.send(Event::ListenerDone);
+        let _ = self.state.events.send(Event::AcceptLoopEnded);
     }
 
-    /// Hands a connection to whoever deals with it.
-    fn admit(&self, arrival: AcceptedConnection) {
-        // Only a connection that is gone already refuses these.
-        let prepared = arrival
-            .socket
+    /// Sets the socket options and queues the connection for a worker, or rejects it.
+    fn dispatch(&self, connection: AcceptedConnection) {
+        let socket = &connection.socket;
+        // These fail only if the connection is already closed.
+        let prepared = socket
             .set_nodelay(true)
-            .and_then(|()| arrival.socket.set_write_timeout(Some(self.send_timeout())))
-            .and_then(|()| arrival.socket.set_nonblocking(false));
+            .and_then(|()| socket.set_write_timeout(Some(self.send_timeout())))
+            .and_then(|()| socket.set_nonblocking(false));
         if let Err(error) = prepared {
-            debug!("{} went before it was served: {error}", arrival.peer);
+            debug!("{} closed before it was queued: {error}", connection.peer);
             return;
         }
-        match self.admission.admit(arrival) {
+        match self.admission.admit(connection) {
             AdmitResult::Queued => {}
-            AdmitResult::QueueFull(arrival) => self.reject(arrival, RejectReason::Full),
-            AdmitResult::ShuttingDown(arrival) => self.reject(arrival, RejectReason::Stopping),
+            AdmitResult::QueueFull(connection) => self.reject(connection, RejectReason::QueueFull),
+            AdmitResult::ShuttingDown(connection) => self.reject(connection, RejectReason::ShuttingDown),
         }
     }
 
-    /// After how long a blocking send reports.
+    /// Returns `SO_SNDTIMEO`: a quarter of the write timeout, from 1 ms to [`SEND_TIMEOUT`].
     fn send_timeout(&self) -> Duration {
-        // Zero would mean never.
+        // Zero would mean no timeout (socket(7)).
         (self.state.config.write_timeout / 4).clamp(Duration::from_millis(1), SEND_TIMEOUT)
     }
 
-    /// Sends somebody away.
-    fn reject(&self, arrival: AcceptedConnection, reason: RejectReason) {
-        let _ = self.state.events.send(Event::Refused(reason));
-        self.rejector.reject(arrival, reason);
+    /// Counts a rejected connection and passes it to the rejector, which sends 503. Does not wait for the
+    /// peer.
+    fn reject(&self, connection: AcceptedConnection, reason: RejectReason) {
+        let _ = self.state.events.send(Event::Rejected(reason));
+        self.rejector.reject(connection, reason);
     }
 }

@@ -1,7 +1,12 @@
-//! Admission: whether a connection is served, waits or is refused.
+//! Admission: decides in one critical section whether a connection gets a worker, is queued or is rejected.
 //!
-//! The pool's own queue has no bound and cannot be looked into, and all idle threads wait for one lock. So each worker
-//! has one job, which lasts as long as the server: to serve what it is called for here.
+//! The queue of the thread pool has no bound and cannot be inspected. Therefore each worker runs one job for
+//! the lifetime of the server, and that job takes connections from the bounded queue here.
+//!
+//! Idle workers block in a [`PipeSemaphore`]. Why a pipe semaphore and not a condition variable: since Linux
+//! 6.16 the kernel keeps all futex waiters of a process in a hash table of few lists, and with 10,000 idle
+//! workers each wake-up walks past hundreds of waiters. Readers of a pipe wait in a list of that pipe only.
+//! See scripts/TUNING.md.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,165 +18,165 @@ use rustls::ServerConfig;
 
 use crate::platform::pipe_semaphore::PipeSemaphore;
 
-/// A connection that was accepted and has said nothing yet.
+/// An accepted connection from which no byte has been read.
 #[derive(Debug)]
 pub(crate) struct AcceptedConnection {
-    /// The connection.
     pub(crate) socket: TcpStream,
-    /// The other end.
     pub(crate) peer: SocketAddr,
-    /// When it was accepted.
-    pub(crate) at: Instant,
-    /// How TLS is spoken with it; `None` on a plain listener.
+    /// Time of the accept. The time in the queue counts from here.
+    pub(crate) accepted_at: Instant,
+    /// TLS configuration of the listener; `None` for plain TCP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
-/// What becomes of an arrival.
+/// What [`Admission::admit`] did with a connection.
 #[derive(Debug)]
 pub(crate) enum AdmitResult {
-    /// A worker is called for it, or it waits for one.
+    /// The connection is in the queue.
     Queued,
-    /// No worker, and no place to wait.
+    /// All workers are busy and the queue is full.
     QueueFull(AcceptedConnection),
-    /// The server stops.
+    /// The server shuts down.
     ShuttingDown(AcceptedConnection),
 }
 
-/// Calls workers, and holds the connections that wait for one.
+/// The bounded queue of connections, and the wake-ups of the workers that take from it.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    /// What changes.
     state: Mutex<AdmissionState>,
-    /// Calls an idle worker.
+    /// Idle workers wait here; each post wakes one.
     semaphore: PipeSemaphore,
-    /// How many sessions are served at once.
+    /// Number of workers.
     workers: usize,
-    /// How many connections may wait.
-    waiting: usize,
+    /// Maximum number of connections in the queue for which no worker has been woken.
+    queue_limit: usize,
 }
 
-/// What changes.
+/// The part of [`Admission`] behind the lock.
 #[derive(Debug)]
 struct AdmissionState {
-    /// Workers that wait for the bell, and for whom it has not been rung.
+    /// Workers that wait at the semaphore and for which no wake-up is pending.
     idle: usize,
-    /// Rings that no worker has answered yet. For each of them a connection in the queue is as good as served, and
-    /// where another worker has been faster, there is room for one that comes.
+    /// Posted wake-ups that no worker has consumed. Each reserves one connection of the queue beyond the
+    /// limit.
     pending_wakeups: usize,
-    /// Connections that nobody serves yet, the longest first.
+    /// Connections without a worker, oldest first.
     queue: VecDeque<AcceptedConnection>,
-    /// The server stops: nobody is admitted any more.
+    /// The server shuts down: no connection is queued.
     closed: bool,
 }
 
 impl Admission {
-    /// Room for that many sessions, and for that many connections that wait. Everybody is idle from the start,
-    /// before the threads run: a call waits for them.
-    pub(crate) fn new(workers: usize, waiting: usize) -> io::Result<Arc<Self>> {
+    /// Creates an empty queue for `workers` workers, all counted as idle, and at most `queue_limit` waiting
+    /// connections (0 is allowed). Wake-ups posted before the worker threads run are kept.
+    ///
+    /// # Errors
+    /// If the pipe of the semaphore cannot be opened (pipe(2)).
+    pub(crate) fn new(workers: usize, queue_limit: usize) -> io::Result<Arc<Self>> {
         let state =
             AdmissionState { idle: workers, pending_wakeups: 0, queue: VecDeque::new(), closed: false };
-        Ok(Arc::new(Self { state: Mutex::new(state), semaphore: PipeSemaphore::new()?, workers, waiting }))
+        let semaphore = PipeSemaphore::new()?;
+        Ok(Arc::new(Self { state: Mutex::new(state), semaphore, workers, queue_limit }))
     }
 
-    /// What one worker is called for. To be called once for each of them.
+    /// Returns the receiving end for one worker. Must be called once per worker.
     pub(crate) fn receiver(self: &Arc<Self>) -> ConnectionReceiver {
         ConnectionReceiver { admission: Arc::clone(self), busy: false }
     }
 
-    /// Decides about an arrival.
-    pub(crate) fn admit(&self, arrival: AcceptedConnection) -> AdmitResult {
-        let mut state = self.state();
+    /// Queues a connection and wakes an idle worker, if there is one. Does not block.
+    pub(crate) fn admit(&self, connection: AcceptedConnection) -> AdmitResult {
+        let mut state = self.lock();
         if state.closed {
-            return AdmitResult::ShuttingDown(arrival);
+            return AdmitResult::ShuttingDown(connection);
         }
         if state.idle > 0 {
             state.idle -= 1;
             state.pending_wakeups += 1;
-            state.queue.push_back(arrival);
+            state.queue.push_back(connection);
             drop(state);
             self.semaphore.post();
-        } else if state.queue.len() < self.waiting.saturating_add(state.pending_wakeups) {
-            state.queue.push_back(arrival);
+        } else if state.queue.len() < self.queue_limit.saturating_add(state.pending_wakeups) {
+            state.queue.push_back(connection);
         } else {
-            return AdmitResult::QueueFull(arrival);
+            return AdmitResult::QueueFull(connection);
         }
         AdmitResult::Queued
     }
 
-    /// For a worker that has nothing to do and has answered so many rings: whoever has waited longest. Without anybody
-    /// the worker is idle, and both are decided in one hold of the lock: between the two, somebody could begin to
-    /// wait for a worker that has just sat down.
+    /// Acknowledges `consumed` wake-ups and pops the oldest queued connection. Returns `None` and counts the
+    /// worker as idle if the queue is empty. One critical section: a connection queued between the pop and
+    /// the count would never be woken for.
     fn take_next(&self, consumed: usize) -> Option<AcceptedConnection> {
-        let mut state = self.state();
+        let mut state = self.lock();
         state.pending_wakeups -= consumed;
-        let arrival = state.queue.pop_front();
-        state.idle += usize::from(arrival.is_none());
-        arrival
+        let connection = state.queue.pop_front();
+        state.idle += usize::from(connection.is_none());
+        connection
     }
 
-    /// Takes out those who have waited since before `since`.
-    pub(crate) fn expire(&self, since: Instant) -> Vec<AcceptedConnection> {
-        let mut state = self.state();
-        let expired = state.queue.partition_point(|arrival| arrival.at < since);
+    /// Removes and returns the queued connections that were accepted before `cutoff`.
+    pub(crate) fn take_expired(&self, cutoff: Instant) -> Vec<AcceptedConnection> {
+        let mut state = self.lock();
+        let expired = state.queue.partition_point(|connection| connection.accepted_at < cutoff);
         state.queue.drain(..expired).collect()
     }
 
-    /// Admits nobody from now on, and takes out all who wait.
+    /// Stops queueing connections. Removes and returns all queued ones.
     pub(crate) fn close(&self) -> Vec<AcceptedConnection> {
-        let mut state = self.state();
+        let mut state = self.lock();
         state.closed = true;
         std::mem::take(&mut state.queue).into()
     }
 
-    /// Lets the workers go: the idle ones now, the others when they are done.
+    /// Ends the workers: idle ones now, busy ones after their current connection.
     pub(crate) fn shutdown_workers(&self) {
         self.semaphore.close();
     }
 
-    /// How many workers are busy.
-    pub(crate) fn busy(&self) -> usize {
-        self.workers - self.state().idle
+    /// Returns the number of workers that are not idle.
+    pub(crate) fn busy_workers(&self) -> usize {
+        self.workers - self.lock().idle
     }
 
-    /// How many connections wait although nobody has been called for them.
+    /// Returns the number of queued connections for which no worker has been woken.
     pub(crate) fn waiting(&self) -> usize {
-        let state = self.state();
+        let state = self.lock();
         state.queue.len().saturating_sub(state.pending_wakeups)
     }
 
-    /// The lock. Nothing in here panics half-way, so a poisoned state is still a good one.
-    fn state(&self) -> MutexGuard<'_, AdmissionState> {
+    /// Locks the state. No code panics between two related changes, so a poisoned state is consistent.
+    fn lock(&self) -> MutexGuard<'_, AdmissionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The connections that one worker serves, one after the other. It is busy from a call for it until it asks for the
-/// next one, and there is none.
+/// A worker's end of the queue. The worker counts as busy from the wake-up until `next` finds the queue
+/// empty.
 #[derive(Debug)]
 pub(crate) struct ConnectionReceiver {
-    /// Who calls.
     admission: Arc<Admission>,
-    /// Whether it serves one.
+    /// The worker has consumed a wake-up and is not counted as idle.
     busy: bool,
 }
 
 impl Iterator for ConnectionReceiver {
     type Item = AcceptedConnection;
 
-    /// Waits for the next connection; `None` when the workers may go.
+    /// Blocks until a connection is queued. Returns `None` after [`Admission::shutdown_workers`].
     fn next(&mut self) -> Option<AcceptedConnection> {
         if self.busy
-            && let Some(arrival) = self.admission.take_next(0)
+            && let Some(connection) = self.admission.take_next(0)
         {
-            return Some(arrival);
+            return Some(connection);
         }
         loop {
             self.busy = self.admission.semaphore.wait();
             if !self.busy {
                 return None;
             }
-            if let Some(arrival) = self.admission.take_next(1) {
-                return Some(arrival);
+            if let Some(connection) = self.admission.take_next(1) {
+                return Some(connection);
             }
         }
     }
@@ -184,52 +189,58 @@ mod tests {
 
     use super::*;
 
-    fn arrival() -> AcceptedConnection {
+    fn connection() -> AcceptedConnection {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        AcceptedConnection { peer: socket.peer_addr().unwrap(), socket, at: Instant::now(), tls: None }
+        AcceptedConnection {
+            peer: socket.peer_addr().unwrap(),
+            socket,
+            accepted_at: Instant::now(),
+            tls: None,
+        }
     }
 
     #[test]
-    fn beyond_workers_and_waiting_room_it_is_full() {
+    fn admission_is_full_beyond_workers_and_queue() {
         let admission = Admission::new(1, 1).unwrap();
         let mut worker = admission.receiver();
-        assert!(matches!(admission.admit(arrival()), AdmitResult::Queued), "a worker is idle");
-        assert!(matches!(admission.admit(arrival()), AdmitResult::Queued), "there is room to wait");
-        assert!(matches!(admission.admit(arrival()), AdmitResult::QueueFull(_)));
-        assert_eq!((admission.busy(), admission.waiting()), (1, 1));
-        worker.next().expect("it was called");
-        assert_eq!((admission.busy(), admission.waiting()), (1, 1));
-        worker.next().expect("the one who waits is next");
-        assert_eq!((admission.busy(), admission.waiting()), (1, 0));
-        assert!(matches!(admission.admit(arrival()), AdmitResult::Queued), "its place is free again");
+        assert!(matches!(admission.admit(connection()), AdmitResult::Queued), "a worker is idle");
+        assert!(matches!(admission.admit(connection()), AdmitResult::Queued), "the queue has room");
+        assert!(matches!(admission.admit(connection()), AdmitResult::QueueFull(_)));
+        assert_eq!((admission.busy_workers(), admission.waiting()), (1, 1));
+        worker.next().expect("the worker was woken");
+        assert_eq!((admission.busy_workers(), admission.waiting()), (1, 1));
+        worker.next().expect("the queue has a connection");
+        assert_eq!((admission.busy_workers(), admission.waiting()), (1, 0));
+        assert!(matches!(admission.admit(connection()), AdmitResult::Queued), "the queue has room again");
     }
 
     #[test]
-    fn a_worker_that_is_done_takes_whoever_has_waited_longest() {
+    fn admission_hands_out_the_oldest_connection_first() {
         let admission = Admission::new(2, 1).unwrap();
         let (mut first, mut second) = (admission.receiver(), admission.receiver());
         let peers: Vec<_> = (0..3)
             .map(|_| {
-                let arrival = arrival();
-                let peer = arrival.peer;
-                assert!(matches!(admission.admit(arrival), AdmitResult::Queued));
+                let connection = connection();
+                let peer = connection.peer;
+                assert!(matches!(admission.admit(connection), AdmitResult::Queued));
                 peer
             })
             .collect();
-        // The second one was called as well, but the first is done before it hears of it.
+        // A wake-up is pending for the second worker, but the first worker takes the connection before it.
         assert_eq!(first.next().unwrap().peer, peers[0]);
         assert_eq!(first.next().unwrap().peer, peers[1]);
-        assert_eq!(admission.waiting(), 0, "the second has been called");
+        assert_eq!(admission.waiting(), 0, "a wake-up is pending for the last connection");
         assert_eq!(second.next().unwrap().peer, peers[2]);
     }
 
-    /// Two workers and no room to wait. The second has been called for a connection that the first has served.
-    fn overtaken() -> (Arc<Admission>, ConnectionReceiver) {
+    /// Returns an admission with two workers and no queue, and the second worker. One wake-up is pending
+    /// whose connection the first worker has already taken.
+    fn admission_with_overtaken_wakeup() -> (Arc<Admission>, ConnectionReceiver) {
         let admission = Admission::new(2, 0).unwrap();
         let (mut first, second) = (admission.receiver(), admission.receiver());
         for _ in 0..2 {
-            assert!(matches!(admission.admit(arrival()), AdmitResult::Queued));
+            assert!(matches!(admission.admit(connection()), AdmitResult::Queued));
         }
         first.next().unwrap();
         first.next().unwrap();
@@ -237,50 +248,49 @@ mod tests {
     }
 
     #[test]
-    fn where_another_worker_has_been_faster_there_is_room_for_one_more() {
-        let (admission, mut second) = overtaken();
-        // Nothing is left of what the second was called for, but what comes until it has answered is for it.
-        assert!(matches!(admission.admit(arrival()), AdmitResult::Queued));
-        assert!(matches!(admission.admit(arrival()), AdmitResult::QueueFull(_)));
+    fn admission_has_room_for_one_connection_per_pending_wakeup() {
+        let (admission, mut second) = admission_with_overtaken_wakeup();
+        assert!(matches!(admission.admit(connection()), AdmitResult::Queued));
+        assert!(matches!(admission.admit(connection()), AdmitResult::QueueFull(_)));
         second.next().unwrap();
         admission.shutdown_workers();
         assert!(second.next().is_none());
-        assert_eq!(admission.busy(), 1);
+        assert_eq!(admission.busy_workers(), 1);
     }
 
     #[test]
-    fn a_call_for_somebody_whom_another_worker_has_served_leaves_the_worker_idle() {
-        let (admission, mut second) = overtaken();
+    fn admission_counts_a_worker_woken_for_an_empty_queue_as_idle() {
+        let (admission, mut second) = admission_with_overtaken_wakeup();
         admission.shutdown_workers();
         assert!(second.next().is_none());
-        assert_eq!(admission.busy(), 1);
+        assert_eq!(admission.busy_workers(), 1);
     }
 
     #[test]
-    fn a_closed_door_admits_nobody() {
+    fn admission_rejects_connections_after_close() {
         let admission = Admission::new(1, 5).unwrap();
         let mut worker = admission.receiver();
-        let _ = admission.admit(arrival());
+        let _ = admission.admit(connection());
         worker.next().unwrap();
-        let _ = admission.admit(arrival());
+        let _ = admission.admit(connection());
         assert_eq!(admission.close().len(), 1);
-        assert!(matches!(admission.admit(arrival()), AdmitResult::ShuttingDown(_)));
+        assert!(matches!(admission.admit(connection()), AdmitResult::ShuttingDown(_)));
         assert_eq!(admission.waiting(), 0);
         admission.shutdown_workers();
         assert!(worker.next().is_none());
-        assert_eq!(admission.busy(), 0);
+        assert_eq!(admission.busy_workers(), 0);
     }
 
     #[test]
-    fn only_those_who_waited_too_long_expire() {
+    fn admission_expires_only_connections_accepted_before_the_cutoff() {
         let admission = Admission::new(1, 5).unwrap();
         let mut worker = admission.receiver();
-        let _ = admission.admit(arrival());
+        let _ = admission.admit(connection());
         worker.next().unwrap();
-        let _ = admission.admit(arrival());
-        let between = Instant::now() + Duration::from_secs(1);
-        let _ = admission.admit(AcceptedConnection { at: between, ..arrival() });
-        assert_eq!(admission.expire(between).len(), 1);
+        let _ = admission.admit(connection());
+        let cutoff = Instant::now() + Duration::from_secs(1);
+        let _ = admission.admit(AcceptedConnection { accepted_at: cutoff, ..connection() });
+        assert_eq!(admission.take_expired(cutoff).len(), 1);
         assert_eq!(admission.waiting(), 1);
     }
 }

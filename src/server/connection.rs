@@ -1,4 +1,4 @@
-//! One connection, from the first byte to the last.
+//! One connection on its worker: TLS handshake, request head, response or session, end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,7 @@ use super::state::{Event, ServerState, SessionReport};
 use crate::config::Config;
 use crate::endpoints::route::Handler;
 use crate::http::handshake::{self, AcceptedUpgrade};
-use crate::http::request_head::{HeadError, RequestHead};
+use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, RequestHead};
 use crate::http::response::Response;
 use crate::protocol::frame_inspector::FrameInspector;
 use crate::session::codec::Codec;
@@ -25,221 +25,226 @@ use crate::transport::record_layer::RecordLayer;
 use crate::transport::termination::TerminationReason;
 use crate::transport::tls_reader::TlsHandshakeError;
 
-/// Serves one connection. A panic ends it alone, and never reaches the pool.
-pub(crate) fn serve(arrival: AcceptedConnection, state: &ServerState) {
-    let wire = match arrival.tls.map_or(Ok(RecordLayer::Plain), RecordLayer::tls) {
-        Ok(wire) => wire,
-        Err(error) => return error!("{} cannot be served over TLS: {error}", arrival.peer),
+/// Runs one connection on the calling worker and blocks until it has ended. A panic of the handler ends this
+/// connection with 1011 (500 before the 101) and does not reach the thread pool.
+pub(crate) fn run_connection(connection: AcceptedConnection, state: &ServerState) {
+    let AcceptedConnection { socket, peer, tls, .. } = connection;
+    let record_layer = match tls.map_or(Ok(RecordLayer::Plain), RecordLayer::tls) {
+        Ok(record_layer) => record_layer,
+        Err(error) => return error!("{peer} cannot set up TLS: {error}"),
     };
-    let secure = matches!(wire, RecordLayer::Tls(_));
-    let id = state.ids.fetch_add(1, Relaxed) + 1;
-    let session = Arc::new(SessionHandle::new(id, arrival.peer, arrival.socket, wire));
-    let mut record = SessionGuard::open(Arc::clone(&session), state);
-    record.ended =
-        catch_unwind(AssertUnwindSafe(|| run_session(&session, secure, state))).unwrap_or_else(|_| {
-            error!("#{id} {} panicked; this session ends with 1011", session.peer());
-            record.panicked = true;
-            catch_unwind(AssertUnwindSafe(|| close_after_panic(&session))).unwrap_or(SessionEnd::Aborted)
-        });
+    let secure = matches!(record_layer, RecordLayer::Tls(_));
+    let id = state.last_session_id.fetch_add(1, Relaxed) + 1;
+    let handle = Arc::new(SessionHandle::new(id, peer, socket, record_layer));
+    let mut guard = SessionGuard::new(Arc::clone(&handle), state);
+    guard.end = catch_unwind(AssertUnwindSafe(|| run_session(&handle, secure, state))).unwrap_or_else(|_| {
+        error!("#{id} {peer} handler panicked");
+        guard.panicked = true;
+        catch_unwind(AssertUnwindSafe(|| close_after_panic(&handle))).unwrap_or(SessionEnd::Aborted)
+    });
 }
 
-/// Tells the supervisor that a session has opened, and, whatever happens in between, that it has closed.
+/// Reports `Opened` to the supervisor when created and `Closed` when dropped. The drop also logs the end of a
+/// session and closes the connection.
 struct SessionGuard<'a> {
-    /// The session.
-    session: Arc<SessionHandle>,
-    /// Where the supervisor is.
+    handle: Arc<SessionHandle>,
     state: &'a ServerState,
-    /// When it began.
-    since: Instant,
-    /// How it ended.
-    ended: SessionEnd,
-    /// Whether its behaviour panicked.
+    opened_at: Instant,
+    /// How the connection ended; `Aborted` until that is known.
+    end: SessionEnd,
+    /// The handler panicked.
     panicked: bool,
 }
 
 impl<'a> SessionGuard<'a> {
-    /// A session has opened.
-    fn open(session: Arc<SessionHandle>, state: &'a ServerState) -> Self {
-        // The supervisor outlives every session but those that it has given up on; then there is nobody to tell.
-        let _ = state.events.send(Event::Opened(Arc::clone(&session)));
-        Self { session, state, since: Instant::now(), ended: SessionEnd::Aborted, panicked: false }
+    fn new(handle: Arc<SessionHandle>, state: &'a ServerState) -> Self {
+        // Fails only after the supervisor gave up on this worker at the end of the drain.
+        let _ = state.events.send(Event::Opened(Arc::clone(&handle)));
+        Self { handle, state, opened_at: Instant::now(), end: SessionEnd::Aborted, panicked: false }
     }
 }
 
 impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
-        let session = &self.session;
-        let upgraded = session.is_upgraded();
+        let handle = &self.handle;
+        let upgraded = handle.is_upgraded();
         if upgraded {
-            let counters = session.counters();
+            let counters = handle.counters();
             info!(
                 "#{} {} {} after {:.1?}: {} messages in, {} out",
-                session.id(),
-                session.peer(),
-                self.ended,
-                self.since.elapsed(),
+                handle.id(),
+                handle.peer(),
+                self.end,
+                self.opened_at.elapsed(),
                 counters.messages_in.get(),
                 counters.all_messages_out(),
             );
         }
-        if !session.resets_on_close() {
-            session.finish();
+        if !handle.resets_on_close() {
+            handle.finish();
         }
         let report =
-            SessionReport { id: session.id(), ended: self.ended.clone(), upgraded, panicked: self.panicked };
+            SessionReport { id: handle.id(), end: self.end.clone(), upgraded, panicked: self.panicked };
         let _ = self.state.events.send(Event::Closed(report));
     }
 }
 
-/// Holds the websocket that a connection asks for, if it asks for one.
-fn run_session(session: &Arc<SessionHandle>, secure: bool, state: &ServerState) -> SessionEnd {
-    let (mut websocket, handler) = match open(session, secure, state) {
+/// Performs the handshake and runs the handler of the path. Sends Close 1000 if the handler returns `Ok`.
+fn run_session(handle: &Arc<SessionHandle>, secure: bool, state: &ServerState) -> SessionEnd {
+    let (mut session, handler) = match perform_handshake(handle, secure, state) {
         Ok(opened) => opened,
-        Err(ended) => return ended,
+        Err(end) => return end,
     };
-    match handler(&mut websocket) {
-        Ok(()) => websocket.close(1000, ""),
-        Err(ended) => ended,
+    match handler(&mut session) {
+        Ok(()) => session.close(1000, ""),
+        Err(end) => end,
     }
 }
 
-/// Reads the request, answers it, and says what its path does. Not inlined, and the websocket boxed: a page of
-/// stack that is touched once stays with its thread, so what the handshake needs must not lie below what the session
-/// needs, nor the other way round.
+/// Performs the TLS handshake, reads the request head and sends the response. Returns the session and its
+/// handler after a 101; otherwise `Err` with how the connection ended. The supervisor bounds the time of all
+/// this by the handshake timeout (`session_timers`).
+///
+/// Not inlined, and the session is boxed: a stack page that was touched once stays with its thread, so the
+/// stack frame of the handshake must not lie below that of the session.
 #[inline(never)]
-fn open(
-    session: &Arc<SessionHandle>,
+fn perform_handshake(
+    handle: &Arc<SessionHandle>,
     secure: bool,
     state: &ServerState,
 ) -> Result<(Box<WebSocketSession>, Handler), SessionEnd> {
-    let mut transport = BlockingStream::new(Arc::clone(session.connection()));
-    if secure && let Err(failure) = transport.handshake() {
-        return Err(refuse_insecure(&mut transport, session, failure));
+    let mut stream = BlockingStream::new(Arc::clone(handle.connection()));
+    if secure && let Err(failure) = stream.handshake() {
+        return Err(end_failed_tls(&mut stream, handle, failure));
     }
-    let (head, rest) = match RequestHead::read(&mut transport) {
+    let (head, leftover) = match RequestHead::read(&mut stream) {
         Ok(read) => read,
-        Err(error) => return Err(refuse_head(&mut transport, session, error)),
+        Err(error) => return Err(reject_head(&mut stream, handle, error)),
     };
     if !handshake::is_upgrade_request(&head) {
-        let metrics = Arc::clone(&state.published.lock().unwrap_or_else(PoisonError::into_inner));
-        return Err(answer(&mut transport, session, &head, &http_routes::answer(&head, &metrics)));
+        let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
+        return Err(respond(&mut stream, handle, &head, &http_routes::respond(&head, &snapshot)));
     }
-    let judged = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
-        let handler = state.routes.route(&head.path, &head.query, &state.config, &state.published)?;
+    let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
+        let handler = state.routes.route(&head.path, &head.query, &state.config, &state.snapshot)?;
         Ok((upgrade, handler))
     });
-    let (upgrade, handler) = match judged {
-        Ok(granted) => granted,
-        Err(refusal) => return Err(answer(&mut transport, session, &head, &refusal)),
+    let (upgrade, handler) = match validated {
+        Ok(accepted) => accepted,
+        Err(response) => return Err(respond(&mut stream, handle, &head, &response)),
     };
-    if !matches!(session.writer().send_upgrade(&upgrade.response), Ok(true)) {
-        // The supervisor's answer went out first.
-        return Err(handshake_outcome(session));
+    if !matches!(handle.writer().send_upgrade(&upgrade.response), Ok(true)) {
+        // The supervisor has sent its 408 or 503 before.
+        return Err(handshake_outcome(handle));
     }
-    session.mark_upgraded();
-    transport.upgrade(rest, FrameInspector::new(upgrade.deflate.is_some()));
-    info!("#{} {} opened {}", session.id(), session.peer(), head.path.escape_debug());
-    Ok((new_session(transport, head, upgrade, session, &state.config), handler))
+    handle.mark_upgraded();
+    stream.upgrade(leftover, FrameInspector::new(upgrade.deflate.is_some()));
+    info!("#{} {} opened {}", handle.id(), handle.peer(), head.path.escape_debug());
+    Ok((new_session(stream, head, upgrade, handle, &state.config), handler))
 }
 
-/// The websocket that an upgrade was granted.
+/// Builds the session after the 101. Not inlined, for the reason given at [`perform_handshake`].
 #[inline(never)]
 fn new_session(
-    transport: BlockingStream,
+    stream: BlockingStream,
     head: RequestHead,
     upgrade: AcceptedUpgrade,
-    session: &Arc<SessionHandle>,
+    handle: &Arc<SessionHandle>,
     config: &Arc<Config>,
 ) -> Box<WebSocketSession> {
     let RequestHead { path, query, headers, .. } = head;
-    let tls = session.writer().tls_info();
+    let tls = handle.writer().tls_info();
     let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
     let request = SessionRequest { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
     let codec = Codec::new(upgrade.deflate, config);
-    Box::new(WebSocketSession::new(transport, codec, Arc::clone(session), request, Arc::clone(config)))
+    Box::new(WebSocketSession::new(stream, codec, Arc::clone(handle), request, Arc::clone(config)))
 }
 
-/// Deals with a client that is not in a TLS session as it should be.
-fn refuse_insecure(
-    transport: &mut BlockingStream,
-    session: &SessionHandle,
+/// Ends a connection whose TLS handshake failed. A client that sent plaintext gets 400 in plaintext.
+fn end_failed_tls(
+    stream: &mut BlockingStream,
+    handle: &SessionHandle,
     failure: TlsHandshakeError,
 ) -> SessionEnd {
-    let (id, peer) = (session.id(), session.peer());
+    let (id, peer) = (handle.id(), handle.peer());
     match failure {
-        TlsHandshakeError::NotTls if session.writer().downgrade_to_plaintext().is_ok() => {
-            info!("#{id} {peer} does not speak TLS: answered 400");
-            let sentence = "this port speaks TLS; use wss:// or https:// in place of ws:// or http://";
-            return send_response(transport, session, &Response::text(400, sentence), false);
+        TlsHandshakeError::NotTls if handle.writer().downgrade_to_plaintext().is_ok() => {
+            info!("#{id} {peer} sent plaintext to a TLS port: 400");
+            let sentence = "this port expects TLS; use wss:// or https:// instead of ws:// or http://";
+            return send_response(stream, handle, &Response::text(400, sentence), false);
         }
         TlsHandshakeError::Failed(error) => {
             info!("#{id} {peer} TLS handshake failed: {error}");
-            // The alert has gone out; closing at once could make the peer lose it.
-            transport.linger();
+            // The alert was sent. Closing at once could reset the connection before the peer reads it.
+            stream.linger();
         }
         TlsHandshakeError::NotTls | TlsHandshakeError::Disconnected => {
-            debug!("#{id} {peer} did not finish its TLS handshake")
+            debug!("#{id} {peer} TLS handshake not completed");
         }
     }
-    handshake_outcome(session)
+    handshake_outcome(handle)
 }
 
-/// Answers a request head that could not be read.
-fn refuse_head(transport: &mut BlockingStream, session: &SessionHandle, error: HeadError) -> SessionEnd {
-    let answer = match error {
-        HeadError::Disconnected => return handshake_outcome(session),
-        HeadError::TooLarge => Response::text(431, "the request head is too large, or has too many fields"),
+/// Sends 400 or 431 for a request head that could not be read. Sends nothing if the connection ended.
+fn reject_head(stream: &mut BlockingStream, handle: &SessionHandle, error: HeadError) -> SessionEnd {
+    let response = match error {
+        HeadError::Disconnected => return handshake_outcome(handle),
+        HeadError::TooLarge => {
+            let limits = format!("at most {HEAD_LIMIT} bytes, {HEADER_LIMIT} fields");
+            Response::text(431, &format!("the request head is too large or has too many fields: {limits}"))
+        }
         HeadError::Malformed(sentence) => Response::text(400, &sentence),
     };
-    send_response(transport, session, &answer, false)
+    send_response(stream, handle, &response, false)
 }
 
-/// Answers a request, and logs it.
-fn answer(
-    transport: &mut BlockingStream,
-    session: &SessionHandle,
+/// Logs a request and sends the response to it, without the body if the method is HEAD.
+fn respond(
+    stream: &mut BlockingStream,
+    handle: &SessionHandle,
     head: &RequestHead,
-    answer: &Response,
+    response: &Response,
 ) -> SessionEnd {
     let (method, path) = (head.method.escape_debug(), head.path.escape_debug());
-    info!("#{} {} {method} {path} answered {}", session.id(), session.peer(), answer.status);
-    send_response(transport, session, answer, head.method == "HEAD")
+    info!("#{} {} {method} {path}: {}", handle.id(), handle.peer(), response.status);
+    send_response(stream, handle, response, head.method == "HEAD")
 }
 
-/// Sends a final answer, and waits for the peer to have it.
+/// Sends the last response of a connection, then lingers: blocks until the peer has ended its side or the
+/// supervisor aborts the connection.
 fn send_response(
-    transport: &mut BlockingStream,
-    session: &SessionHandle,
-    answer: &Response,
+    stream: &mut BlockingStream,
+    handle: &SessionHandle,
+    response: &Response,
     head_only: bool,
 ) -> SessionEnd {
-    let first = session.writer().send_response(&answer.to_bytes(head_only));
-    transport.linger();
-    match first {
-        Ok(true) => SessionEnd::HttpResponse(answer.status),
-        Ok(false) | Err(_) => handshake_outcome(session),
+    let sent = handle.writer().send_response(&response.to_bytes(head_only));
+    stream.linger();
+    match sent {
+        Ok(true) => SessionEnd::HttpResponse(response.status),
+        Ok(false) | Err(_) => handshake_outcome(handle),
     }
 }
 
-/// How a connection ended that did not become a session.
-fn handshake_outcome(session: &SessionHandle) -> SessionEnd {
-    match session.termination_reason() {
-        _ if session.counters().reads.get() == 0 => SessionEnd::NoRequest,
-        _ if session.writer().is_handshaking() => SessionEnd::TlsFailed,
+/// Returns how a connection ended that did not become a session and got no response from its worker.
+fn handshake_outcome(handle: &SessionHandle) -> SessionEnd {
+    match handle.termination_reason() {
+        _ if handle.counters().reads.get() == 0 => SessionEnd::NoRequest,
+        _ if handle.writer().is_handshaking() => SessionEnd::TlsFailed,
         Some(TerminationReason::HandshakeTimeout) => SessionEnd::HttpResponse(408),
         Some(TerminationReason::Shutdown) => SessionEnd::HttpResponse(503),
         _ => SessionEnd::AbnormalClosure,
     }
 }
 
-/// The last words of a session whose behaviour panicked.
-fn close_after_panic(session: &Arc<SessionHandle>) -> SessionEnd {
+/// Sends Close 1011 after a panic, or 500 if the 101 has not been sent.
+fn close_after_panic(handle: &Arc<SessionHandle>) -> SessionEnd {
     const INTERNAL_ERROR: &str = "internal error";
-    let mut transport = BlockingStream::new(Arc::clone(session.connection()));
-    if !session.is_upgraded() {
-        return send_response(&mut transport, session, &Response::text(500, INTERNAL_ERROR), false);
+    let mut stream = BlockingStream::new(Arc::clone(handle.connection()));
+    if !handle.is_upgraded() {
+        return send_response(&mut stream, handle, &Response::text(500, INTERNAL_ERROR), false);
     }
-    let first = session.writer().close(1011, INTERNAL_ERROR);
-    transport.linger();
-    if matches!(first, Ok(true)) { SessionEnd::by_server(1011, INTERNAL_ERROR) } else { SessionEnd::Aborted }
+    let sent = handle.writer().close(1011, INTERNAL_ERROR);
+    stream.linger();
+    if matches!(sent, Ok(true)) { SessionEnd::by_server(1011, INTERNAL_ERROR) } else { SessionEnd::Aborted }
 }

@@ -1,5 +1,6 @@
-//! The drain: from the request to stop until the registry is empty.
+//! The drain: from the stop request until the registry of sessions is empty or the drain timeout has passed.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -12,78 +13,72 @@ use crate::transport::connection::Phase;
 use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 
-/// How long workers may take to notice that their sessions were cut.
-const GRACE: Duration = Duration::from_secs(1);
+/// Time after the drain deadline for workers to notice that their sockets were shut down.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// Somebody asked the server to stop: nobody is let in, and everybody is told.
+    /// Starts the drain: rejects queued connections with 503, sends Close 1001 to every session, and ends the
+    /// accept loops. [`continue_drain`](Self::continue_drain) repeats the Close for sessions whose writer was
+    /// busy.
     pub(super) fn begin_drain(&mut self, now: Instant) {
-        info!(
-            "stopping: {} open, at most {:.1?} for them to close",
-            self.sessions.len(),
-            self.drain_timeout()
-        );
-        let deadline = now.checked_add(self.drain_timeout()).unwrap_or(now + Config::MAX_TIMEOUT);
-        self.drain_deadline = Some(deadline);
-        for arrival in self.admission.close() {
-            self.note_rejected(RejectReason::Stopping);
-            self.rejector.reject(arrival, RejectReason::Stopping);
+        let timeout = self.state.config.drain_timeout;
+        info!("shutting down: {} sessions, drain timeout {} s", self.sessions.len(), timeout.as_secs_f64());
+        self.drain_deadline = Some(now.checked_add(timeout).unwrap_or(now + Config::MAX_TIMEOUT));
+        for connection in self.admission.close() {
+            self.reject(connection, RejectReason::ShuttingDown);
         }
         self.continue_drain(now);
-        // Gone with their wakers, the listeners close as soon as their loops have ended. Last, because to wake one may
-        // take a while.
+        // Last, because a connect may take a while. Dropping the interrupts lets each listener close with its
+        // loop.
         for interrupt in self.interrupts.drain(..) {
-            interrupt.wake();
+            interrupt.interrupt();
         }
     }
 
-    /// Tells those who could not be told before; past the deadline, cuts those who are left.
+    /// Sends the shutdown notice to sessions that have not got it. After the drain deadline, aborts all
+    /// sessions.
     pub(super) fn continue_drain(&mut self, now: Instant) {
         let Some(deadline) = self.drain_deadline else { return };
-        let overdue = now >= deadline;
+        let expired = now >= deadline;
         for timers in self.sessions.values_mut() {
-            if overdue || notify_shutdown(&timers.session).is_err() {
-                timers.session.set_termination_reason(TerminationReason::Shutdown);
+            if expired || notify_shutdown(&timers.handle).is_err() {
+                timers.handle.set_termination_reason(TerminationReason::Shutdown);
                 abort(timers);
             }
         }
     }
 
-    /// Whether the server has been asked to stop and nothing of it is left. Gives up on workers that do not notice
-    /// that their sessions were cut.
+    /// Returns whether a stop was requested and all accept loops, workers and sessions have ended. Also
+    /// returns true [`ABORT_GRACE`] after the drain deadline, with a warning if workers still run.
     pub(super) fn has_stopped(&self) -> bool {
         let Some(deadline) = self.drain_deadline else { return false };
-        // In this order: a worker tells of its last session before it gives its place back.
-        let empty = self.admission.busy() == 0 && self.events.is_empty() && self.sessions.is_empty();
-        if empty && self.listeners == 0 {
+        // Checked in this order: a worker sends its last event before it counts as idle.
+        let empty = self.admission.busy_workers() == 0 && self.events.is_empty() && self.sessions.is_empty();
+        if empty && self.accept_loops == 0 {
             return true;
         }
-        let given_up = Instant::now() >= deadline + GRACE;
-        if given_up {
-            warn!("{} workers did not stop in time", self.admission.busy());
+        let expired = Instant::now() >= deadline + ABORT_GRACE;
+        if expired {
+            warn!("{} workers still run after the drain timeout", self.admission.busy_workers());
         }
-        given_up
-    }
-
-    /// How long the sessions have.
-    fn drain_timeout(&self) -> Duration {
-        self.state.config.drain_timeout
+        expired
     }
 }
 
-/// Tells a session that the server stops, if it has not been told: 503 in its handshake, Close 1001 after it.
-fn notify_shutdown(session: &SessionHandle) -> std::io::Result<()> {
-    let writer = session.writer();
-    let (posted, next) = match session.phase() {
+/// Sends the shutdown notice without blocking: Close 1001 to an open session, 503 to a connection in its
+/// handshake. Does nothing if a Close or a response was already sent. If the writer is busy, the caller has
+/// to try again.
+fn notify_shutdown(handle: &SessionHandle) -> io::Result<()> {
+    let (sent, next_phase) = match handle.phase() {
         Phase::Handshake => {
-            let answer = RejectReason::Stopping.answer().to_bytes(false);
-            (writer.try_respond(&answer, TerminationReason::Shutdown)?, Phase::Lingering)
+            let response = RejectReason::ShuttingDown.response().to_bytes(false);
+            (handle.writer().try_respond(&response, TerminationReason::Shutdown)?, Phase::Lingering)
         }
-        Phase::Open => (session.try_close(TerminationReason::Shutdown)?, Phase::Closing),
+        Phase::Open => (handle.try_close(TerminationReason::Shutdown)?, Phase::Closing),
         Phase::Closing | Phase::Lingering => return Ok(()),
     };
-    if matches!(posted, TrySend::Sent | TrySend::Queued) {
-        session.advance_to(next);
+    if matches!(sent, TrySend::Sent | TrySend::Queued) {
+        handle.advance_to(next_phase);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a plain HTTP request gets: the page, and answers for machines.
+//! Responses to plain HTTP requests: the page, `/health`, `/metrics`, `/endpoints`.
 
 use crate::endpoints::{routes, table};
 use crate::http::page;
@@ -6,10 +6,10 @@ use crate::http::request_head::RequestHead;
 use crate::http::response::Response;
 use crate::metrics::snapshot::Snapshot;
 
-/// The answer to a request that asks for no upgrade.
-pub(crate) fn answer(head: &RequestHead, metrics: &Snapshot) -> Response {
+/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`.
+pub(crate) fn respond(head: &RequestHead, snapshot: &Snapshot) -> Response {
     if head.method != "GET" && head.method != "HEAD" {
-        return Response::text(405, "this server answers GET and HEAD").with("Allow", "GET, HEAD");
+        return Response::text(405, "only GET and HEAD are supported").with("Allow", "GET, HEAD");
     }
     if head.minor > 0 && head.headers.get_single("Host").is_none() {
         return Response::text(400, "the request needs one Host header");
@@ -20,16 +20,15 @@ pub(crate) fn answer(head: &RequestHead, metrics: &Snapshot) -> Response {
     match head.path.as_str() {
         "/health" => Response::text(200, "ok"),
         "/metrics" => {
-            Response::new(200, "text/plain; version=0.0.4; charset=utf-8", metrics.exposition().into_bytes())
+            Response::new(200, "text/plain; version=0.0.4; charset=utf-8", snapshot.exposition().into_bytes())
         }
         "/endpoints" => {
-            // Also for a page that was opened as a file; there is nothing in it that is not public.
+            // Any origin may read the table: the page can also be opened from a file.
             Response::new(200, "application/json", format!("{:#}\n", table::to_json()).into_bytes())
                 .with("Access-Control-Allow-Origin", "*")
         }
         path => routes::plain_response(path, &head.query).unwrap_or_else(|| {
-            let sentence =
-                "there is no page here; every path answers a WebSocket handshake, and / has a page";
+            let sentence = "no page here; this path accepts WebSocket upgrades, and / is a test page";
             Response::text(404, sentence)
         }),
     }

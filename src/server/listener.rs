@@ -1,4 +1,4 @@
-//! Where connections come in: listening, and waking whoever waits for the next one.
+//! Bound listeners, and what unblocks an accept loop.
 
 use std::fmt;
 use std::io;
@@ -14,56 +14,68 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::error::Error;
 use crate::tls::certificate::Certificate;
 
-/// Connections that the kernel completes before they are accepted; it caps this at `net.core.somaxconn`. The 128 of
-/// the standard library lose SYNs in a storm, and each lost one waits a second.
+/// Maximum number of connections that the kernel holds before they are accepted; it applies
+/// `net.core.somaxconn` as well (listen(2)). With the 128 of the standard library a storm loses SYNs, and
+/// each costs its client a second.
 const BACKLOG: i32 = 4096;
 
-/// How long it may take to wake an accept loop by connecting to it.
-const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum time to connect to a listener in order to unblock its accept loop.
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Listens on an address given as `HOST:PORT`, on the first of its resolutions that can be listened on.
+/// Binds a listener to `HOST:PORT`: to the first address of the host that can be bound. Port 0 picks a free
+/// port.
+///
+/// # Errors
+/// [`Error::Listen`] if the host has no address or none of its addresses can be bound.
 pub fn listen(address: &str) -> Result<TcpListener, Error> {
-    let fail = |source| Error::Listen { address: address.to_owned(), source };
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for resolved in address.to_socket_addrs().map_err(fail)? {
+    let listen_error = |source| Error::Listen { address: address.to_owned(), source };
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for resolved in address.to_socket_addrs().map_err(listen_error)? {
         match listen_on(resolved) {
             Ok(listener) => return Ok(listener),
-            Err(error) => failure = error,
+            Err(error) => last_error = error,
         }
     }
-    Err(fail(failure))
+    Err(listen_error(last_error))
 }
 
-/// Listens with a backlog of our own.
+/// Binds a listener with [`BACKLOG`].
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // A restarted server must not wait for its predecessor's connections in TIME_WAIT.
+    // Lets a restarted server bind while connections of the old one are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// A listener that is bound, and what is spoken on it. Its `Display` is its address as a `ws:` or `wss:` URL.
+/// A bound listener, plain or with TLS. Its `Display` is its address as a `ws:` or `wss:` URL.
 #[derive(Debug)]
 pub struct Listener {
-    /// Where connections come in.
     pub(crate) socket: TcpListener,
-    /// What TLS shows; `None` where none is spoken.
+    /// The certificate of a TLS listener; `None` for plain TCP.
     pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 impl Listener {
-    /// A listener on which TLS is spoken.
+    /// Creates a TLS listener.
     #[must_use]
     pub fn secure(socket: TcpListener, certificate: Arc<Certificate>) -> Self {
         Self { socket, certificate: Some(certificate) }
     }
 
-    /// Its address with the scheme of a web page.
+    /// Returns the address as an `http:` or `https:` URL.
     #[must_use]
-    pub fn page(&self) -> String {
-        format!("http{}", &self.to_string()[2..])
+    pub fn http_url(&self) -> String {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        self.url(scheme)
+    }
+
+    fn url(&self, scheme: &str) -> String {
+        match self.socket.local_addr() {
+            Ok(address) => format!("{scheme}://{address}/"),
+            Err(_) => format!("{scheme}://?/"),
+        }
     }
 }
 
@@ -73,7 +85,13 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// The listeners of one server: anything that is one, or a list of them.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url(if self.certificate.is_some() { "wss" } else { "ws" }))
+    }
+}
+
+/// The listeners of one server. Converts from a [`Listener`], a `TcpListener`, or a list of listeners.
 #[derive(Debug)]
 pub struct Listeners(pub(crate) Vec<Listener>);
 
@@ -89,29 +107,31 @@ impl From<Vec<Listener>> for Listeners {
     }
 }
 
-impl fmt::Display for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.certificate.is_some() { "wss" } else { "ws" };
-        match self.socket.local_addr() {
-            Ok(address) => write!(f, "{scheme}://{address}/"),
-            Err(_) => write!(f, "{scheme}://?/"),
-        }
-    }
+/// Returns the lines for standard output: `listening on URL` for each listener, for which scripts wait, and a
+/// hint for people.
+#[must_use]
+pub fn ready_lines(listeners: &[Listener]) -> String {
+    let mut lines: Vec<_> = listeners.iter().map(|listener| format!("listening on {listener}")).collect();
+    let page = listeners.first().map(Listener::http_url).unwrap_or_default();
+    lines.push(format!("open {page} in a browser to try it; Ctrl-C stops"));
+    lines.join("\n")
 }
 
-/// Lets an accept loop wait, and wakes it by connecting to its listener.
+/// A non-blocking listener whose accept loop can wait for connections and be unblocked by another thread.
 #[derive(Clone, Debug)]
 pub(crate) struct AcceptInterrupt {
-    /// The listener.
     listener: Arc<TcpListener>,
-    /// Its address, as one connects to it.
+    /// The address to connect to: that of the listener, or loopback if the listener has no specific address.
     address: SocketAddr,
-    /// The port that the waking connection comes from; 0 before.
-    from: Arc<AtomicU16>,
+    /// Source port of the interrupting connection; 0 before there is one.
+    source_port: Arc<AtomicU16>,
 }
 
 impl AcceptInterrupt {
-    /// For that listener, whose `accept` does not wait from now on.
+    /// Sets the listener to non-blocking mode.
+    ///
+    /// # Errors
+    /// If a system call on the listener fails.
     pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let mut address = listener.local_addr()?;
@@ -120,45 +140,45 @@ impl AcceptInterrupt {
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        Ok(Self { listener: Arc::new(listener), address, from: Arc::default() })
+        Ok(Self { listener: Arc::new(listener), address, source_port: Arc::default() })
     }
 
-    /// The listener.
+    /// Returns the listener.
     pub(crate) fn listener(&self) -> &TcpListener {
         &self.listener
     }
 
-    /// Waits until somebody comes, or until the loop is woken.
-    pub(crate) fn wait(&self) {
-        // A signal may end it early, which does no harm: the loop looks, and waits again.
+    /// Blocks until a connection can be accepted. May return early; the caller has to accept and wait again.
+    pub(crate) fn wait_readable(&self) {
+        // An error, for example EINTR, is an early return.
         let _ = poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], None);
     }
 
-    /// The port that is listened on.
+    /// Returns the port of the listener.
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Wakes the accept loop. It must find out by itself what it was woken for.
-    pub(crate) fn wake(&self) {
-        if let Err(error) = self.connect() {
-            debug!("cannot connect to {} to wake the accept loop: {error}", self.address);
-            // Wakes it too, on Linux; but those in the backlog get a reset instead of an answer.
+    /// Unblocks the accept loop by connecting to its listener. Blocks for at most [`INTERRUPT_TIMEOUT`].
+    pub(crate) fn interrupt(&self) {
+        if let Err(error) = self.connect_to_self() {
+            debug!("cannot connect to {} to end its accept loop: {error}", self.address);
+            // Unblocks the loop too, on Linux, but the kernel resets the connections in the backlog.
             let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Read);
         }
     }
 
-    /// Connects from a port that the accept loop can recognise.
-    fn connect(&self) -> io::Result<()> {
+    /// Connects to the listener from a source port that is stored before the accept loop sees the connection.
+    fn connect_to_self(&self) -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(self.address.ip(), 0).into())?;
-        let from = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        self.from.store(from, SeqCst);
-        socket.connect_timeout(&self.address.into(), WAKE_TIMEOUT)
+        let source_port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+        self.source_port.store(source_port, SeqCst);
+        socket.connect_timeout(&self.address.into(), INTERRUPT_TIMEOUT)
     }
 
-    /// Whether a connection is the waking one.
+    /// Returns whether the connection from `peer` is the interrupting one.
     pub(crate) fn is_interrupt(&self, peer: SocketAddr) -> bool {
-        peer.ip() == self.address.ip() && peer.port() == self.from.load(SeqCst)
+        peer.ip() == self.address.ip() && peer.port() == self.source_port.load(SeqCst)
     }
 }

@@ -1,4 +1,4 @@
-//! The server: listeners and accept loops, admission, workers, rejection, the supervisor, shutdown.
+//! The server: listeners and accept loops, admission, workers, rejector, supervisor, shutdown.
 
 mod accept;
 mod admission;

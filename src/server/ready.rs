@@ -1,4 +1,4 @@
-//! A server before it accepts, and its run.
+//! A server: bound, then with running workers ([`ReadyServer`]), then serving until the stop request.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,97 +19,106 @@ use crate::error::Error;
 use crate::metrics::summary::Summary;
 use crate::platform::limits;
 
-/// Events that may wait for the supervisor before the sessions wait for it.
-const EVENT_BACKLOG: usize = 4096;
+/// Capacity of the channel to the supervisor. A worker blocks while the channel is full.
+const EVENT_QUEUE_CAPACITY: usize = 4096;
 
-/// A server that is ready to run on listeners that are bound.
+/// A server with bound listeners and no threads.
 pub struct Server {
-    /// Where connections come in.
     listeners: Vec<Listener>,
-    /// Waits and limits.
     config: Config,
-    /// Which path does what.
     routes: Routes,
 }
 
 impl Server {
-    /// A server with the standard paths, on one listener or several.
+    /// Creates a server with the standard endpoints on one or more bound listeners.
     #[must_use]
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Self {
         Self { listeners: listeners.into().0, config, routes: Routes::standard() }
     }
 
-    /// The same server with paths of one's own.
+    /// Replaces the routes.
     #[must_use]
     pub fn with_routes(self, routes: Routes) -> Self {
         Self { routes, ..self }
     }
 
-    /// Starts the workers. Whoever connects waits in the listener's backlog until the server runs.
+    /// Starts the workers and blocks until all of them run. Connections wait in the backlog of the listener
+    /// until [`ReadyServer::run`].
+    ///
+    /// # Errors
+    /// [`Error::Listen`], [`Error::Files`] or [`Error::Threads`] if sockets, pipes or threads cannot be set
+    /// up.
     pub fn start(self) -> Result<ReadyServer, Error> {
         let Self { listeners, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
         let port = acceptors.first().map_or(0, |acceptor| acceptor.interrupt.port());
-        let (events, inbox) = bounded(EVENT_BACKLOG);
+        let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
         let state = Arc::new(ServerState {
             config: Arc::new(config),
             routes,
-            events,
-            published: Arc::default(),
-            ids: AtomicU64::new(0),
+            events: event_sender,
+            snapshot: Arc::default(),
+            last_session_id: AtomicU64::new(0),
         });
         let workers = Workers::start(format!("ws:{port}"), &state)?;
-        Ok(ReadyServer { acceptors, port, workers, state, inbox })
+        Ok(ReadyServer { acceptors, port, workers, state, events })
     }
 
-    /// Starts the workers, and serves until asked to stop.
+    /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start) and [`ReadyServer::run`].
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
         self.start()?.run(stop)
     }
 }
 
-/// A server whose workers wait for connections: what is left to do takes no time.
+/// A server whose workers run and wait for connections.
 pub struct ReadyServer {
-    /// Where connections come in.
     acceptors: Vec<Acceptor>,
-    /// The port of the first, part of the threads' names.
+    /// Port of the first listener; part of the thread names.
     port: u16,
-    /// The workers.
     workers: Workers,
-    /// What its sessions share.
     state: Arc<ServerState>,
-    /// What they tell the supervisor.
-    inbox: Receiver<Event>,
+    /// The supervisor's end of the event channel.
+    events: Receiver<Event>,
 }
 
 impl ReadyServer {
-    /// Serves until asked to stop, then closes every session, and returns when the last one is gone or the drain
-    /// deadline has passed.
+    /// Serves until the stop request, then drains. Blocks until the last session has ended or the drain
+    /// timeout has passed. Returns the totals.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] if a thread cannot be started.
+    ///
+    /// # Panics
+    /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, port, workers, state, inbox } = self;
-        let (count, waiting) = (state.config.workers, state.config.waiting);
-        let refused = |_| Error::Threads { workers: count };
-        let (rejector, lane_thread) =
-            Rejector::start(format!("ws:{port}:503"), limits::spare_files(count + waiting))
-                .map_err(refused)?;
+        let Self { acceptors, port, workers, state, events } = self;
+        let (worker_count, queue_limit) = (state.config.workers, state.config.waiting);
+        let thread_error = |_| Error::Threads { workers: worker_count };
+        let spare_files = limits::spare_files(worker_count + queue_limit);
+        let (rejector, rejector_thread) =
+            Rejector::start(format!("ws:{port}:503"), spare_files).map_err(thread_error)?;
         let supervisor = Supervisor::new(
             Arc::clone(&state),
-            inbox,
+            events,
             Arc::clone(workers.admission()),
             rejector.clone(),
             acceptors.iter().map(|acceptor| acceptor.interrupt.clone()).collect(),
         );
-        let stop_seen = stop.clone();
-        let supervisor = thread::Builder::new()
+        let supervisor_stop = stop.clone();
+        let supervisor_thread = thread::Builder::new()
             .name(format!("ws:{port}:sup"))
-            .spawn(move || supervisor.run(&stop_seen))
-            .map_err(refused)?;
+            .spawn(move || supervisor.run(&supervisor_stop))
+            .map_err(thread_error)?;
         let dispatcher = ConnectionDispatcher { admission: Arc::clone(workers.admission()), rejector, state };
-        let opened = run_accept_loops(acceptors, &dispatcher, stop);
+        let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
-        let summary = supervisor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // Ends by itself: every sender of the lane is gone. A panic in there has been printed.
-        let _ = lane_thread.join();
-        opened.map(|()| summary)
+        let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // The thread ends because all its senders are dropped. A panic in it was printed and loses no
+        // session.
+        let _ = rejector_thread.join();
+        accepted.map(|()| summary)
     }
 }

@@ -1,4 +1,5 @@
-//! One refused connection on its way out: told why, and kept until it has heard it. Never blocks.
+//! One rejected connection: TLS handshake if there is one, 503, and a wait until the peer has read it. Never
+//! blocks.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,60 +11,62 @@ use rustls::{ServerConfig, ServerConnection};
 use super::admission::AcceptedConnection;
 use crate::http::response::Response;
 
-/// How long a TLS handshake may take, and then how long the peer may take to hear its answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Maximum time for the TLS handshake of a rejected connection.
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A refused connection.
+/// Maximum time for the peer to read the response and end its side.
+const RESPONSE_READ_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A rejected connection that is held until the peer has read the response.
 pub(super) struct RejectedConnection {
-    /// The connection, which does not block.
+    /// The connection, in non-blocking mode.
     socket: TcpStream,
-    /// Until when it is kept.
-    until: Instant,
-    /// A TLS handshake that has to be done before the answer can be given.
-    handshake: Option<Handshake>,
+    /// When the connection is closed at the latest.
+    deadline: Instant,
+    /// The TLS handshake that has to finish before the response; `None` when the response was sent.
+    tls_response: Option<PendingTlsResponse>,
 }
 
-/// A TLS handshake for the sake of one answer.
-struct Handshake {
-    /// Our side of it.
+/// A response that waits for the end of the TLS handshake.
+struct PendingTlsResponse {
     tls: Box<ServerConnection>,
-    /// The answer, until it has been encrypted.
-    answer: Vec<u8>,
+    /// The response in plaintext; empty once it was encrypted.
+    response: Vec<u8>,
 }
 
 impl RejectedConnection {
-    /// Gives the answer, or begins the handshake before it. `None` when the peer has gone.
-    pub(super) fn new(arrival: AcceptedConnection, answer: &Response, now: Instant) -> Option<Self> {
-        let AcceptedConnection { socket, tls, .. } = arrival;
+    /// Sends the response, or prepares the TLS handshake before it. Returns `None` if the peer has
+    /// disconnected.
+    pub(super) fn new(connection: AcceptedConnection, response: &Response, now: Instant) -> Option<Self> {
+        let AcceptedConnection { socket, tls, .. } = connection;
         socket.set_nonblocking(true).ok()?;
-        let answer = answer.to_bytes(false);
-        let handshake = if let Some(config) = tls {
-            Some(Handshake::new(config, answer)?)
-        } else {
-            // The send buffer of a new connection has room for an answer.
-            (&socket).write_all(&answer).ok()?;
-            socket.shutdown(Shutdown::Write).ok()?;
-            None
-        };
-        Some(Self { socket, until: now + PATIENCE, handshake })
+        let response = response.to_bytes(false);
+        if let Some(config) = tls {
+            let tls_response = Some(PendingTlsResponse::new(config, response)?);
+            return Some(Self { socket, deadline: now + TLS_HANDSHAKE_TIMEOUT, tls_response });
+        }
+        // The send buffer of a new connection is larger than the response.
+        (&socket).write_all(&response).ok()?;
+        socket.shutdown(Shutdown::Write).ok()?;
+        Some(Self { socket, deadline: now + RESPONSE_READ_TIMEOUT, tls_response: None })
     }
 
-    /// Whether it still has to be answered.
+    /// Returns whether the TLS handshake is in progress and the response was not sent.
     pub(super) fn is_handshaking(&self) -> bool {
-        self.handshake.is_some()
+        self.tls_response.is_some()
     }
 
-    /// Goes on as far as it can without waiting. Returns whether there is more to come.
+    /// Does what is possible without blocking. Returns whether the connection has to be held further.
     pub(super) fn advance(&mut self, now: Instant) -> bool {
-        if now >= self.until {
+        if now >= self.deadline {
             return false;
         }
-        match &mut self.handshake {
+        match &mut self.tls_response {
             None => !drain_until_eof(&self.socket),
-            Some(handshake) => match handshake.advance(&self.socket) {
+            Some(pending) => match pending.advance(&self.socket) {
                 Ok(true) => {
-                    self.handshake = None;
-                    self.until = now + PATIENCE;
+                    self.tls_response = None;
+                    self.deadline = now + RESPONSE_READ_TIMEOUT;
                     self.socket.shutdown(Shutdown::Write).is_ok()
                 }
                 Ok(false) => true,
@@ -73,33 +76,37 @@ impl RejectedConnection {
     }
 }
 
-impl Handshake {
-    /// A handshake that has not begun. It fails only for want of random numbers.
-    fn new(config: Arc<ServerConfig>, answer: Vec<u8>) -> Option<Self> {
-        Some(Self { tls: Box::new(ServerConnection::new(config).ok()?), answer })
+impl PendingTlsResponse {
+    /// Prepares a handshake. Returns `None` if rustls cannot create a connection.
+    fn new(config: Arc<ServerConfig>, response: Vec<u8>) -> Option<Self> {
+        Some(Self { tls: Box::new(ServerConnection::new(config).ok()?), response })
     }
 
-    /// Takes in what has come and sends what that calls for; in the end, the answer. Returns whether it has gone out.
+    /// Advances the handshake; after it, sends the response and `close_notify`. Returns whether both were
+    /// sent.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the socket is not ready. Any other error ends the connection.
     fn advance(&mut self, mut socket: &TcpStream) -> io::Result<bool> {
-        let Self { tls, answer } = self;
+        let Self { tls, response } = self;
         loop {
             while tls.wants_write() {
                 tls.write_tls(&mut socket)?;
             }
-            if answer.is_empty() {
+            if response.is_empty() {
                 return Ok(true);
             }
             if !tls.is_handshaking() {
-                tls.writer().write_all(answer)?;
+                tls.writer().write_all(response)?;
                 tls.send_close_notify();
-                answer.clear();
+                response.clear();
                 continue;
             }
             if tls.read_tls(&mut socket)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if let Err(error) = tls.process_new_packets() {
-                // An alert says what was wrong.
+                // Sends the alert.
                 let _ = tls.write_tls(&mut socket);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
@@ -107,14 +114,16 @@ impl Handshake {
     }
 }
 
-/// Reads and discards what the peer sent, so that closing does not reset the connection before it has read its
-/// answer. Returns whether the peer has ended its side.
+/// Discards received bytes. Returns whether the peer has ended its side or the connection failed.
+///
+/// Closing a socket with unread bytes makes the kernel send RST, and the peer could lose the response (RFC
+/// 9112, 9.6).
 fn drain_until_eof(mut socket: &TcpStream) -> bool {
-    let mut scrap = [0; 4096];
+    let mut discarded = [0; 4096];
     loop {
-        match socket.read(&mut scrap) {
+        match socket.read(&mut discarded) {
             Ok(0) => return true,
-            Ok(n) if n == scrap.len() => {}
+            Ok(n) if n == discarded.len() => {}
             Ok(_) => return false,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return !would_block(&e),
@@ -122,7 +131,7 @@ fn drain_until_eof(mut socket: &TcpStream) -> bool {
     }
 }
 
-/// Whether there is nothing to do for now.
+/// Returns whether the socket is not ready and the call has to be repeated later.
 fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

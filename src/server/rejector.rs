@@ -1,132 +1,158 @@
-//! The refusal lane: one thread that answers 503 to those who cannot be served, without making anyone wait.
+//! The rejector: one thread that sends 503 to connections without a worker. Accept loops never wait for it.
 
 use std::collections::VecDeque;
 use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use log::debug;
 
 use super::admission::AcceptedConnection;
 use super::rejected_connection::RejectedConnection;
 use crate::http::response::Response;
 
-/// Refusals that may wait for the lane; beyond that a connection is closed without a word.
-const BACKLOG: usize = 1024;
+/// Maximum number of connections that wait for the rejector. Further ones are closed without a response.
+const QUEUE_CAPACITY: usize = 1024;
 
-/// Connections that are kept until the peer has read its answer, where there are descriptors for as many; beyond that
-/// the oldest is closed.
-const LINGERING: usize = 1024;
+/// Maximum number of connections that are held until the peer has read the response. Above it the oldest is
+/// closed.
+const MAX_CONNECTIONS: usize = 1024;
 
-/// Of these, connections whose TLS handshake is held, so that they can be answered; beyond that a connection is
-/// closed without a word, because a handshake costs a thousand times as much as an answer.
+/// Maximum number of held connections in their TLS handshake. Above it a new TLS connection is closed without
+/// a response: a handshake costs a thousand times as much CPU as a response.
 const MAX_HANDSHAKES: usize = 128;
 
-/// How often the lane looks after them, while there are any.
+/// Time between two polls of the held connections, while there are any.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How often, while a TLS handshake is held.
+/// Time between two polls while a TLS handshake is in progress.
 const HANDSHAKE_POLL_INTERVAL: Duration = Duration::from_millis(3);
 
-/// Seconds after which a refused client may try again.
+/// Value of `Retry-After`, in seconds (RFC 9110, 10.2.3).
 const RETRY_AFTER: &str = "1";
 
-/// Why a connection is refused.
+/// Why a connection is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum RejectReason {
-    /// No worker is free, and no place to wait.
-    Full,
-    /// It waited for a worker as long as a handshake may take.
-    WaitedTooLong,
-    /// The server stops.
-    Stopping,
+    /// All workers are busy and the queue is full.
+    QueueFull,
+    /// The connection was queued for the whole handshake timeout.
+    QueueTimeout,
+    /// The server shuts down.
+    ShuttingDown,
 }
 
 impl RejectReason {
-    /// The label under which it is counted.
+    /// Returns the label of the metric `ws_echo_connections_refused_total`.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::Full => "full",
-            Self::WaitedTooLong => "waited_too_long",
-            Self::Stopping => "stopping",
+            Self::QueueFull => "full",
+            Self::QueueTimeout => "waited_too_long",
+            Self::ShuttingDown => "stopping",
         }
     }
 
-    /// What the client is told.
-    pub(crate) fn answer(self) -> Response {
+    /// Returns the 503 response.
+    pub(crate) fn response(self) -> Response {
         let sentence = match self {
-            Self::Full => "every worker is busy and the waiting room is full; try again, or raise --workers",
-            Self::WaitedTooLong => "every worker stayed busy; try again, or raise --workers",
-            Self::Stopping => "the server is shutting down",
+            Self::QueueFull => "all workers are busy and the queue is full; try again later",
+            Self::QueueTimeout => "all workers stayed busy; try again later",
+            Self::ShuttingDown => "the server is shutting down",
         };
         Response::text(503, sentence).with("Retry-After", RETRY_AFTER)
     }
 }
 
-/// The sending end of the lane; clones share it, and the thread ends when the last one is dropped.
+/// The sending end of the rejector's queue. The thread ends when the last clone is dropped and no connection
+/// is held.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejector {
-    /// To the thread.
     sender: Sender<(AcceptedConnection, RejectReason)>,
 }
 
 impl Rejector {
-    /// Starts the thread, which may use so many descriptors.
+    /// Starts the thread. `spare_files` is the number of descriptors that it may use: half for its queue,
+    /// half for held connections.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
     pub(crate) fn start(name: String, spare_files: usize) -> io::Result<(Self, JoinHandle<()>)> {
-        // Half of the spare descriptors for those who wait for an answer, half for those who have it.
         let share = spare_files / 2;
-        let (sender, receiver) = bounded(share.clamp(1, BACKLOG));
-        let places = share.clamp(1, LINGERING);
-        let thread = thread::Builder::new().name(name).spawn(move || run(&receiver, places))?;
+        let (sender, receiver) = bounded(share.clamp(1, QUEUE_CAPACITY));
+        let max_connections = share.clamp(1, MAX_CONNECTIONS);
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || RejectorThread::new(max_connections).run(&receiver))?;
         Ok((Self { sender }, thread))
     }
 
-    /// Refuses a connection. Never blocks.
-    pub(crate) fn reject(&self, arrival: AcceptedConnection, reason: RejectReason) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.sender.try_send((arrival, reason))
-        {
-            log::debug!("the refusal rejector is full: a connection is closed without an answer");
+    /// Queues a connection for its 503. Never blocks: if the queue is full, closes the connection without a
+    /// response.
+    pub(crate) fn reject(&self, connection: AcceptedConnection, reason: RejectReason) {
+        if self.sender.try_send((connection, reason)).is_err() {
+            debug!("rejector queue full: connection closed without a response");
         }
     }
 }
 
-/// The thread: answers whoever comes, and looks after those who have been answered.
-fn run(receiver: &Receiver<(AcceptedConnection, RejectReason)>, places: usize) {
-    let mut connections: VecDeque<RejectedConnection> = VecDeque::new();
-    let mut handshaking = 0;
-    let mut open = true;
-    let mut swept = Instant::now();
-    while open || !connections.is_empty() {
-        let sweep = if handshaking > 0 { HANDSHAKE_POLL_INTERVAL } else { POLL_INTERVAL };
-        let next = if connections.is_empty() {
-            receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            receiver.recv_timeout(sweep)
-        };
-        match next {
-            Ok((arrival, _)) if arrival.tls.is_some() && handshaking >= MAX_HANDSHAKES => drop(arrival),
-            Ok((arrival, reason)) => {
-                if connections.len() >= places {
-                    connections.pop_front();
-                }
-                handshaking += usize::from(arrival.tls.is_some());
-                connections.extend(RejectedConnection::new(arrival, &reason.answer(), Instant::now()));
+/// The thread's state.
+struct RejectorThread {
+    /// Held connections, oldest first.
+    connections: VecDeque<RejectedConnection>,
+    /// Upper limit of `connections`.
+    max_connections: usize,
+    /// How many of them are in their TLS handshake.
+    handshaking: usize,
+}
+
+impl RejectorThread {
+    fn new(max_connections: usize) -> Self {
+        Self { connections: VecDeque::new(), max_connections, handshaking: 0 }
+    }
+
+    /// Rejects queued connections and polls held ones, until all senders are dropped and no connection is
+    /// held.
+    fn run(mut self, receiver: &Receiver<(AcceptedConnection, RejectReason)>) {
+        let mut open = true;
+        let mut last_poll = Instant::now();
+        while open || !self.connections.is_empty() {
+            let interval = if self.handshaking > 0 { HANDSHAKE_POLL_INTERVAL } else { POLL_INTERVAL };
+            let next = if self.connections.is_empty() {
+                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                receiver.recv_timeout(interval)
+            };
+            match next {
+                Ok((connection, reason)) => self.add(connection, reason),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) if open => open = false,
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(interval),
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                if open {
-                    open = false;
-                } else {
-                    thread::sleep(sweep);
-                }
+            let now = Instant::now();
+            if receiver.is_empty() || now - last_poll >= interval {
+                last_poll = now;
+                self.poll(now);
             }
         }
-        let now = Instant::now();
-        if receiver.is_empty() || now - swept >= sweep {
-            swept = now;
-            connections.retain_mut(|one| one.advance(now));
-            handshaking = connections.iter().filter(|one| one.is_handshaking()).count();
+    }
+
+    /// Sends the response, or begins the TLS handshake, and holds the connection.
+    fn add(&mut self, connection: AcceptedConnection, reason: RejectReason) {
+        let is_tls = connection.tls.is_some();
+        if is_tls && self.handshaking >= MAX_HANDSHAKES {
+            return;
         }
+        if self.connections.len() >= self.max_connections {
+            self.connections.pop_front();
+        }
+        self.handshaking += usize::from(is_tls);
+        self.connections.extend(RejectedConnection::new(connection, &reason.response(), Instant::now()));
+    }
+
+    /// Advances all held connections and drops those that are finished.
+    fn poll(&mut self, now: Instant) {
+        self.connections.retain_mut(|connection| connection.advance(now));
+        self.handshaking = self.connections.iter().filter(|connection| connection.is_handshaking()).count();
     }
 }

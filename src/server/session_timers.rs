@@ -1,4 +1,16 @@
-//! What the clock says about one session: a function of time and of the session's counters, and nothing else.
+//! The timers of one session: what is due, as a function of the time and of the session's counters.
+//!
+//! | timeout | from | to |
+//! |---|---|---|
+//! | handshake timeout | the worker takes the connection | the 101 or another response |
+//! | ping interval | the last read that returned bytes | the Ping |
+//! | pong timeout | the Ping | Close 1011 |
+//! | write timeout | the last byte that the kernel took | abort of a peer that does not read |
+//! | close timeout | the Close | abort |
+//! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
+//!
+//! What bounds a handshake: the handshake timeout, here for a connection with a worker (TLS handshake and
+//! request head together), and in `Supervisor::reject_expired` for a connection in the queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,68 +19,66 @@ use crate::config::Config;
 use crate::session::handle::SessionHandle;
 use crate::transport::connection::Phase;
 
-/// How long a peer that has been told everything may take to end its side.
-const LINGER: Duration = Duration::from_secs(1);
+/// Time for a peer to end its side after the server has ended its own.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A session in the registry, and when the supervisor last saw its counters move.
+/// A session in the supervisor's registry, and what the last poll saw of it.
 #[derive(Debug)]
 pub(super) struct SessionTimers {
-    /// The session.
-    pub(super) session: Arc<SessionHandle>,
-    /// When it began.
-    pub(super) opened: Instant,
-    /// How far it had come at the last look.
+    pub(super) handle: Arc<SessionHandle>,
+    /// When the session was registered.
+    pub(super) opened_at: Instant,
     phase: Phase,
-    /// Since when it has been there.
-    since: Instant,
-    /// Its count of reads at the last look.
+    /// When `phase` was first seen.
+    phase_since: Instant,
+    /// Count of reads that returned bytes.
     reads: u64,
-    /// When that count last moved.
-    heard: Instant,
-    /// When a Ping went out that nothing has been heard after.
-    pinged: Option<Instant>,
-    /// Its count of writes at the last look.
-    progress: u64,
-    /// Since when something has waited to be written and nothing moved.
-    stalled: Option<Instant>,
-    /// Whether the supervisor has cut it.
+    /// When `reads` last changed.
+    last_read_at: Instant,
+    /// When a Ping was sent after which no byte was read.
+    ping_sent_at: Option<Instant>,
+    /// The writer's progress counter.
+    write_progress: u64,
+    /// Since when bytes have waited for the peer and `write_progress` has not changed.
+    write_blocked_since: Option<Instant>,
+    /// The supervisor has aborted the session.
     pub(super) aborted: bool,
 }
 
-/// What is due for a session.
+/// What a timeout requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeoutAction {
-    /// Its request head is late: answer 408.
+    /// The handshake timeout has passed: send 408.
     HandshakeTimeout,
-    /// It has been silent: send a Ping.
-    Ping,
-    /// It has been silent after the Ping: close with 1011.
+    /// The ping interval has passed: send a Ping.
+    SendPing,
+    /// The pong timeout has passed: send Close 1011.
     KeepaliveTimeout,
-    /// Its peer does not read: cut.
-    WriteStalled,
-    /// Its peer does not answer a Close, or does not end its side: cut.
-    Overdue,
+    /// The write timeout has passed, the peer does not read: abort.
+    WriteTimeout,
+    /// The close timeout or the linger timeout has passed: abort.
+    CloseTimeout,
 }
 
 impl SessionTimers {
-    /// A session that has just opened.
-    pub(super) fn new(session: Arc<SessionHandle>, now: Instant) -> Self {
+    /// Starts the timers of a session that a worker has just taken.
+    pub(super) fn new(handle: Arc<SessionHandle>, now: Instant) -> Self {
         Self {
-            session,
-            opened: now,
+            handle,
+            opened_at: now,
             phase: Phase::Handshake,
-            since: now,
+            phase_since: now,
             reads: 0,
-            heard: now,
-            pinged: None,
-            progress: 0,
-            stalled: None,
+            last_read_at: now,
+            ping_sent_at: None,
+            write_progress: 0,
+            write_blocked_since: None,
             aborted: false,
         }
     }
 
-    /// Looks at the session: what is due by now? While the server drains, what a session may take is a matter of
-    /// the drain deadline alone, except for its last second.
+    /// Reads the session's counters and returns the action that is due at `now`. During the drain only the
+    /// write timeout and the linger timeout apply: the drain deadline replaces the others.
     pub(super) fn poll_timeouts(
         &mut self,
         now: Instant,
@@ -76,61 +86,58 @@ impl SessionTimers {
         draining: bool,
     ) -> Option<TimeoutAction> {
         self.observe(now);
-        if self.stalled.is_some_and(|since| now - since >= config.write_timeout) {
-            return Some(TimeoutAction::WriteStalled);
+        if self.write_blocked_since.is_some_and(|since| now - since >= config.write_timeout) {
+            return Some(TimeoutAction::WriteTimeout);
         }
-        let in_phase = now - self.since;
+        let in_phase = now - self.phase_since;
         match self.phase {
-            Phase::Lingering => (in_phase >= LINGER).then_some(TimeoutAction::Overdue),
+            Phase::Lingering => (in_phase >= LINGER_TIMEOUT).then_some(TimeoutAction::CloseTimeout),
             _ if draining => None,
             Phase::Handshake => {
                 (in_phase >= config.handshake_timeout).then_some(TimeoutAction::HandshakeTimeout)
             }
             Phase::Open => self.keepalive(now, config),
-            Phase::Closing => (in_phase >= config.close_timeout).then_some(TimeoutAction::Overdue),
+            Phase::Closing => (in_phase >= config.close_timeout).then_some(TimeoutAction::CloseTimeout),
         }
     }
 
-    /// A Ping went out.
-    pub(super) fn pinged(&mut self, now: Instant) {
-        self.pinged = Some(now);
+    /// Starts the pong timeout.
+    pub(super) fn record_ping(&mut self, now: Instant) {
+        self.ping_sent_at = Some(now);
     }
 
-    /// Notes which counters have moved.
+    /// Updates the fields from the session's counters.
     fn observe(&mut self, now: Instant) {
-        let phase = self.session.phase();
+        let phase = self.handle.phase();
         if phase != self.phase {
             self.phase = phase;
-            self.since = now;
+            self.phase_since = now;
         }
-        let reads = self.session.counters().reads.get();
-        if reads != self.reads {
+        let reads = self.handle.counters().reads.get();
+        // A worker that sleeps does not read, so the Pong stays unread. Another Ping is sent after each ping
+        // interval instead; a peer that has gone responds with RST.
+        let sleeping_with_ping = self.handle.sleeper().is_sleeping() && self.ping_sent_at.is_some();
+        if reads != self.reads || sleeping_with_ping {
             self.reads = reads;
-            self.heard = now;
-            self.pinged = None;
-        } else if self.session.sleeper().is_sleeping() && self.pinged.is_some() {
-            // A worker that pauses on purpose does not read, and its peer is not to blame for what is unread. It is
-            // pinged again and again instead: one that has gone answers with a reset.
-            self.heard = now;
-            self.pinged = None;
+            self.last_read_at = now;
+            self.ping_sent_at = None;
         }
-        let writer = self.session.writer();
-        let progress = writer.progress();
-        let waits = writer.is_writing() || writer.has_unsent();
-        if !waits {
-            self.stalled = None;
-        } else if self.stalled.is_none() || progress != self.progress {
-            self.stalled = Some(now);
+        let writer = self.handle.writer();
+        let write_progress = writer.progress();
+        if !writer.is_writing() && !writer.has_unsent() {
+            self.write_blocked_since = None;
+        } else if self.write_blocked_since.is_none() || write_progress != self.write_progress {
+            self.write_blocked_since = Some(now);
         }
-        self.progress = progress;
+        self.write_progress = write_progress;
     }
 
-    /// What silence calls for.
+    /// Returns the action of the ping interval or of the pong timeout, if one has passed.
     fn keepalive(&self, now: Instant, config: &Config) -> Option<TimeoutAction> {
-        match self.pinged {
+        match self.ping_sent_at {
             Some(at) => (now - at >= config.pong_timeout).then_some(TimeoutAction::KeepaliveTimeout),
             None if config.ping_interval.is_zero() => None,
-            None => (now - self.heard >= config.ping_interval).then_some(TimeoutAction::Ping),
+            None => (now - self.last_read_at >= config.ping_interval).then_some(TimeoutAction::SendPing),
         }
     }
 }
@@ -150,49 +157,48 @@ mod tests {
     }
 
     #[test]
-    fn a_late_head_is_due_at_its_deadline_and_not_before() {
+    fn handshake_timeout_is_due_at_its_deadline_and_not_during_the_drain() {
         let (start, config) = (Instant::now(), Config::default());
         let mut timers = timers(start);
         let deadline = start + config.handshake_timeout;
         assert_eq!(timers.poll_timeouts(start, &config, false), None);
         assert_eq!(timers.poll_timeouts(deadline, &config, false), Some(TimeoutAction::HandshakeTimeout));
-        assert_eq!(timers.poll_timeouts(deadline, &config, true), None, "a drain has its own deadline");
+        assert_eq!(timers.poll_timeouts(deadline, &config, true), None);
     }
 
     #[test]
-    fn silence_is_pinged_and_then_closed_and_a_byte_resets_both() {
+    fn keepalive_sends_a_ping_then_closes_and_a_read_resets_both() {
         let (start, config) = (Instant::now(), Config::default());
         let mut timers = timers(start);
-        timers.session.mark_upgraded();
+        timers.handle.mark_upgraded();
         assert_eq!(timers.poll_timeouts(start, &config, false), None);
-        let silent = start + config.ping_interval;
-        assert_eq!(timers.poll_timeouts(silent, &config, false), Some(TimeoutAction::Ping));
-        timers.pinged(silent);
-        let given_up = silent + config.pong_timeout;
-        assert_eq!(timers.poll_timeouts(given_up, &config, false), Some(TimeoutAction::KeepaliveTimeout));
-        timers.session.counters().reads.add(1);
-        assert_eq!(timers.poll_timeouts(given_up, &config, false), None);
-        assert_eq!(
-            timers.poll_timeouts(given_up + config.ping_interval, &config, false),
-            Some(TimeoutAction::Ping)
-        );
+        let ping_due = start + config.ping_interval;
+        assert_eq!(timers.poll_timeouts(ping_due, &config, false), Some(TimeoutAction::SendPing));
+        timers.record_ping(ping_due);
+        let close_due = ping_due + config.pong_timeout;
+        assert_eq!(timers.poll_timeouts(close_due, &config, false), Some(TimeoutAction::KeepaliveTimeout));
+        timers.handle.counters().reads.add(1);
+        assert_eq!(timers.poll_timeouts(close_due, &config, false), None);
+        let next_ping_due = close_due + config.ping_interval;
+        assert_eq!(timers.poll_timeouts(next_ping_due, &config, false), Some(TimeoutAction::SendPing));
     }
 
     #[test]
-    fn no_ping_is_due_when_they_are_turned_off() {
+    fn keepalive_with_interval_zero_sends_no_ping() {
         let start = Instant::now();
         let config = Config { ping_interval: Duration::ZERO, ..Config::default() };
         let mut timers = timers(start);
-        timers.session.mark_upgraded();
+        timers.handle.mark_upgraded();
         assert_eq!(timers.poll_timeouts(start + Duration::from_hours(1), &config, false), None);
     }
 
     #[test]
-    fn who_was_told_everything_has_a_second_to_go() {
+    fn linger_timeout_aborts_also_during_the_drain() {
         let (start, config) = (Instant::now(), Config::default());
         let mut timers = timers(start);
-        timers.session.advance_to(Phase::Lingering);
+        timers.handle.advance_to(Phase::Lingering);
         assert_eq!(timers.poll_timeouts(start, &config, true), None);
-        assert_eq!(timers.poll_timeouts(start + LINGER, &config, true), Some(TimeoutAction::Overdue));
+        let deadline = start + LINGER_TIMEOUT;
+        assert_eq!(timers.poll_timeouts(deadline, &config, true), Some(TimeoutAction::CloseTimeout));
     }
 }

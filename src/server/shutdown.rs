@@ -1,13 +1,21 @@
-//! The request to stop: one fact, told to everyone at once.
+//! The stop request, and the signals that send it.
 //!
-//! That everyone *has* stopped is another fact, and the supervisor's to prove (see the crate documentation).
+//! The request reaches all threads at once. That all threads *have* stopped is a separate fact, which the
+//! supervisor establishes (`drain`).
+//!
+//! The first Ctrl-C or SIGTERM requests the stop. The second Ctrl-C (or SIGTERM) ends the process at once
+//! with exit code 130: it does not wait for the drain and prints no summary (`platform::signals`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// A handle through which any thread may ask a server to stop. Clones speak of the same server.
+use crate::error::Error;
+use crate::platform::signals::{self, OnHangup};
+use crate::tls::certificate::Certificate;
+
+/// Requests the stop of a server from any thread. Clones refer to the same server.
 #[derive(Clone, Debug)]
 pub struct ShutdownSignal {
     shared: Arc<Shared>,
@@ -16,40 +24,40 @@ pub struct ShutdownSignal {
 /// What the clones share.
 #[derive(Debug)]
 struct Shared {
-    /// Read by whoever only passes by: the accept loop, a worker about to take another connection.
+    /// Read by accept loops.
     requested: AtomicBool,
-    /// Wakes the supervisor. One place is enough: the first request is the only one that counts.
+    /// Wakes the supervisor. Capacity 1: only the first request counts.
     sender: Sender<()>,
-    /// The supervisor's end.
+    /// The supervisor's end of the channel.
     receiver: Receiver<()>,
 }
 
 impl ShutdownSignal {
-    /// A handle that nobody has used yet.
+    /// Creates a signal on which no stop is requested.
     #[must_use]
     pub fn new() -> Self {
         let (sender, receiver) = bounded(1);
         Self { shared: Arc::new(Shared { requested: AtomicBool::new(false), sender, receiver }) }
     }
 
-    /// Asks the server to stop. Never blocks and never panics, so a signal handler may call it.
-    ///
-    /// Returns whether this was the first request; later ones change nothing.
-    #[expect(clippy::must_use_candidate, reason = "most callers do not care who was first")]
+    /// Requests the stop. Returns whether this was the first request; later ones have no effect. Never blocks
+    /// and never panics.
+    #[expect(clippy::must_use_candidate, reason = "most callers need not know whether they were first")]
     pub fn request(&self) -> bool {
-        let first = !self.shared.requested.swap(true, Ordering::SeqCst);
-        // Full means that the supervisor has not looked yet: it will.
+        let first = !self.shared.requested.swap(true, SeqCst);
+        // A full channel holds an earlier request that the supervisor has not received yet.
         let _ = self.shared.sender.try_send(());
         first
     }
 
-    /// Whether somebody has asked.
+    /// Returns whether a stop was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.shared.requested.load(Ordering::SeqCst)
+        self.shared.requested.load(SeqCst)
     }
 
-    /// Where the supervisor waits for the request.
+    /// Returns the channel that receives one value at the first request. Only the supervisor may receive from
+    /// it.
     pub(crate) fn receiver(&self) -> &Receiver<()> {
         &self.shared.receiver
     }
@@ -61,17 +69,35 @@ impl Default for ShutdownSignal {
     }
 }
 
+/// Installs the signal handlers of the process. Ctrl-C and SIGTERM request the stop; a second one ends the
+/// process with exit code 130. SIGHUP reloads the certificate, or requests the stop if there is no
+/// certificate.
+///
+/// # Errors
+/// [`Error::Signals`] if a handler or the thread `signals` cannot be set up.
+pub fn watch_signals(stop: &ShutdownSignal, certificate: Option<Arc<Certificate>>) -> Result<(), Error> {
+    let stop = stop.clone();
+    let on_hangup = certificate.map(|certificate| -> OnHangup {
+        Box::new(move || {
+            if let Err(error) = certificate.reload() {
+                log::error!("{error}; the certificate in use stays");
+            }
+        })
+    });
+    signals::watch(move || stop.request(), on_hangup)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_request_is_the_first() {
+    fn shutdown_request_is_first_only_once() {
         let stop = ShutdownSignal::new();
         assert!(!stop.is_requested());
         assert!(stop.clone().request());
         assert!(!stop.request());
         assert!(stop.is_requested());
-        assert_eq!(stop.receiver().len(), 1, "a second request must not queue up");
+        assert_eq!(stop.receiver().len(), 1, "a second request must not be queued");
     }
 }

@@ -1,4 +1,4 @@
-//! What the sessions of a server share, and what they tell the supervisor.
+//! The state that all connections of a server share, and the events that they send to the supervisor.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -12,42 +12,40 @@ use crate::metrics::snapshot::SharedSnapshot;
 use crate::session::end::SessionEnd;
 use crate::session::handle::SessionHandle;
 
-/// What every session of a server shares.
+/// The state that all connections of a server share.
 pub(crate) struct ServerState {
-    /// The server's waits and limits.
     pub(crate) config: Arc<Config>,
-    /// Which path does what.
+    /// Maps paths to handlers.
     pub(crate) routes: Routes,
-    /// To the supervisor.
+    /// The channel to the supervisor.
     pub(crate) events: Sender<Event>,
-    /// What the supervisor last counted.
-    pub(crate) published: SharedSnapshot,
-    /// Numbers the sessions.
-    pub(crate) ids: AtomicU64,
+    /// The totals as of the supervisor's last tick.
+    pub(crate) snapshot: SharedSnapshot,
+    /// Number of the session that was created last; 0 before the first.
+    pub(crate) last_session_id: AtomicU64,
 }
 
-/// What a session tells the supervisor.
+/// What accept loops and workers report to the supervisor.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A worker has taken a connection.
     Opened(Arc<SessionHandle>),
-    /// A worker is done with it.
+    /// A worker has finished a connection.
     Closed(SessionReport),
-    /// A connection was refused before a worker had it.
-    Refused(RejectReason),
+    /// An accept loop has rejected a connection.
+    Rejected(RejectReason),
     /// An accept loop has ended.
-    ListenerDone,
+    AcceptLoopEnded,
 }
 
-/// How a session went; its counters are in its handle.
+/// How a connection ended. Its counters are in its handle.
 #[derive(Debug)]
 pub(crate) struct SessionReport {
-    /// Which session.
+    /// Number of the session.
     pub(crate) id: u64,
-    /// How it ended.
-    pub(crate) ended: SessionEnd,
-    /// Whether it was a WebSocket session, and not a plain request.
+    pub(crate) end: SessionEnd,
+    /// The 101 was sent: this was a WebSocket session.
     pub(crate) upgraded: bool,
-    /// Whether its behaviour panicked.
+    /// The handler panicked.
     pub(crate) panicked: bool,
 }

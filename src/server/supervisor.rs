@@ -1,8 +1,10 @@
-//! The supervisor: one thread that owns the registry of open sessions, the clock and the totals.
+//! The supervisor: one thread that owns the registry of open sessions, all timers and the totals.
 //!
-//! It never blocks on a session: it posts to outboxes without waiting, and cuts what does not move.
+//! It never blocks on a session. It sends control frames without waiting, and aborts sessions that make no
+//! progress.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use crossbeam_channel::{Receiver, never, select, tick};
 use log::{info, warn};
 use tungstenite::protocol::frame::coding::{Control, OpCode};
 
-use super::admission::Admission;
+use super::admission::{AcceptedConnection, Admission};
 use super::listener::AcceptInterrupt;
 use super::rejector::{RejectReason, Rejector};
 use super::session_timers::{SessionTimers, TimeoutAction};
@@ -26,44 +28,42 @@ use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 use crate::transport::write_queue::single_frame_header;
 
-/// How often a session whose writer was busy is tried again during the drain, and how soon the end is noticed.
+/// Time between two ticks during the drain: a session whose writer was busy gets its Close, and the end is
+/// noticed, at most this late.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
-/// How often a line of totals is logged while anything happens.
-const REPORT_INTERVAL: Duration = Duration::from_mins(1);
+/// Time between two log lines with totals, while the totals change.
+const TOTALS_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// For how long events gather once there is one. Nobody waits for them, and to be woken for each in a storm of
-/// connections costs the sessions more than to tell of it: a fifth of all that opening them takes.
+/// Time during which events gather after the first one. One wake-up per event took a fifth of the CPU of
+/// opening connections in a storm.
 const EVENT_BATCH_DELAY: Duration = Duration::from_millis(1);
 
-/// Everything the supervisor knows.
+/// The state of the supervisor thread.
 pub(crate) struct Supervisor {
-    /// What it shares with the sessions.
     pub(super) state: Arc<ServerState>,
-    /// What the sessions tell it.
+    /// Events of workers and accept loops.
     pub(super) events: Receiver<Event>,
-    /// Who waits for a worker.
+    /// The queue of connections that wait for a worker.
     pub(super) admission: Arc<Admission>,
-    /// Where those go who waited too long.
-    pub(super) rejector: Rejector,
-    /// Wakes the accept loops; used once.
+    rejector: Rejector,
+    /// Unblocks the accept loops; emptied when the drain begins.
     pub(super) interrupts: Vec<AcceptInterrupt>,
-    /// Accept loops that have not ended.
-    pub(super) listeners: usize,
-    /// The registry: sessions that have opened and not closed.
+    /// Number of accept loops that run.
+    pub(super) accept_loops: usize,
+    /// The registry: sessions that were opened and not closed, by number.
     pub(super) sessions: HashMap<u64, SessionTimers>,
-    /// What has been counted, less the traffic of the sessions that are open.
+    /// The totals without the traffic of open sessions.
     totals: Snapshot,
-    /// When the server started.
-    started: Instant,
-    /// When the last line of totals was logged, and what it said.
-    reported: (Instant, Snapshot),
-    /// When the sessions that are left are cut, once the server has been asked to stop.
+    started_at: Instant,
+    /// Time and totals of the last log line with totals.
+    last_logged: (Instant, Snapshot),
+    /// When all remaining sessions are aborted; `None` before the stop request.
     pub(super) drain_deadline: Option<Instant>,
 }
 
 impl Supervisor {
-    /// A supervisor of a server that is about to accept.
+    /// Creates the supervisor of a server whose accept loops are about to start.
     pub(crate) fn new(
         state: Arc<ServerState>,
         events: Receiver<Event>,
@@ -77,20 +77,21 @@ impl Supervisor {
             events,
             admission,
             rejector,
-            listeners: interrupts.len(),
+            accept_loops: interrupts.len(),
             interrupts,
             sessions: HashMap::new(),
             totals: Snapshot::default(),
-            started: now,
-            reported: (now, Snapshot::default()),
+            started_at: now,
+            last_logged: (now, Snapshot::default()),
             drain_deadline: None,
         }
     }
 
-    /// Watches over the sessions until the server has been asked to stop, and has stopped.
+    /// Supervises the sessions. Blocks until a stop was requested and the drain is over; returns the final
+    /// totals.
     pub(crate) fn run(mut self, stop: &ShutdownSignal) -> Summary {
         let never = never();
-        let mut asked = stop.receiver();
+        let mut stop_request = stop.receiver();
         let mut ticks = tick(self.state.config.tick());
         let events = self.events.clone();
         while !self.has_stopped() {
@@ -98,95 +99,103 @@ impl Supervisor {
                 recv(events) -> event => {
                     thread::sleep(EVENT_BATCH_DELAY);
                     for event in event.into_iter().chain(events.try_iter().take(events.len())) {
-                        self.note(event);
+                        self.on_event(event);
                     }
                 }
-                recv(ticks) -> _ => self.tick(Instant::now()),
-                recv(asked) -> _ => {
-                    asked = &never;
+                recv(ticks) -> _ => self.on_tick(Instant::now()),
+                recv(stop_request) -> _ => {
+                    stop_request = &never;
                     ticks = tick(DRAIN_TICK);
                     self.begin_drain(Instant::now());
                 }
             }
         }
-        self.totals = self.count(Instant::now());
+        self.totals = self.snapshot(Instant::now());
         Summary { totals: self.totals }
     }
 
-    /// Takes note of what a session says.
-    fn note(&mut self, event: Event) {
+    /// Applies one event to the registry and the totals.
+    fn on_event(&mut self, event: Event) {
         match event {
-            Event::Opened(session) => self.note_opened(session),
-            Event::Closed(report) => self.note_closed(&report),
-            Event::Refused(reason) => self.note_rejected(reason),
-            Event::ListenerDone => self.listeners -= 1,
+            Event::Opened(handle) => self.on_opened(handle),
+            Event::Closed(report) => self.on_closed(&report),
+            Event::Rejected(reason) => self.count_rejection(reason),
+            Event::AcceptLoopEnded => self.accept_loops -= 1,
         }
     }
 
-    /// A worker has taken a connection.
-    fn note_opened(&mut self, session: Arc<SessionHandle>) {
+    /// Registers a session.
+    fn on_opened(&mut self, handle: Arc<SessionHandle>) {
         self.totals.accepted += 1;
-        let timers = SessionTimers::new(session, Instant::now());
-        self.sessions.insert(timers.session.id(), timers);
+        self.sessions.insert(handle.id(), SessionTimers::new(handle, Instant::now()));
         self.totals.peak = self.totals.peak.max(self.sessions.len() as u64);
     }
 
-    /// A worker is done with a connection.
-    fn note_closed(&mut self, report: &SessionReport) {
-        self.totals.record_end(report.ended.labels(), report.ended.is_clean());
+    /// Removes a session and adds its counters to the totals.
+    fn on_closed(&mut self, report: &SessionReport) {
+        self.totals.record_end(report.end.labels(), report.end.is_clean());
         self.totals.panics += u64::from(report.panicked);
         let Some(timers) = self.sessions.remove(&report.id) else { return };
-        self.totals.traffic += Traffic::of(timers.session.counters());
+        self.totals.traffic += Traffic::of(timers.handle.counters());
         if report.upgraded {
             self.totals.sessions += 1;
-            self.totals.aborted += u64::from(timers.aborted && !report.ended.is_clean());
-            self.totals.longest = self.totals.longest.max(timers.opened.elapsed());
+            self.totals.aborted += u64::from(timers.aborted && !report.end.is_clean());
+            self.totals.longest = self.totals.longest.max(timers.opened_at.elapsed());
         }
     }
 
-    /// A connection was refused.
-    pub(super) fn note_rejected(&mut self, reason: RejectReason) {
+    fn count_rejection(&mut self, reason: RejectReason) {
         *self.totals.refused.entry(reason.label()).or_default() += 1;
     }
 
-    /// Looks at every session, and at those who wait.
-    fn tick(&mut self, now: Instant) {
-        if let Some(waited) = now.checked_sub(self.state.config.handshake_timeout) {
-            for arrival in self.admission.expire(waited) {
-                self.note_rejected(RejectReason::WaitedTooLong);
-                self.rejector.reject(arrival, RejectReason::WaitedTooLong);
-            }
-        }
+    /// Counts a queued connection as rejected and passes it to the rejector, which sends 503.
+    pub(super) fn reject(&mut self, connection: AcceptedConnection, reason: RejectReason) {
+        self.count_rejection(reason);
+        self.rejector.reject(connection, reason);
+    }
+
+    /// Polls the timers of all sessions and of the queue; publishes the totals, or continues the drain.
+    fn on_tick(&mut self, now: Instant) {
+        self.reject_expired(now);
         let draining = self.drain_deadline.is_some();
         for timers in self.sessions.values_mut() {
-            // What is owed goes first: behind it there may be no room for what is due.
-            if timers.session.writer().try_flush().is_err() {
+            // Unsent bytes first: they may take the room that the control frame needs.
+            if timers.handle.writer().try_flush().is_err() {
                 abort(timers);
-            } else if let Some(due) = timers.poll_timeouts(now, &self.state.config, draining) {
-                self.totals.pings_out += u64::from(apply(timers, due, now));
+            } else if let Some(action) = timers.poll_timeouts(now, &self.state.config, draining) {
+                self.totals.pings_out += u64::from(apply(timers, action, now));
             }
         }
         if draining {
             self.continue_drain(now);
         } else {
-            self.publish(now);
+            self.publish_snapshot(now);
         }
     }
 
-    /// Lets scrapers see the totals, and logs them once a minute while anything happens.
-    fn publish(&mut self, now: Instant) {
-        let snapshot = Arc::new(self.count(now));
-        if let Ok(mut published) = self.state.published.lock() {
-            *published = Arc::clone(&snapshot);
+    /// Rejects connections that have been queued for the handshake timeout.
+    fn reject_expired(&mut self, now: Instant) {
+        if let Some(cutoff) = now.checked_sub(self.state.config.handshake_timeout) {
+            for connection in self.admission.take_expired(cutoff) {
+                self.reject(connection, RejectReason::QueueTimeout);
+            }
         }
-        let (reported, last) = &self.reported;
-        if now - *reported < REPORT_INTERVAL {
+    }
+
+    /// Stores the totals for `/metrics` and `/stats`, and logs them once a minute if they have changed.
+    fn publish_snapshot(&mut self, now: Instant) {
+        let snapshot = Arc::new(self.snapshot(now));
+        if let Ok(mut shared) = self.state.snapshot.lock() {
+            *shared = Arc::clone(&snapshot);
+        }
+        let (logged_at, last) = &self.last_logged;
+        if now - *logged_at < TOTALS_LOG_INTERVAL {
             return;
         }
         let (traffic, before) = (&snapshot.traffic, &last.traffic);
         if traffic != before || snapshot.accepted != last.accepted || snapshot.open != last.open {
             info!(
-                "{} open, {} accepted, {} waiting; in the last minute {} messages in, {} out",
+                "{} open, {} accepted, {} waiting; messages in the last minute: {} in, {} out",
                 snapshot.open,
                 snapshot.accepted,
                 snapshot.waiting,
@@ -194,70 +203,77 @@ impl Supervisor {
                 traffic.messages_out - before.messages_out,
             );
         }
-        self.reported = (now, Snapshot::clone(&snapshot));
+        self.last_logged = (now, Snapshot::clone(&snapshot));
     }
 
-    /// The totals with the sessions that are open.
-    fn count(&self, now: Instant) -> Snapshot {
+    /// Returns the totals including the open sessions.
+    fn snapshot(&self, now: Instant) -> Snapshot {
         let mut snapshot = self.totals.clone();
         for timers in self.sessions.values() {
-            snapshot.traffic += Traffic::of(timers.session.counters());
+            snapshot.traffic += Traffic::of(timers.handle.counters());
         }
         snapshot.pings_out += snapshot.traffic.pings_out;
-        snapshot.uptime = now - self.started;
+        snapshot.uptime = now - self.started_at;
         snapshot.open = self.sessions.len() as u64;
         snapshot.waiting = self.admission.waiting() as u64;
         snapshot
     }
 }
 
-/// Does what is due for a session. What finds the outbox busy is due again at the next tick. Returns whether a Ping
-/// went out.
-fn apply(timers: &mut SessionTimers, due: TimeoutAction, now: Instant) -> bool {
-    let session = &timers.session;
-    let posted = match due {
-        TimeoutAction::HandshakeTimeout => respond_request_timeout(session),
-        TimeoutAction::Ping => {
-            session.writer().try_send(&single_frame_header(OpCode::Control(Control::Ping)), b"")
+/// Applies a timeout to a session. If the writer is busy, nothing is sent and the next tick tries again.
+/// Returns whether a Ping was sent.
+///
+/// A slow reader is dropped here: if the kernel takes no byte for the write timeout, the session is aborted.
+/// A slow reader in a room of `/broadcast` is evicted earlier, with Close 1013 (`endpoints::rooms`).
+fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> bool {
+    let handle = &timers.handle;
+    let result = match action {
+        TimeoutAction::HandshakeTimeout => send_request_timeout(handle),
+        TimeoutAction::SendPing => {
+            handle.writer().try_send(&single_frame_header(OpCode::Control(Control::Ping)), b"")
         }
-        TimeoutAction::KeepaliveTimeout => session.try_close(TerminationReason::Keepalive),
-        TimeoutAction::WriteStalled => {
-            warn!("#{} {} does not read: cut", session.id(), session.peer());
-            session.set_termination_reason(TerminationReason::WriteStalled);
+        TimeoutAction::KeepaliveTimeout => handle.try_close(TerminationReason::Keepalive),
+        TimeoutAction::WriteTimeout => {
+            warn!("#{} {} write timeout, aborted", handle.id(), handle.peer());
+            handle.set_termination_reason(TerminationReason::WriteStalled);
             abort(timers);
             return false;
         }
-        TimeoutAction::Overdue => {
+        TimeoutAction::CloseTimeout => {
             abort(timers);
             return false;
         }
     };
-    match (due, posted) {
+    match (action, result) {
         (_, Err(_)) => abort(timers),
-        (TimeoutAction::Ping, Ok(TrySend::Sent | TrySend::Queued)) => {
-            timers.pinged(now);
+        (TimeoutAction::SendPing, Ok(TrySend::Sent | TrySend::Queued)) => {
+            timers.record_ping(now);
             return true;
         }
-        // Nobody who has shown no sign of life is given the time to answer a Close.
-        (_, Ok(TrySend::Sent | TrySend::Queued)) => session.advance_to(Phase::Lingering),
+        // Lingering, not Closing: a peer that did not respond in time does not get the close timeout as well.
+        (_, Ok(TrySend::Sent | TrySend::Queued)) => handle.advance_to(Phase::Lingering),
         (_, Ok(TrySend::Busy | TrySend::Closed)) => {}
     }
     false
 }
 
-/// Answers 408; a peer that never said anything is just closed.
-fn respond_request_timeout(session: &SessionHandle) -> std::io::Result<TrySend> {
-    if session.counters().reads.get() == 0 {
-        return Err(std::io::ErrorKind::TimedOut.into());
+/// Sends 408 without blocking.
+///
+/// # Errors
+/// `TimedOut` if the peer has sent no byte: such a connection is closed without a response. Otherwise an
+/// error of the socket.
+fn send_request_timeout(handle: &SessionHandle) -> io::Result<TrySend> {
+    if handle.counters().reads.get() == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
     }
-    let answer = Response::text(408, "the request head did not arrive in time");
-    session.writer().try_respond(&answer.to_bytes(false), TerminationReason::HandshakeTimeout)
+    let response = Response::text(408, "the request head was not complete in time");
+    handle.writer().try_respond(&response.to_bytes(false), TerminationReason::HandshakeTimeout)
 }
 
-/// Cuts a session, once.
+/// Aborts a session with shutdown(2), once. This unblocks its worker.
 pub(super) fn abort(timers: &mut SessionTimers) {
     if !timers.aborted {
         timers.aborted = true;
-        timers.session.abort();
+        timers.handle.abort();
     }
 }

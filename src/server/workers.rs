@@ -1,4 +1,4 @@
-//! The workers: a fixed pool of threads, each of which serves one connection after the other.
+//! The workers: a fixed pool of threads. Each runs one connection at a time, from its first byte to its last.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,43 +9,46 @@ use log::error;
 use threadpool::ThreadPool;
 
 use super::admission::{Admission, ConnectionReceiver};
-use super::connection::serve;
+use super::connection::run_connection;
 use super::state::ServerState;
 use crate::error::Error;
 use crate::platform::scheduling::Policy;
 
-/// Address space for a worker's stack, in bytes. Only what is touched takes memory.
-const STACK: usize = 256 << 10;
+/// Size of a worker's stack, in bytes of address space. Only touched pages take memory.
+const STACK_SIZE: usize = 256 << 10;
 
-/// The workers of one server, who wait to be called. Dropping them lets them go, each as soon as it is idle.
+/// The workers of one server. Dropping them ends each worker as soon as it is idle.
 pub(crate) struct Workers {
-    /// The threads. Each has one job, which lasts as long as the server; with no job left, the pool ends them.
+    /// The threads. Each runs one job for the lifetime of the server; the pool ends a thread without a job.
     _pool: ThreadPool,
-    /// Calls them.
     admission: Arc<Admission>,
 }
 
 impl Workers {
-    /// Starts threads of that name, as many as the configuration says, and returns when all of them run.
+    /// Starts `config.workers` threads with this name and blocks until all of them run.
+    ///
+    /// # Errors
+    /// [`Error::Files`] if the pipe semaphore cannot be opened, [`Error::Threads`] if a thread cannot be
+    /// started.
     pub(crate) fn start(name: String, state: &Arc<ServerState>) -> Result<Self, Error> {
         let config = &state.config;
         let admission = Admission::new(config.workers, config.waiting).map_err(Error::Files)?;
-        let pool = pool(config.workers, name)?;
-        let (running, all_run) = bounded::<Infallible>(0);
+        let pool = build_pool(config.workers, name)?;
+        let (starting, all_started) = bounded::<Infallible>(0);
         for _ in 0..config.workers {
-            let (receiver, state, running) = (admission.receiver(), Arc::clone(state), running.clone());
+            let (receiver, state, starting) = (admission.receiver(), Arc::clone(state), starting.clone());
             pool.execute(move || {
-                drop(running);
-                work(receiver, &state);
+                drop(starting);
+                run_worker(receiver, &state);
             });
         }
-        drop(running);
-        // Nothing is ever sent: this ends when the last of them has let go.
-        let _ = all_run.recv();
+        drop(starting);
+        // No value is sent. This returns an error when all senders are dropped, that is when all workers run.
+        let _ = all_started.recv();
         Ok(Self { _pool: pool, admission })
     }
 
-    /// Who calls them.
+    /// Returns the queue from which the workers take connections.
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
@@ -57,21 +60,23 @@ impl Drop for Workers {
     }
 }
 
-/// A pool of so many threads. It panics when the system refuses one.
-fn pool(workers: usize, name: String) -> Result<ThreadPool, Error> {
-    let builder = threadpool::Builder::new().num_threads(workers).thread_name(name).thread_stack_size(STACK);
+/// Builds the thread pool. threadpool panics if the system cannot start a thread; that becomes
+/// [`Error::Threads`].
+fn build_pool(workers: usize, name: String) -> Result<ThreadPool, Error> {
+    let builder =
+        threadpool::Builder::new().num_threads(workers).thread_name(name).thread_stack_size(STACK_SIZE);
     catch_unwind(AssertUnwindSafe(|| builder.build())).map_err(|_| Error::Threads { workers })
 }
 
-/// A worker's job: one connection after the other, until the server has stopped.
-fn work(receiver: ConnectionReceiver, state: &ServerState) {
+/// The job of a worker: runs connections until [`Admission::shutdown_workers`].
+fn run_worker(receiver: ConnectionReceiver, state: &ServerState) {
     Policy::Batch.apply();
-    for arrival in receiver {
-        // Whatever goes wrong around a session, the pool keeps its worker.
-        if catch_unwind(AssertUnwindSafe(|| serve(arrival, state))).is_err() {
-            error!("a connection ended with a panic");
+    for connection in receiver {
+        // A panic outside the handler must not end the thread: the pool would lose a worker.
+        if catch_unwind(AssertUnwindSafe(|| run_connection(connection, state))).is_err() {
+            error!("worker panicked outside a handler; the connection was closed");
         }
-        // The session may have put this thread under another policy.
+        // The session may have changed the policy of this thread.
         Policy::Batch.apply();
     }
 }

@@ -21,7 +21,7 @@ fn beyond_workers_and_waiting_room_it_is_503_at_once_and_service_when_a_place_is
         slowest = slowest.max(since.elapsed());
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
         let body = String::from_utf8(refused.read_rest()).unwrap();
-        assert!(body.contains("--workers"), "the body says why: {body}");
+        assert!(body.contains("all workers are busy"), "the body says why: {body}");
     }
     assert!(slowest < Duration::from_millis(500), "503 took {slowest:?}");
     first.close();

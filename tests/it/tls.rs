@@ -360,7 +360,7 @@ fn who_is_refused_is_told_over_tls() {
     for version in [&TLS12, &TLS13] {
         let mut refused = connect(tls.server.address, &tls.files.client(&[version]));
         let answer = String::from_utf8(refused.read_rest()).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("--workers"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("all workers are busy"), "{answer}");
     }
     served.close();
     drop(mute);
