@@ -1,4 +1,4 @@
-//! Messages that were received and may not be answered yet.
+//! Queues messages that were received and must not be echoed yet.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,46 +8,54 @@ use tungstenite::Message;
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// Messages that may wait.
-const MOST_MESSAGES: usize = 1024;
+/// Maximum number of queued messages.
+const MAX_MESSAGES: usize = 1024;
 
-/// Bytes of payload that may wait, beside one message that is over it.
-const MOST_BYTES: usize = 1 << 20;
+/// Payload, in bytes, from which no further message is queued. The last message may exceed it.
+const MAX_BYTES: usize = 1 << 20;
 
-/// A bounded queue in front of an echo that takes its time. While it has room, waiting goes on reading, so that
-/// Pings are answered and a Close is seen; once it is full, the peer's own connection holds the peer back.
+/// A bounded queue for handlers that echo late. While it has room, the handler reads during its waits, so
+/// that Pings get their Pongs and a Close is seen. When it is full, the handler stops reading and TCP flow
+/// control stops the peer.
 #[derive(Default)]
 pub(super) struct Backlog {
-    /// When each message came, and the message.
+    /// Messages with the time of their receipt, oldest first.
     queue: VecDeque<(Instant, Message)>,
-    /// Their payload.
+    /// Payload of the queued messages, in bytes.
     bytes: usize,
 }
 
 impl Backlog {
-    /// The next message and when it came; waits for one when none waits here.
+    /// Returns the oldest message and the time of its receipt. Blocks until a message is received if none is
+    /// queued.
+    ///
+    /// # Errors
+    /// How the session ended.
     pub(super) fn next(&mut self, session: &mut WebSocketSession) -> Result<(Instant, Message), SessionEnd> {
-        if let Some((arrived, message)) = self.queue.pop_front() {
+        if let Some((received_at, message)) = self.queue.pop_front() {
             self.bytes -= message.len();
-            return Ok((arrived, message));
+            return Ok((received_at, message));
         }
         let message = session.receive()?;
         Ok((Instant::now(), message))
     }
 
-    /// Waits until that time, and keeps what comes in meanwhile.
+    /// Blocks until `time`. Queues messages received meanwhile; stops reading when the queue is full.
+    ///
+    /// # Errors
+    /// How the session ended.
     pub(super) fn wait_until(
         &mut self,
         time: Instant,
         session: &mut WebSocketSession,
     ) -> Result<(), SessionEnd> {
-        while let left = time.saturating_duration_since(Instant::now())
-            && !left.is_zero()
+        while let remaining = time.saturating_duration_since(Instant::now())
+            && !remaining.is_zero()
         {
             if self.is_full() {
                 return session.stop_reading_until(time);
             }
-            if let Some(message) = session.receive_within(left)? {
+            if let Some(message) = session.receive_within(remaining)? {
                 self.bytes += message.len();
                 self.queue.push_back((Instant::now(), message));
             }
@@ -55,8 +63,7 @@ impl Backlog {
         Ok(())
     }
 
-    /// Whether nothing more may wait.
     fn is_full(&self) -> bool {
-        self.queue.len() >= MOST_MESSAGES || self.bytes >= MOST_BYTES
+        self.queue.len() >= MAX_MESSAGES || self.bytes >= MAX_BYTES
     }
 }

@@ -1,7 +1,7 @@
-//! `/broadcast`: rooms in which everyone gets what anyone says.
+//! `/broadcast`: sends each message to all members of a room.
 //!
-//! The worker of the session that speaks puts the message into the outbox of every member, its own included, under
-//! the room's lock: so all of them see the same order. It never blocks on any of them.
+//! The worker of the sending session pushes the message to every member, including its own session, under the
+//! lock of the room. Therefore all members receive the messages in the same order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use super::route::{EndpointContext, Route};
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// Largest message that a room takes, in bytes: each member that reads slowly holds a copy of it.
-const LARGEST_MESSAGE: usize = 1 << 20;
+/// Maximum size of a message in a room, in bytes: each slow member holds a copy.
+const MAX_MESSAGE: usize = 1 << 20;
 
-/// How soon bytes that the kernel did not take at once are tried again, while there are any.
+/// Time between two attempts to flush unsent bytes of members.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// `/broadcast`.
-pub(super) fn build(given: &Parameters, context: &EndpointContext) -> Result<Route, String> {
-    let name = given.text("room").to_owned();
+/// Builds `/broadcast`.
+pub(super) fn build(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
+    let name = parameters.text("room").to_owned();
     if name.is_empty() {
         return Err("room takes a name of 1 to 64 bytes".to_owned());
     }
@@ -30,23 +30,23 @@ pub(super) fn build(given: &Parameters, context: &EndpointContext) -> Result<Rou
     Ok(Route::upgrade(move |session| handle(session, &rooms, &name)))
 }
 
-/// Takes part in the room until the session ends.
+/// Joins the room and broadcasts each received message until the session ends.
 fn handle(session: &mut WebSocketSession, rooms: &Rooms, name: &str) -> Result<(), SessionEnd> {
     let handle = session.handle();
     let Some(membership) = Membership::join(rooms, name, &handle) else {
-        return Err(session.close(1013, "there are too many rooms"));
+        return Err(session.close(1013, "too many rooms"));
     };
     loop {
         let message = next_message(session, &membership)?;
-        if message.len() > LARGEST_MESSAGE {
-            return Err(session.close(1009, "a room takes messages of 1 MiB at most"));
+        if message.len() > MAX_MESSAGE {
+            return Err(session.close(1009, "message exceeds 1 MiB, the limit of a room"));
         }
         membership.room.broadcast(&message, &handle);
     }
 }
 
-/// Waits for what this member says next. Bytes that others owe to the kernel since it last spoke are looked after
-/// meanwhile: their own workers sleep, and the supervisor comes by only once a second.
+/// Blocks until the next message of this session. While members have unsent bytes, flushes them every
+/// [`FLUSH_INTERVAL`]: their own workers block in a read, and the supervisor flushes only once a second.
 fn next_message(session: &mut WebSocketSession, membership: &Membership) -> Result<Message, SessionEnd> {
     while membership.room.flush_members() {
         if let Some(message) = session.receive_within(FLUSH_INTERVAL)? {

@@ -1,4 +1,4 @@
-//! The echo: what every path does that has no other purpose.
+//! `/` and `/echo`: the plain echo, also for paths that are not in the table.
 
 use tungstenite::Message;
 
@@ -7,7 +7,10 @@ use super::route::{EndpointContext, Route};
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// Every message comes back as it was.
+/// Echoes every message unchanged until the session ends. Never returns `Ok`.
+///
+/// # Errors
+/// How the session ended.
 pub fn echo(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
     loop {
         let message = session.receive()?;
@@ -15,7 +18,11 @@ pub fn echo(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
     }
 }
 
-/// A text comes back behind the words "Received: ", or what `--reply-prefix` says; a binary message as it was.
+/// Echoes every text message with the configured prefix (`--reply-prefix`), every binary message unchanged,
+/// until the session ends. Never returns `Ok`.
+///
+/// # Errors
+/// How the session ended.
 pub fn echo_with_prefix(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
     let prefix = session.config().reply_prefix.clone();
     loop {
@@ -26,23 +33,26 @@ pub fn echo_with_prefix(session: &mut WebSocketSession) -> Result<(), SessionEnd
     }
 }
 
-/// Echoes that many messages, and then returns.
-pub(super) fn echo_times(session: &mut WebSocketSession, times: u64) -> Result<(), SessionEnd> {
-    for _ in 0..times {
+/// Echoes `count` messages.
+///
+/// # Errors
+/// How the session ended before.
+pub(super) fn echo_times(session: &mut WebSocketSession, count: u64) -> Result<(), SessionEnd> {
+    for _ in 0..count {
         let message = session.receive()?;
         session.send(&message)?;
     }
     Ok(())
 }
 
-/// `/echo`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
+/// Builds `/echo`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_echo(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     Ok(Route::upgrade(echo))
 }
 
-/// `/`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
+/// Builds `/`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_echo_with_prefix(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     Ok(Route::upgrade(echo_with_prefix))
 }

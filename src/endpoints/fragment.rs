@@ -1,4 +1,4 @@
-//! `/fragment`: messages in many frames (RFC 6455, 5.4).
+//! `/fragment`: echoes each message as a fragmented message (RFC 6455, 5.4).
 
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::Data;
@@ -8,38 +8,37 @@ use super::route::{EndpointContext, Route};
 use crate::session::end::SessionEnd;
 use crate::session::websocket::{WebSocketSession, opcode_and_payload};
 
-/// `/fragment`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
-pub(super) fn build(given: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    let (size, ping) = (given.size("size").max(1), given.flag("ping"));
+/// Builds `/fragment`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
+pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
+    let (size, ping) = (parameters.size("size").max(1), parameters.flag("ping"));
     Ok(Route::upgrade(move |session| {
         loop {
             let message = session.receive()?;
-            send_in_parts(session, &message, size, ping)?;
+            send_fragmented(session, &message, size, ping)?;
         }
     }))
 }
 
-/// Sends a message in frames of `size` bytes. Text is split anywhere, also inside a character: only the whole has
-/// to be UTF-8.
-fn send_in_parts(
+/// Sends a message in frames of `size` bytes of payload, with a Ping between two frames if `ping`. A fragment
+/// of a text may end inside a character: only the whole message must be UTF-8 (RFC 6455, 8.1).
+fn send_fragmented(
     session: &mut WebSocketSession,
     message: &Message,
     size: usize,
     ping: bool,
 ) -> Result<(), SessionEnd> {
-    let (mut kind, payload) = opcode_and_payload(message);
-    let mut rest = payload;
+    let (mut opcode, mut rest) = opcode_and_payload(message);
     loop {
-        let (part, tail) = rest.split_at(size.min(rest.len()));
+        let (fragment, tail) = rest.split_at(size.min(rest.len()));
         rest = tail;
-        session.send_fragment(kind, rest.is_empty(), part)?;
+        session.send_fragment(opcode, rest.is_empty(), fragment)?;
         if rest.is_empty() {
             return Ok(());
         }
         if ping {
             session.send_ping()?;
         }
-        kind = Data::Continue;
+        opcode = Data::Continue;
     }
 }

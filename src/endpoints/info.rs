@@ -1,4 +1,4 @@
-//! `/info`: what the server saw of a request.
+//! `/info`: sends the upgrade request as the server received it, then echoes.
 
 use serde_json::json;
 
@@ -7,18 +7,18 @@ use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::session::websocket::WebSocketSession;
 
-/// `/info`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
+/// Builds `/info`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     Ok(Route::upgrade(|session| {
-        let seen = describe(session);
-        session.send_text("", &seen)?;
+        let info = request_json(session);
+        session.send_text("", &info)?;
         echo(session)
     }))
 }
 
-/// The request as JSON.
-fn describe(session: &WebSocketSession) -> String {
+/// Returns peer address, request, negotiated options and TLS parameters as JSON.
+fn request_json(session: &WebSocketSession) -> String {
     let request = session.request();
     let headers: Vec<_> = request.headers.iter().map(|(name, value)| json!([name, value])).collect();
     let tls = request

@@ -1,7 +1,6 @@
-//! What each path does with a session: a few straight lines of blocking code each.
+//! The endpoints: handlers of a few lines of blocking code, one file per endpoint or pair of endpoints.
 //!
-//! [`table`] lists the endpoints; requests are checked against it, and everything that describes them is made
-//! from it. A file each says what they do, by family.
+//! [`table`] lists them. Requests are checked against the table, and `GET /endpoints` is generated from it.
 
 mod backlog;
 mod broadcast;

@@ -1,4 +1,4 @@
-//! Rooms: which session hears which.
+//! The rooms of `/broadcast`, and their members.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,36 +9,37 @@ use tungstenite::Message;
 
 use crate::session::handle::{PushError, SessionHandle};
 
-/// Most rooms at a time.
+/// Maximum number of rooms.
 const MAX_ROOMS: usize = 1024;
 
-/// How long a room waits for a member whose outbox takes nothing, once: then it has lost its place. A burst that
-/// fills an outbox for a moment should not cost a healthy reader its place.
+/// Time for a member to take a message before it is evicted as a slow reader. Longer than a burst that fills
+/// the write queue of a member that reads.
 const SLOW_MEMBER_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How often a member is tried again meanwhile.
-const RETRY: Duration = Duration::from_millis(1);
+/// Time between two attempts to push to a member during [`SLOW_MEMBER_TIMEOUT`].
+const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The rooms of a server.
+/// The rooms of a server, by name.
 #[derive(Default)]
 pub(crate) struct Rooms(Mutex<HashMap<String, Arc<Room>>>);
 
-/// Who listens to whom.
+/// One room.
 #[derive(Default)]
 pub(super) struct Room(Mutex<Members>);
 
-/// The sessions in a room.
+/// The members of a room.
 #[derive(Default)]
 struct Members {
-    /// In the order in which they came.
-    sessions: Vec<Arc<SessionHandle>>,
-    /// The last one has left: whoever comes now opens another room of the name.
-    closed: bool,
+    /// In the order of joining.
+    handles: Vec<Arc<SessionHandle>>,
+    /// The last member has left. No session may join; the next one creates a new room of this name.
+    abandoned: bool,
 }
 
 impl Rooms {
-    /// The room of that name; `None` when it would be one too many.
-    fn find(&self, name: &str) -> Option<Arc<Room>> {
+    /// Returns the room of this name; creates it if necessary. Returns `None` if there are [`MAX_ROOMS`]
+    /// others.
+    fn get_or_create(&self, name: &str) -> Option<Arc<Room>> {
         let mut rooms = lock(&self.0);
         if !rooms.contains_key(name) && rooms.len() >= MAX_ROOMS {
             return None;
@@ -46,84 +47,84 @@ impl Rooms {
         Some(Arc::clone(rooms.entry(name.to_owned()).or_default()))
     }
 
-    /// Forgets a room that has closed.
-    fn forget(&self, name: &str, room: &Arc<Room>) {
+    /// Removes an abandoned room, unless another room has its name.
+    fn remove(&self, name: &str, room: &Arc<Room>) {
         let mut rooms = lock(&self.0);
-        if rooms.get(name).is_some_and(|found| Arc::ptr_eq(found, room)) {
+        if rooms.get(name).is_some_and(|current| Arc::ptr_eq(current, room)) {
             rooms.remove(name);
         }
     }
 }
 
 impl Room {
-    /// Gives a message to every member. Who does not take it loses its place.
-    pub(super) fn broadcast(&self, message: &Message, speaker: &SessionHandle) {
-        lock(&self.0).sessions.retain(|member| {
-            let kept = push_with_timeout(member, message, speaker);
-            if !kept {
+    /// Sends a message to all members, in the order of joining. A slow reader in a room is dropped here: a
+    /// member that does not take the message within [`SLOW_MEMBER_TIMEOUT`] is evicted with Close 1013.
+    /// Blocks for at most this time per evicted member.
+    pub(super) fn broadcast(&self, message: &Message, sender: &SessionHandle) {
+        lock(&self.0).handles.retain(|member| {
+            let keep = push_with_timeout(member, message, sender);
+            if !keep {
                 member.evict_slow_consumer();
             }
-            kept
+            keep
         });
     }
 
-    /// Has what is owed to members tried again. Returns whether any is left.
+    /// Tries to send the unsent bytes of all members, without blocking. Returns whether any are left.
     pub(super) fn flush_members(&self) -> bool {
-        let mut owed = false;
-        for member in &lock(&self.0).sessions {
-            // A connection that has failed is found out by its own worker.
-            owed |= member.writer().has_unsent()
+        let mut unsent = false;
+        for member in &lock(&self.0).handles {
+            // An I/O error is ignored: the member's own worker ends that session.
+            unsent |= member.writer().has_unsent()
                 && member.writer().try_flush().is_ok()
                 && member.writer().has_unsent();
         }
-        owed
+        unsent
     }
 }
 
-/// Pushes a message, with patience. Returns whether the member keeps its place.
-fn push_with_timeout(member: &SessionHandle, message: &Message, speaker: &SessionHandle) -> bool {
-    let mut since = None;
+/// Pushes a message to a member; blocks for at most [`SLOW_MEMBER_TIMEOUT`]. Returns whether the member stays
+/// in the room. It also stays if the sender's own session is being terminated, which ends the wait early.
+fn push_with_timeout(member: &SessionHandle, message: &Message, sender: &SessionHandle) -> bool {
+    let mut busy_since = None;
     loop {
         match member.push(message) {
-            // Closed: it is leaving by itself.
+            // A closed member leaves the room by itself.
             Ok(()) | Err(PushError::Closed) => return true,
             Err(PushError::Busy) => {}
         }
-        if since.get_or_insert_with(Instant::now).elapsed() >= SLOW_MEMBER_TIMEOUT
-            || speaker.termination_reason().is_some()
+        if busy_since.get_or_insert_with(Instant::now).elapsed() >= SLOW_MEMBER_TIMEOUT
+            || sender.termination_reason().is_some()
         {
-            return speaker.termination_reason().is_some();
+            return sender.termination_reason().is_some();
         }
-        thread::sleep(RETRY);
+        thread::sleep(RETRY_INTERVAL);
         let _ = member.writer().try_flush();
     }
 }
 
-/// A member's place in a room, given up when it goes out of scope.
+/// The membership of a session in a room. Dropping it leaves the room.
 pub(super) struct Membership<'a> {
-    /// Where the room is.
     rooms: &'a Rooms,
-    /// Its name.
     name: &'a str,
-    /// The room.
     pub(super) room: Arc<Room>,
-    /// Which member.
+    /// Number of the member's session.
     id: u64,
 }
 
 impl<'a> Membership<'a> {
-    /// Enters a room; `None` when it would be one too many.
-    pub(super) fn join(rooms: &'a Rooms, name: &'a str, session: &Arc<SessionHandle>) -> Option<Self> {
+    /// Joins a room. Returns `None` if there are too many rooms.
+    pub(super) fn join(rooms: &'a Rooms, name: &'a str, handle: &Arc<SessionHandle>) -> Option<Self> {
         loop {
-            let room = rooms.find(name)?;
+            let room = rooms.get_or_create(name)?;
             let mut members = lock(&room.0);
-            if !members.closed {
-                members.sessions.push(Arc::clone(session));
+            if !members.abandoned {
+                members.handles.push(Arc::clone(handle));
                 drop(members);
-                return Some(Self { rooms, name, room, id: session.id() });
+                return Some(Self { rooms, name, room, id: handle.id() });
             }
             drop(members);
-            rooms.forget(name, &room);
+            rooms.remove(name, &room);
         }
     }
 }
@@ -131,17 +132,17 @@ impl<'a> Membership<'a> {
 impl Drop for Membership<'_> {
     fn drop(&mut self) {
         let mut members = lock(&self.room.0);
-        members.sessions.retain(|member| member.id() != self.id);
-        members.closed = members.sessions.is_empty();
-        let closed = members.closed;
+        members.handles.retain(|member| member.id() != self.id);
+        members.abandoned = members.handles.is_empty();
+        let abandoned = members.abandoned;
         drop(members);
-        if closed {
-            self.rooms.forget(self.name, &self.room);
+        if abandoned {
+            self.rooms.remove(self.name, &self.room);
         }
     }
 }
 
-/// A lock whose data is whole whatever happened to its last holder.
+/// Locks a mutex whose data is consistent even after a panic of another thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What an endpoint is built from, and what comes of building it.
+//! What an endpoint's builder gets and returns.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::metrics::snapshot::SharedSnapshot;
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// What a path does: talks to its peer until the session has ended. To return `Ok` closes the session with 1000.
+/// Runs a session on its worker until it ends. `Ok` makes the worker send Close 1000.
 pub(crate) type Handler = Arc<dyn Fn(&mut WebSocketSession) -> Result<(), SessionEnd> + Send + Sync>;
 
-/// What comes of a request whose parameters make sense.
+/// What an endpoint does with an upgrade request.
 pub(super) enum Route {
-    /// The upgrade is granted, and this follows.
+    /// Accepts the upgrade and runs the handler.
     Upgrade(Handler),
-    /// The upgrade is refused, as the path asks for.
+    /// Rejects the upgrade with this response.
     Reject(Response),
 }
 
 impl Route {
-    /// The upgrade is granted, and this follows.
+    /// Returns a route that accepts the upgrade and runs `handler`.
     pub(super) fn upgrade<F>(handler: F) -> Self
     where
         F: Fn(&mut WebSocketSession) -> Result<(), SessionEnd> + Send + Sync + 'static,
@@ -30,14 +30,13 @@ impl Route {
     }
 }
 
-/// What endpoints need beside their parameters.
+/// What a builder gets beside the parameters.
 pub(super) struct EndpointContext<'a> {
-    /// The path of the request.
+    /// Path of the request.
     pub(super) path: &'a str,
-    /// The server's waits and limits.
     pub(super) config: &'a Config,
-    /// Who listens to whom.
+    /// The rooms of `/broadcast`.
     pub(super) rooms: &'a Arc<Rooms>,
-    /// What the supervisor last counted.
-    pub(super) published: &'a SharedSnapshot,
+    /// The totals as of the supervisor's last tick.
+    pub(super) snapshot: &'a SharedSnapshot,
 }

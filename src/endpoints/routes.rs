@@ -1,4 +1,4 @@
-//! Which path does what.
+//! Maps request paths to handlers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,51 +14,55 @@ use crate::metrics::snapshot::SharedSnapshot;
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// Which path does what.
+/// Maps request paths to handlers. Clones share the rooms of `/broadcast`.
 #[derive(Clone)]
 pub struct Routes {
-    /// The paths that were given a behaviour from outside.
-    own: BTreeMap<String, Handler>,
-    /// The rooms of `/broadcast`.
+    /// Handlers added with [`with`](Self::with), by path.
+    custom: BTreeMap<String, Handler>,
     rooms: Arc<Rooms>,
 }
 
 impl Routes {
-    /// The endpoints of [`table`]; any other path echoes.
+    /// Returns the endpoints of [`table`]. Any other path echoes.
     #[must_use]
     pub fn standard() -> Self {
-        Self { own: BTreeMap::new(), rooms: Arc::default() }
+        Self { custom: BTreeMap::new(), rooms: Arc::default() }
     }
 
-    /// Adds a path, or changes what it does. A panic inside the behaviour ends its own session with 1011.
+    /// Adds a handler for a path, or replaces the one of an endpoint. If the handler returns `Ok`, the server
+    /// sends Close 1000; if it panics, 1011.
     #[must_use]
     pub fn with<F>(mut self, path: &str, handler: F) -> Self
     where
         F: Fn(&mut WebSocketSession) -> Result<(), SessionEnd> + Send + Sync + 'static,
     {
-        self.own.insert(path.to_owned(), Arc::new(handler));
+        self.custom.insert(path.to_owned(), Arc::new(handler));
         self
     }
 
-    /// What an upgrade request gets: a behaviour, or the answer that refuses it.
+    /// Returns the handler of an upgrade request.
+    ///
+    /// # Errors
+    /// The response that rejects the request: 400 for a query that the endpoint does not accept, or that of
+    /// `/status/CODE`.
     pub(crate) fn route(
         &self,
         path: &str,
         query: &str,
         config: &Config,
-        published: &SharedSnapshot,
+        snapshot: &SharedSnapshot,
     ) -> Result<Handler, Response> {
-        if let Some(handler) = self.own.get(path) {
+        if let Some(handler) = self.custom.get(path) {
             return Ok(Arc::clone(handler));
         }
         let Some(endpoint) = table::find(path) else { return Ok(Arc::new(echo)) };
-        let context = EndpointContext { path, config, rooms: &self.rooms, published };
-        let planned = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
+        let context = EndpointContext { path, config, rooms: &self.rooms, snapshot };
+        let route = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
             .and_then(|parameters| (endpoint.build)(&parameters, &context))
             .map_err(|sentence| Response::text(400, &sentence))?;
-        match planned {
+        match route {
             Route::Upgrade(handler) => Ok(handler),
-            Route::Reject(answer) => Err(answer),
+            Route::Reject(response) => Err(response),
         }
     }
 }
@@ -69,14 +73,37 @@ impl Default for Routes {
     }
 }
 
-/// What a plain HTTP request for the path of an endpoint gets; `None` for any other path.
+/// Returns the response to a plain HTTP request for the path of an endpoint; `None` for any other path.
 pub(crate) fn plain_response(path: &str, query: &str) -> Option<Response> {
     let endpoint = table::find(path)?;
     if path.starts_with(status::PREFIX) {
-        let refused = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
-            .and_then(|given| status::answer(path, &given));
-        return Some(refused.unwrap_or_else(|sentence| Response::text(400, &sentence)));
+        let response = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
+            .and_then(|parameters| status::build_response(path, &parameters));
+        return Some(response.unwrap_or_else(|sentence| Response::text(400, &sentence)));
     }
-    let sentence = format!("{path} answers a WebSocket handshake; / has a page to try it from");
+    let sentence = format!("{path} is a WebSocket endpoint; open / in a browser for a test page");
     Some(Response::text(426, &sentence).with("Upgrade", "websocket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_accept_the_defaults_and_the_example_of_every_endpoint() {
+        let (routes, config, snapshot) = (Routes::standard(), Config::default(), Arc::default());
+        for endpoint in table::ENDPOINTS {
+            let (path, example_query) = endpoint.example.split_once('?').unwrap_or((endpoint.example, ""));
+            assert!(
+                table::find(path).is_some_and(|found| found.path == endpoint.path),
+                "{path} is not found"
+            );
+            for query in ["", example_query] {
+                let route = routes.route(path, query, &config, &snapshot);
+                let rejected_with = route.err().map(|response| response.status);
+                let expected = path.starts_with(status::PREFIX).then_some(503);
+                assert_eq!(rejected_with, expected, "{path}?{query}");
+            }
+        }
+    }
 }

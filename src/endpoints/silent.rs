@@ -1,12 +1,12 @@
-//! `/silent`: a peer that listens and says nothing.
+//! `/silent`: discards every message and sends none.
 
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 
-/// `/silent`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
-pub(super) fn build(given: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    let pong = given.flag("pong");
+/// Builds `/silent`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
+pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
+    let pong = parameters.flag("pong");
     Ok(Route::upgrade(move |session| {
         if !pong {
             session.suppress_pongs();

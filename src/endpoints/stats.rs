@@ -1,4 +1,4 @@
-//! `/stats`: how the server is doing, once a second.
+//! `/stats`: sends the server's totals and rates once a second.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,41 +11,42 @@ use crate::metrics::snapshot::{SharedSnapshot, Snapshot};
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// How often the figures are sent.
-const EVERY: Duration = Duration::from_secs(1);
+/// Time between two messages.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// `/stats`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
+/// Builds `/stats`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build(_: &Parameters, context: &EndpointContext) -> Result<Route, String> {
-    let published = Arc::clone(context.published);
-    Ok(Route::upgrade(move |session| report(session, &published)))
+    let snapshot = Arc::clone(context.snapshot);
+    Ok(Route::upgrade(move |session| send_stats(session, &snapshot)))
 }
 
-/// Sends what the supervisor last counted, with the rates since the count before.
-fn report(session: &mut WebSocketSession, published: &SharedSnapshot) -> Result<(), SessionEnd> {
+/// Sends the last snapshot with the rates since the snapshot before, until the session ends. Discards
+/// received messages.
+fn send_stats(session: &mut WebSocketSession, shared: &SharedSnapshot) -> Result<(), SessionEnd> {
     let mut due = Instant::now();
-    let mut last = current(published);
+    let mut last = load(shared);
     let mut rates = rates(&last, &last);
     loop {
-        let now = current(published);
-        // The supervisor has a clock of its own: it may not have counted since we last looked.
-        if now.uptime > last.uptime {
-            rates = self::rates(&last, &now);
-            last = now;
+        let current = load(shared);
+        // The supervisor publishes by its own clock: there may be no new snapshot yet.
+        if current.uptime > last.uptime {
+            rates = self::rates(&last, &current);
+            last = current;
         }
-        session.send_text("", &describe(&last, &rates).to_string())?;
-        due = (due + EVERY).max(Instant::now());
+        session.send_text("", &to_json(&last, &rates).to_string())?;
+        due = (due + INTERVAL).max(Instant::now());
         session.discard_until(due)?;
     }
 }
 
-/// The supervisor's last count.
-fn current(published: &SharedSnapshot) -> Arc<Snapshot> {
-    Arc::clone(&published.lock().unwrap_or_else(PoisonError::into_inner))
+/// Returns the last snapshot of the supervisor.
+fn load(shared: &SharedSnapshot) -> Arc<Snapshot> {
+    Arc::clone(&shared.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// What happened a second between two counts.
-#[expect(clippy::cast_precision_loss, reason = "a rate is shown with a few digits")]
+/// Returns the rates per second between two snapshots.
+#[expect(clippy::cast_precision_loss, reason = "rates are shown rounded")]
 fn rates(from: &Snapshot, to: &Snapshot) -> Json {
     let seconds = to.uptime.saturating_sub(from.uptime).as_secs_f64().max(1e-3);
     let rate = |from: u64, to: u64| (to.saturating_sub(from) as f64 / seconds).round();
@@ -59,8 +60,8 @@ fn rates(from: &Snapshot, to: &Snapshot) -> Json {
     })
 }
 
-/// A count as JSON.
-fn describe(snapshot: &Snapshot, rates: &Json) -> Json {
+/// Returns a snapshot and rates as JSON.
+fn to_json(snapshot: &Snapshot, rates: &Json) -> Json {
     let Snapshot { traffic, .. } = snapshot;
     json!({
         "uptime_seconds": snapshot.uptime.as_secs(),

@@ -1,7 +1,7 @@
-//! The table of endpoints: the one place that says which there are, and what each takes.
+//! The table of endpoints: paths, parameters and descriptions.
 //!
-//! Requests are checked against it. `GET /endpoints`, the page and the README's table are made from it or compared
-//! with it, so that they cannot drift.
+//! Requests are checked against it. `GET /endpoints` and the page are generated from it. A test compares the
+//! README with it.
 
 use std::time::Duration;
 
@@ -13,42 +13,42 @@ use super::{
     broadcast, close, delay, echo, fragment, info, invalid, push, silent, stats, status, throttle, throughput,
 };
 
-/// A path that does something of its own.
+/// An endpoint: a path, or a group of paths, with its own handler.
 pub struct Endpoint {
-    /// The path; `CODE` in it stands for a number.
+    /// The path. `CODE` at its end stands for any text.
     pub path: &'static str,
-    /// What happens there, in a few words.
+    /// What the endpoint does, for people.
     pub summary: &'static str,
-    /// What its query may say.
+    /// The parameters of its query.
     pub parameters: &'static [Parameter],
-    /// A request target to try it with.
+    /// Example of a request target.
     pub example: &'static str,
-    /// Its query may also say anything else, which means nothing to it.
+    /// Accepts and ignores any query.
     pub(super) any_query: bool,
-    /// What it does with parameters that were found to make sense one by one.
+    /// Builds the route of a request from its parsed parameters. The error is a sentence for the client.
     pub(super) build: fn(&Parameters, &EndpointContext) -> Result<Route, String>,
 }
 
-/// The longest time that a parameter takes.
-const LONGEST: Duration = Duration::from_hours(1);
+/// Maximum of parameters that are a time.
+const MAX_TIME: Duration = Duration::from_hours(1);
 
-/// The most messages that a parameter takes.
-const MOST: u64 = 1_000_000_000;
+/// Maximum of parameters that are a number of messages or seconds.
+const MAX_COUNT: u64 = 1_000_000_000;
 
-/// How many messages are echoed before something happens.
+/// The parameter of endpoints that echo some messages first.
 const AFTER: Parameter =
-    parameter("after", ParameterKind::Count(0, MOST), "0", "messages that are echoed first; 0: at once");
+    parameter("after", ParameterKind::Count(0, MAX_COUNT), "0", "number of messages to echo first");
 
-/// A size in bytes, up to what the server takes as a message.
+/// Returns the parameter `size`, from 1 byte to 1 GiB.
 const fn size(default: &'static str, meaning: &'static str) -> Parameter {
     parameter("size", ParameterKind::Size(1, 1 << 30), default, meaning)
 }
 
-/// Every endpoint, in the order in which they are shown.
+/// All endpoints, in the order in which they are shown.
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/",
-        summary: "a text comes back behind \"Received: \", a binary message as it was",
+        summary: "echoes text with the prefix \"Received: \", and binary messages unchanged",
         parameters: &[],
         example: "/",
         any_query: true,
@@ -56,7 +56,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/echo",
-        summary: "verbatim echo, as on any path that names nothing else",
+        summary: "echoes every message unchanged, like any path that is not listed here",
         parameters: &[],
         example: "/echo",
         any_query: true,
@@ -64,19 +64,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/delay",
-        summary: "echo after a while, order kept",
+        summary: "echoes each message after a delay, in order",
         parameters: &[
-            parameter(
-                "ms",
-                ParameterKind::Time(Duration::ZERO, LONGEST),
-                "250ms",
-                "how long each message waits",
-            ),
+            parameter("ms", ParameterKind::Time(Duration::ZERO, MAX_TIME), "250ms", "delay of each message"),
             parameter(
                 "jitter",
-                ParameterKind::Time(Duration::ZERO, LONGEST),
+                ParameterKind::Time(Duration::ZERO, MAX_TIME),
                 "0ms",
-                "more or less, at random",
+                "random deviation from the delay, at most ms",
             ),
         ],
         example: "/delay?ms=250&jitter=50",
@@ -85,12 +80,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/close",
-        summary: "closes with that code",
+        summary: "closes the session with the given code and reason",
         parameters: &[
             parameter("code", ParameterKind::Count(0, 65_535), "1000", "close code"),
             parameter("reason", ParameterKind::Text(123), "", "close reason"),
             AFTER,
-            parameter("force", ParameterKind::Flag, "0", "1: even a code that must not be sent"),
+            parameter("force", ParameterKind::Flag, "0", "1: accept codes that must not be sent"),
         ],
         example: "/close?code=4001&reason=bye&after=3",
         any_query: false,
@@ -101,7 +96,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         summary: "ends the TCP connection without a closing handshake",
         parameters: &[
             AFTER,
-            parameter("how", ParameterKind::Choice(&["rst", "fin"]), "fin", "reset, or end of stream"),
+            parameter("how", ParameterKind::Choice(&["rst", "fin"]), "fin", "fin: end of stream, rst: reset"),
         ],
         example: "/drop?after=1&how=rst",
         any_query: false,
@@ -109,18 +104,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/silent",
-        summary: "reads everything, answers nothing but a Close",
-        parameters: &[parameter("pong", ParameterKind::Flag, "1", "0: not even a Ping is answered")],
+        summary: "discards every message and sends none",
+        parameters: &[parameter("pong", ParameterKind::Flag, "1", "0: send no Pongs either")],
         example: "/silent?pong=0",
         any_query: false,
         build: silent::build,
     },
     Endpoint {
         path: "/fragment",
-        summary: "echo split into frames of that size",
+        summary: "echoes each message in fragments of the given size",
         parameters: &[
-            size("16", "payload of each frame"),
-            parameter("ping", ParameterKind::Flag, "0", "1: a Ping goes between the frames"),
+            size("16", "payload of each fragment"),
+            parameter("ping", ParameterKind::Flag, "0", "1: send a Ping between two fragments"),
         ],
         example: "/fragment?size=16&ping=1",
         any_query: false,
@@ -128,21 +123,21 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/push",
-        summary: "the server speaks first and on its own: from_u8, time-stamped messages",
+        summary: "sends numbered messages with a timestamp at a fixed interval",
         parameters: &[
             parameter(
                 "every",
-                ParameterKind::Time(Duration::from_millis(1), LONGEST),
+                ParameterKind::Time(Duration::from_millis(1), MAX_TIME),
                 "1s",
                 "time between messages",
             ),
             parameter(
                 "count",
-                ParameterKind::Count(0, MOST),
+                ParameterKind::Count(0, MAX_COUNT),
                 "0",
-                "messages, then Close 1000; 0: without end",
+                "number of messages before Close 1000; 0: no limit",
             ),
-            size("1", "least size of a message, reached with filling"),
+            size("1", "minimum size of a message, reached by padding"),
         ],
         example: "/push?every=1s&count=10",
         any_query: false,
@@ -150,7 +145,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/broadcast",
-        summary: "what one client sends, everyone in the room gets, in the same order",
+        summary: "sends each message to all clients in the room, in the same order",
         parameters: &[parameter("room", ParameterKind::Text(64), "lobby", "name of the room")],
         example: "/broadcast?room=name",
         any_query: false,
@@ -158,10 +153,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/source",
-        summary: "one-way throughput from the server, then a summary and Close 1000",
+        summary: "sends messages as fast as the client reads, then a summary and Close 1000",
         parameters: &[
-            size("64KiB", "size of a message"),
-            parameter("count", ParameterKind::Count(1, MOST), "100", "messages"),
+            size("64KiB", "size of each message"),
+            parameter("count", ParameterKind::Count(1, MAX_COUNT), "100", "number of messages"),
         ],
         example: "/source?size=64KiB&count=100",
         any_query: false,
@@ -169,12 +164,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/sink",
-        summary: "one-way throughput to the server; an empty message asks for the summary",
+        summary: "receives messages; sends a summary after an empty one",
         parameters: &[parameter(
             "count",
-            ParameterKind::Count(0, MOST),
+            ParameterKind::Count(0, MAX_COUNT),
             "0",
-            "summary after so many messages, too",
+            "also send the summary after this number of messages; 0: never",
         )],
         example: "/sink?count=100",
         any_query: false,
@@ -182,17 +177,17 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/throttle",
-        summary: "the echo at that many bytes a second, in fragments",
-        parameters: &[parameter("bytes", ParameterKind::Size(1, 1 << 30), "1000", "bytes a second")],
+        summary: "echoes at the given number of bytes per second, in fragments",
+        parameters: &[parameter("bytes", ParameterKind::Size(1, 1 << 30), "1000", "bytes per second")],
         example: "/throttle?bytes=1000",
         any_query: false,
         build: throttle::build,
     },
     Endpoint {
         path: "/invalid",
-        summary: "a frame that breaks the RFC, for testing clients",
+        summary: "sends a frame that violates RFC 6455, to test clients",
         parameters: &[
-            parameter("kind", ParameterKind::Choice(invalid::KINDS), "utf8", "which rule it breaks"),
+            parameter("kind", ParameterKind::Choice(invalid::KINDS), "utf8", "rule that the frame violates"),
             AFTER,
         ],
         example: "/invalid?kind=utf8",
@@ -201,10 +196,15 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/status/CODE",
-        summary: "the request is refused with that HTTP status, 200 to 599",
+        summary: "rejects the request with this HTTP status, 200 to 599",
         parameters: &[
-            parameter("retry_after", ParameterKind::Count(0, MOST), "", "seconds, as `Retry-After`"),
-            parameter("location", ParameterKind::Text(1024), "", "target of a redirect, as `Location`"),
+            parameter(
+                "retry_after",
+                ParameterKind::Count(0, MAX_COUNT),
+                "",
+                "value of `Retry-After`, in seconds",
+            ),
+            parameter("location", ParameterKind::Text(1024), "", "value of `Location`"),
         ],
         example: "/status/503?retry_after=5",
         any_query: false,
@@ -212,7 +212,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/info",
-        summary: "first message: JSON of what the server saw of the request; then echo",
+        summary: "sends the request as JSON, as the server received it; then echoes",
         parameters: &[],
         example: "/info",
         any_query: true,
@@ -220,7 +220,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/stats",
-        summary: "JSON once a second: open sessions, rates each way, totals",
+        summary: "sends JSON once a second: open sessions, rates, totals",
         parameters: &[],
         example: "/stats",
         any_query: false,
@@ -228,16 +228,16 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
 ];
 
-/// The endpoint that a path names.
+/// Returns the endpoint of a request path, if there is one.
 pub(super) fn find(path: &str) -> Option<&'static Endpoint> {
-    let named = |endpoint: &&Endpoint| match endpoint.path.strip_suffix("CODE") {
+    let has_path = |endpoint: &&Endpoint| match endpoint.path.strip_suffix("CODE") {
         Some(prefix) => path.starts_with(prefix),
         None => path == endpoint.path,
     };
-    ENDPOINTS.iter().find(named)
+    ENDPOINTS.iter().find(has_path)
 }
 
-/// The table for machines.
+/// Returns the table as JSON, for `GET /endpoints`.
 #[must_use]
 pub fn to_json() -> Json {
     let endpoints = ENDPOINTS.iter().map(|endpoint| {
@@ -257,28 +257,4 @@ pub fn to_json() -> Json {
         })
     });
     Json::Array(endpoints.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::config::Config;
-    use crate::endpoints::routes::Routes;
-
-    #[test]
-    fn every_default_and_every_example_makes_sense() {
-        let (routes, config, published) = (Routes::standard(), Config::default(), Arc::default());
-        for endpoint in ENDPOINTS {
-            let (path, query) = endpoint.example.split_once('?').unwrap_or((endpoint.example, ""));
-            assert!(find(path).is_some_and(|found| found.path == endpoint.path), "{path} is not found");
-            for query in ["", query] {
-                let planned = routes.route(path, query, &config, &published);
-                let refused = planned.err().map(|answer| answer.status);
-                let wanted = path.starts_with(status::PREFIX).then_some(503);
-                assert_eq!(refused, wanted, "{path}?{query}");
-            }
-        }
-    }
 }

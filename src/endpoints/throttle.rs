@@ -1,4 +1,4 @@
-//! `/throttle`: a narrow line.
+//! `/throttle`: echoes at a limited rate.
 
 use std::time::{Duration, Instant};
 
@@ -10,50 +10,50 @@ use super::route::{EndpointContext, Route};
 use crate::session::end::SessionEnd;
 use crate::session::websocket::{WebSocketSession, opcode_and_payload};
 
-/// Fragments a second, as long as they are of one byte at least and [`LARGEST_PART`] at most.
-const PARTS_A_SECOND: usize = 20;
+/// Number of fragments per second, if they have at least 1 byte and at most [`MAX_FRAGMENT`] bytes.
+const FRAGMENTS_PER_SECOND: usize = 20;
 
-/// Largest fragment, in bytes.
-const LARGEST_PART: usize = 16 << 10;
+/// Maximum payload of a fragment, in bytes.
+const MAX_FRAGMENT: usize = 16 << 10;
 
-/// Waits shorter than this are saved up: the system's clock is not that exact.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// Shorter waits are added to the next one: timers of the system are not more exact than this.
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// `/throttle`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
-pub(super) fn build(given: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    let rate = given.size("bytes").max(1);
-    Ok(Route::upgrade(move |session| echo_slowly(session, rate)))
+/// Builds `/throttle`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
+pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
+    let bytes_per_second = parameters.size("bytes").max(1);
+    Ok(Route::upgrade(move |session| echo_throttled(session, bytes_per_second)))
 }
 
-/// Echoes at `rate` bytes of payload a second. A message comes in fragments, so that control frames can go between
-/// them, however long it takes.
-fn echo_slowly(session: &mut WebSocketSession, rate: usize) -> Result<(), SessionEnd> {
-    let size = (rate / PARTS_A_SECOND).clamp(1, LARGEST_PART);
+/// Echoes with `bytes_per_second` of payload. Messages are fragmented, so that control frames can be sent
+/// between the fragments of a message that takes long.
+fn echo_throttled(session: &mut WebSocketSession, bytes_per_second: usize) -> Result<(), SessionEnd> {
+    let size = (bytes_per_second / FRAGMENTS_PER_SECOND).clamp(1, MAX_FRAGMENT);
     let mut backlog = Backlog::default();
     let mut due = Instant::now();
     loop {
-        let (arrived, message) = backlog.next(session)?;
-        due = due.max(arrived);
-        let (mut kind, payload) = opcode_and_payload(&message);
-        let mut rest = payload;
+        let (received_at, message) = backlog.next(session)?;
+        due = due.max(received_at);
+        let (mut opcode, mut rest) = opcode_and_payload(&message);
         loop {
-            let (part, tail) = rest.split_at(size.min(rest.len()));
+            let (fragment, tail) = rest.split_at(size.min(rest.len()));
             rest = tail;
-            due += time_for(part.len(), rate);
-            if due.saturating_duration_since(Instant::now()) >= SHORTEST_WAIT {
+            due += transmission_time(fragment.len(), bytes_per_second);
+            if due.saturating_duration_since(Instant::now()) >= MIN_WAIT {
                 backlog.wait_until(due, session)?;
             }
-            session.send_fragment(kind, rest.is_empty(), part)?;
+            session.send_fragment(opcode, rest.is_empty(), fragment)?;
             if rest.is_empty() {
                 break;
             }
-            kind = Data::Continue;
+            opcode = Data::Continue;
         }
     }
 }
 
-/// How long that many bytes take.
-fn time_for(bytes: usize, rate: usize) -> Duration {
-    Duration::from_nanos(u64::try_from(bytes as u128 * 1_000_000_000 / rate as u128).unwrap_or(u64::MAX))
+/// Returns the time that `bytes` take at `bytes_per_second`.
+fn transmission_time(bytes: usize, bytes_per_second: usize) -> Duration {
+    let nanoseconds = bytes as u128 * 1_000_000_000 / bytes_per_second as u128;
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }

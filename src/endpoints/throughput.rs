@@ -1,4 +1,4 @@
-//! `/source` and `/sink`: throughput one way.
+//! `/source` and `/sink`: measure the throughput of one direction.
 
 use std::time::Instant;
 
@@ -11,31 +11,31 @@ use crate::platform::random::Random;
 use crate::session::end::SessionEnd;
 use crate::session::websocket::WebSocketSession;
 
-/// Bytes after which the source looks whether its peer has something to say: a Ping, or a Close.
+/// Bytes after which `/source` polls for a Ping or a Close of the peer.
 const POLL_EVERY_BYTES: usize = 256 << 10;
 
-/// Most messages between two such looks.
+/// Messages after which `/source` polls at the latest.
 const POLL_EVERY_MESSAGES: usize = 64;
 
-/// `/source`.
-pub(super) fn build_source(given: &Parameters, context: &EndpointContext) -> Result<Route, String> {
-    let size = given.message_size("size", context.config.max_message)?;
-    let count = given.number("count");
+/// Builds `/source`.
+pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
+    let size = parameters.message_size("size", context.config.max_message)?;
+    let count = parameters.number("count");
     Ok(Route::upgrade(move |session| source(session, size, count)))
 }
 
-/// Sends `count` messages as fast as the peer takes them, and then says how fast that was.
+/// Sends `count` messages of `size` bytes as fast as the peer reads, then a summary.
 fn source(session: &mut WebSocketSession, size: usize, count: u64) -> Result<(), SessionEnd> {
-    // Random bytes, so that compression on the way does not flatter the figure.
+    // Random bytes, so that compression does not raise the rate.
     let message = Message::binary(Random::new().bytes(size));
     let mut meter = Meter::start();
-    let (mut bytes, mut messages) = (0, 0);
+    let (mut unpolled_bytes, mut unpolled_messages) = (0, 0);
     for _ in 0..count {
         session.send(&message)?;
-        meter.note(size);
-        (bytes, messages) = (bytes + size, messages + 1);
-        if bytes >= POLL_EVERY_BYTES || messages == POLL_EVERY_MESSAGES {
-            (bytes, messages) = (0, 0);
+        meter.record(size);
+        (unpolled_bytes, unpolled_messages) = (unpolled_bytes + size, unpolled_messages + 1);
+        if unpolled_bytes >= POLL_EVERY_BYTES || unpolled_messages == POLL_EVERY_MESSAGES {
+            (unpolled_bytes, unpolled_messages) = (0, 0);
             session.discard_until(Instant::now())?;
         }
     }
@@ -43,10 +43,10 @@ fn source(session: &mut WebSocketSession, size: usize, count: u64) -> Result<(),
     session.send_text("", &meter.summary())
 }
 
-/// `/sink`.
-#[expect(clippy::unnecessary_wraps, reason = "the table calls them all alike")]
-pub(super) fn build_sink(given: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    let count = given.number("count");
+/// Builds `/sink`.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
+pub(super) fn build_sink(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
+    let count = parameters.number("count");
     Ok(Route::upgrade(move |session| {
         loop {
             sink(session, count)?;
@@ -54,13 +54,13 @@ pub(super) fn build_sink(given: &Parameters, _: &EndpointContext) -> Result<Rout
     }))
 }
 
-/// Takes messages until an empty one comes, or until there were `count`, and then says how fast that was.
+/// Receives messages until an empty one, or until `count` of them (0: no limit), then sends a summary.
 fn sink(session: &mut WebSocketSession, count: u64) -> Result<(), SessionEnd> {
     let mut message = session.receive()?;
-    // The clock starts with the first message, whose own way is therefore not in the figure.
+    // The time starts after the first message: its transmission time is not included.
     let mut meter = Meter::start();
     while !message.is_empty() {
-        meter.note(message.len());
+        meter.record(message.len());
         if meter.messages == count {
             break;
         }
@@ -69,32 +69,29 @@ fn sink(session: &mut WebSocketSession, count: u64) -> Result<(), SessionEnd> {
     session.send_text("", &meter.summary())
 }
 
-/// What has gone one way, and since when.
+/// Counts messages and bytes of one direction since its start.
 struct Meter {
-    /// When it began.
-    since: Instant,
-    /// Messages so far.
+    started_at: Instant,
     messages: u64,
-    /// Their payload, in bytes.
+    /// Payload, in bytes.
     bytes: u64,
 }
 
 impl Meter {
-    /// Begins now.
     fn start() -> Self {
-        Self { since: Instant::now(), messages: 0, bytes: 0 }
+        Self { started_at: Instant::now(), messages: 0, bytes: 0 }
     }
 
-    /// A message of that size has gone.
-    fn note(&mut self, size: usize) {
+    /// Counts a message of `size` bytes.
+    fn record(&mut self, size: usize) {
         self.messages += 1;
         self.bytes += size as u64;
     }
 
-    /// The whole as JSON.
-    #[expect(clippy::cast_precision_loss, reason = "a rate is shown with a few digits")]
+    /// Returns counts and rates as JSON.
+    #[expect(clippy::cast_precision_loss, reason = "rates are shown rounded")]
     fn summary(&self) -> String {
-        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        let seconds = self.started_at.elapsed().as_secs_f64().max(1e-9);
         let rate = |count: u64| (count as f64 / seconds).round();
         json!({
             "messages": self.messages,

@@ -67,7 +67,7 @@ fn a_parameter_that_makes_no_sense_is_400_and_the_sentence_says_what_would() {
     for (target, words) in [
         ("/delay?ms=soon", "ms takes a time from 0ms to 1h"),
         ("/delay?ms=1&jitter=2", "jitter may be at most ms"),
-        ("/delay?seconds=1", "it takes ms, jitter"),
+        ("/delay?seconds=1", "takes ms, jitter"),
         ("/close?code=999", "code takes 1000 to 1003"),
         ("/close?code=1005", "or any number together with force=1"),
         ("/close?code=65536&force=1", "code takes a whole number from 0 to 65535"),
@@ -76,16 +76,16 @@ fn a_parameter_that_makes_no_sense_is_400_and_the_sentence_says_what_would() {
         ("/silent?pong=2", "pong takes 0 or 1"),
         ("/fragment?size=0", "size takes a size from 1"),
         ("/push?every=0s", "every takes a time from 1ms"),
-        ("/push?size=17MiB", "size may be at most 16777216, the server's --max-message"),
+        ("/push?size=17MiB", "size may be at most 16777216, the maximum size of a message"),
         ("/broadcast?room=", "a name of 1 to 64 bytes"),
-        ("/source?size=1GiB", "the server's --max-message"),
+        ("/source?size=1GiB", "the maximum size of a message"),
         ("/source?count=0", "count takes a whole number from 1"),
-        ("/sink?size=1", "it takes count"),
+        ("/sink?size=1", "takes count"),
         ("/throttle?bytes=0", "bytes takes a size from 1"),
         ("/invalid?kind=nonsense", "kind takes one of utf8, rsv"),
         ("/status/99", "a status from 200 to 599"),
         ("/status/teapot", "a status from 200 to 599"),
-        ("/stats?every=1s", "takes no parameters"),
+        ("/stats?every=1s", "takes none"),
     ] {
         let (status, sentence) = refused(&server, target);
         assert!(status == 400 && sentence.contains(words), "{target}: {status} {sentence}");

@@ -131,5 +131,5 @@ fn a_message_that_is_too_large_for_a_room_is_1009() {
     let server = TestServer::start();
     let mut talker = enter(&server, "small");
     talker.send(masked(0x82, vec![1; (1 << 20) + 1]));
-    assert_eq!(talker.read_frame(), Frame::close(1009, "a room takes messages of 1 MiB at most"));
+    assert_eq!(talker.read_frame(), Frame::close(1009, "message exceeds 1 MiB, the limit of a room"));
 }
