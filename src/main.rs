@@ -9,9 +9,7 @@ use ws_echo::config::DEFAULT_WORKERS;
 use ws_echo::platform::limits;
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
-use ws_echo::{
-    Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging,
-};
+use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging};
 
 fn main() -> ExitCode {
     let cli = Cli::from_arguments();
