@@ -84,7 +84,12 @@ pub struct Done {
     pub unwritten: Option<LoadError>,
 }
 
-/// Runs `plan` to its end, or until `stop` has something to say, and writes the files it asks for.
+/// Runs `plan` to its end, or until `stop` receives a message, and writes the files that it names.
+///
+/// # Errors
+///
+/// Returns an error if the run cannot start or cannot finish. A file that cannot be written after the run is reported
+/// in [`Done::unwritten`] instead.
 pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Done, LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();
@@ -104,7 +109,11 @@ pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Done, LoadError> {
     Ok(Done { report, unwritten })
 }
 
-/// Joins interval logs into one report, and writes the files that `output` asks for.
+/// Joins interval logs into one report, and writes the files that `output` names.
+///
+/// # Errors
+///
+/// Returns an error if a log cannot be read or `output` names an interval log.
 pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Done, LoadError> {
     if output.hdr_log.is_some() {
         return Err(LoadError::Usage(

@@ -80,6 +80,10 @@ pub struct Plan {
 
 impl Plan {
     /// Checks the arguments, reads the files they name, and resolves the host.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if options contradict each other, a file cannot be read or the host has no address.
     pub fn new(args: LoadArgs) -> Result<Self, LoadError> {
         let mode = match (args.rate, args.connect.churn, args.connect.hold) {
             (_, true, _) => Mode::Churn,

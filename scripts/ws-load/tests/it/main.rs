@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::similar_names,
     clippy::format_collect,
+    clippy::decimal_bitwise_operands,
     unreachable_pub,
     dead_code,
     reason = "a test says what it saw by failing"
