@@ -123,6 +123,8 @@ impl Gather {
             (start, end.saturating_sub(start))
         });
         let span = numbers::nanos(self.span);
+        debug_assert!(self.total.counters.are_connections_balanced(), "{:?}", self.total.counters);
+        debug_assert!(self.threads.iter().all(|thread| thread.open == 0), "{:?}", self.threads);
         Outcome {
             busy: numbers::share(numbers::nanos(self.busy), span),
             opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),

@@ -221,7 +221,9 @@ fn errors(report: &Report) -> String {
 }
 
 fn counts(report: &Report) -> String {
-    use Count::{Attempted, ClosedClean, Cut, Cycles, Opened, Pings, Replies, Sent, SlowSyn, Unsent};
+    use Count::{
+        Attempted, ClosedClean, Cut, Cycles, Opened, Pings, Replies, Sent, SlowSyn, Unfinished, Unsent,
+    };
     let rows = [
         (Sent, "messages sent"),
         (Replies, "right replies"),
@@ -230,6 +232,7 @@ fn counts(report: &Report) -> String {
         (Opened, "connections opened"),
         (ClosedClean, "closed cleanly"),
         (Cut, "cut"),
+        (Unfinished, "still opening at the end"),
         (SlowSyn, "waited for a SYN sent again"),
         (Cycles, "cycles"),
         (Pings, "pings answered"),

@@ -1,6 +1,9 @@
 //! When connections are opened: all at once, over a ramp, or at a rate.
 
-use super::plan::{Mode, Plan};
+use super::{
+    plan::{Mode, Plan},
+    schedule::Timeline,
+};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -15,6 +18,8 @@ pub(super) struct Opener {
     waiting: VecDeque<usize>,
     /// `None` until the run says when: a storm waits for the measured time.
     start: Option<Instant>,
+    /// Nothing is due from here on.
+    end: Option<Instant>,
     /// Between two of this thread's.
     gap: Duration,
     /// This thread's first one after `start`.
@@ -29,6 +34,7 @@ impl Opener {
         Self {
             waiting: (0..slots).collect(),
             start: (plan.mode != Mode::Churn).then_some(epoch),
+            end: None,
             gap: plan.opening_gap.saturating_mul(plan.threads),
             offset: plan.opening_gap.saturating_mul(thread),
             begun: 0,
@@ -39,12 +45,17 @@ impl Opener {
 
     fn due(&self) -> Option<Instant> {
         let after = self.offset.saturating_add(self.gap.saturating_mul(self.begun));
-        self.start?.checked_add(after)
+        self.start?.checked_add(after).filter(|due| self.is_before_end(*due))
     }
 
-    /// Sets the beginning, if it was left open.
-    pub(super) fn begin(&mut self, start: Instant) {
-        self.start.get_or_insert(start);
+    fn is_before_end(&self, moment: Instant) -> bool {
+        self.end.is_none_or(|end| moment < end)
+    }
+
+    /// Sets the end, and the start if it was left open.
+    pub(super) fn begin(&mut self, timeline: &Timeline) {
+        self.start.get_or_insert(timeline.start);
+        self.end = timeline.end;
     }
 
     /// Whether nothing waits to be opened.
@@ -55,6 +66,9 @@ impl Opener {
     /// The next connection to be opened by `now`, and when it was due; `None` also ends a batch.
     pub(super) fn next(&mut self, now: Instant) -> Option<(usize, Instant)> {
         let due = self.due().filter(|due| *due <= now && self.in_batch < BATCH);
+        // Without a gap a connection is due when it is in the queue, which is now.
+        let due =
+            if self.gap.is_zero() { due.map(|_| now).filter(|due| self.is_before_end(*due)) } else { due };
         let slot = due.and_then(|_| self.waiting.pop_front());
         let (Some(due), Some(slot)) = (due, slot) else {
             self.in_batch = 0;
@@ -62,7 +76,12 @@ impl Opener {
         };
         self.in_batch += 1;
         self.begun = self.begun.saturating_add(1);
-        Some((slot, if self.gap.is_zero() { now } else { due }))
+        Some((slot, due))
+    }
+
+    /// Returns whether a connection waits that a rate has made due before the end. A thread that was delayed still opens it.
+    pub(super) fn has_due(&self, now: Instant) -> bool {
+        !self.gap.is_zero() && self.wake().is_some_and(|due| due <= now)
     }
 
     /// Puts a connection back in line.

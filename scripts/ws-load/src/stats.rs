@@ -44,6 +44,8 @@ counts! {
     Compressed = "compressed",
     /// Connections that never became a WebSocket.
     Failed = "failed",
+    /// Connections that were still opening when the run ended.
+    Unfinished = "unfinished",
     /// Open connections that ended without our asking.
     Lost = "lost",
     /// Connections closed by a complete closing handshake.
@@ -132,6 +134,13 @@ impl Counters {
         for (reason, blame) in &other.reasons {
             self.blame(reason, *blame);
         }
+    }
+
+    /// Returns whether every attempted connection has ended in exactly one counted way. Holds at the end of a run.
+    pub(super) fn are_connections_balanced(&self) -> bool {
+        let sum = |counts: [Count; 3]| counts.map(|count| self.get(count)).iter().sum::<u64>();
+        self.get(Count::Attempted) == sum([Count::Opened, Count::Failed, Count::Unfinished])
+            && self.get(Count::Opened) == sum([Count::ClosedClean, Count::Cut, Count::Lost])
     }
 
     /// Replies that are not what was asked for.

@@ -67,7 +67,7 @@ fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 }
 
 fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    use Count::{Attempted, ClosedClean, Compressed, Cut, Cycles, Opened, Pings, SlowSyn};
+    use Count::{Attempted, ClosedClean, Compressed, Cut, Cycles, Opened, Pings, SlowSyn, Unfinished};
     let get = |count| text::grouped(report.get(count));
     write!(
         f,
@@ -76,8 +76,12 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         get(Attempted),
         get(ClosedClean)
     )?;
-    for (count, words) in [(Cut, "cut"), (SlowSyn, "waited for a SYN sent again"), (Compressed, "compressed")]
-    {
+    for (count, words) in [
+        (Cut, "cut"),
+        (Unfinished, "still opening at the end"),
+        (SlowSyn, "waited for a SYN sent again"),
+        (Compressed, "compressed"),
+    ] {
         if report.get(count) > 0 {
             write!(f, ", {} {words}", get(count))?;
         }

@@ -183,12 +183,6 @@ impl Wire {
     pub(super) fn finish_writing(&self) -> io::Result<()> {
         self.socket.stream.shutdown(Shutdown::Write)
     }
-
-    /// Lets go of the connection at once.
-    pub(super) fn shutdown(&self) {
-        // It is over either way; the peer may have been faster.
-        let _ = self.socket.stream.shutdown(Shutdown::Both);
-    }
 }
 
 impl Read for Wire {

@@ -12,7 +12,7 @@ use super::{
 };
 use mio::{Interest, Registry, Token};
 use std::{
-    mem,
+    io, mem,
     time::{Duration, Instant},
 };
 use tungstenite::{
@@ -28,8 +28,8 @@ type Upgrade = MidHandshake<ClientHandshake<Wire>>;
 /// How far a connection is.
 #[derive(Debug)]
 enum State {
-    /// Waits for its turn to be opened.
-    Idle,
+    /// In the queue of connections to open.
+    Queued,
     Connecting(Wire),
     Securing(Wire),
     Upgrading(Box<Upgrade>),
@@ -63,7 +63,7 @@ impl Connection {
         Self {
             id,
             token,
-            state: State::Idle,
+            state: State::Queued,
             since: now,
             due: now,
             tried: 0,
@@ -86,11 +86,26 @@ impl Connection {
         matches!(self.state, State::Done)
     }
 
+    /// Returns whether it has no socket: it is over, or in the queue.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Queued | State::Done)
+    }
+
+    /// Marks a connection that is over as queued. Returns false, and changes nothing, in any other state: one slot must
+    /// not be in the queue twice, or its second opening would replace a connection that is in use.
+    pub(super) fn requeue(&mut self) -> bool {
+        let is_done = self.is_done();
+        if is_done {
+            self.state = State::Queued;
+        }
+        is_done
+    }
+
     /// Whether nothing is owed any more in either direction.
     pub(super) fn is_quiet(&self, cx: &Context) -> bool {
         match &self.state {
             State::Open(talk) => talk.in_flight() == 0 && self.released <= talk.next(),
-            State::Idle | State::Closing(_) | State::Done => true,
+            State::Queued | State::Closing(_) | State::Done => true,
             // A cycle that has begun is finished.
             State::Connecting(_) | State::Securing(_) | State::Upgrading(_) => cx.plan().mode != Mode::Churn,
         }
@@ -108,6 +123,7 @@ impl Connection {
 
     /// Begins to connect.
     pub(super) fn open(&mut self, registry: &Registry, cx: &mut Context, due: Instant, now: Instant) {
+        debug_assert!(self.is_idle(), "connection {} is opened while it is in use", self.id);
         cx.recorder.count(Count::Attempted);
         self.due = due;
         self.tried = 0;
@@ -119,8 +135,9 @@ impl Connection {
         self.since = now;
         self.tried += 1;
         let addresses = &cx.plan().target.addresses;
-        let Some(address) = addresses.get(cx.address % addresses.len().max(1)) else { return };
-        let wire = Wire::connect(*address, now).and_then(|mut wire| {
+        let address = addresses.get(cx.address % addresses.len().max(1)).copied();
+        let wire = address.ok_or_else(|| io::ErrorKind::NotFound.into());
+        let wire = wire.and_then(|address| Wire::connect(address, now)).and_then(|mut wire| {
             registry.register(wire.stream(), self.token, Interest::READABLE | Interest::WRITABLE)?;
             Ok(wire)
         });
@@ -163,7 +180,7 @@ impl Connection {
                 talk.note(readiness);
                 self.finish(talk, cx);
             }
-            state @ (State::Idle | State::Done) => self.state = state,
+            state @ (State::Queued | State::Done) => self.state = state,
         }
     }
 
@@ -219,9 +236,11 @@ impl Connection {
                 self.finish(talk, cx);
             }
             State::Closing(talk) => self.state = State::Closing(talk),
-            // Not open yet, or over: there is nobody to say goodbye to.
-            State::Connecting(wire) | State::Securing(wire) => wire.shutdown(),
-            State::Upgrading(_) | State::Idle | State::Done => {}
+            // Not open yet: there is no closing handshake. Dropping the socket closes it.
+            State::Connecting(_) | State::Securing(_) | State::Upgrading(_) => {
+                cx.recorder.count(Count::Unfinished);
+            }
+            State::Queued | State::Done => {}
         }
     }
 
@@ -269,5 +288,5 @@ impl Connection {
 
 /// Whether `error` only says that there is nothing to do now.
 pub(super) fn would_block(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

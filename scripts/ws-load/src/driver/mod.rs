@@ -144,9 +144,8 @@ impl Driver {
 
     /// With `--churn`, a connection that is over begins anew.
     fn reopen(&mut self, slot: usize) {
-        let more = self.cx.plan().mode == Mode::Churn && self.cx.quota > 0;
-        if more && self.stage < Stage::Draining && self.connections.get(slot).is_some_and(Connection::is_done)
-        {
+        let more = self.cx.plan().mode == Mode::Churn && self.cx.quota > 0 && self.stage < Stage::Draining;
+        if more && self.connections.get_mut(slot).is_some_and(Connection::requeue) {
             self.opener.again(slot);
         }
     }

@@ -68,7 +68,7 @@ impl Driver {
                 let warm = schedule.places_before(timeline.measure);
                 self.cx.plan().messages.map_or(until, |more| until.min(warm.saturating_add(more)))
             });
-            self.opener.begin(timeline.start);
+            self.opener.begin(timeline);
             self.hand_over(now);
             self.enter(Stage::Running, now);
             if !self.cx.sending {
@@ -101,8 +101,9 @@ impl Driver {
         let rate_is_over = self.cx.schedule().is_some() && self.next_release().is_none();
         let spent = self.cx.quota == 0 && self.cx.plan().mode != Mode::Churn;
         // With `--churn`, those that wait to be opened are not over.
-        let all_done = || self.opener.is_empty() && self.connections.iter().all(Connection::is_done);
-        timeline.end.is_some_and(|end| now >= end) || rate_is_over || spent || all_done()
+        let all_done = || self.opener.is_empty() && self.connections.iter().all(Connection::is_idle);
+        let is_time_up = timeline.end.is_some_and(|end| now >= end) && !self.opener.has_due(now);
+        is_time_up || rate_is_over || spent || all_done()
     }
 
     /// Nothing new is sent; what was due before and has not left is still owed.

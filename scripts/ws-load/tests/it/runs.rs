@@ -67,8 +67,10 @@ pub(crate) fn start(url: &str, options: &[&str]) -> ReadyServer {
 }
 
 impl ReadyServer {
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// Sends SIGINT, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     }
 
     pub(crate) fn wait(self) -> Run {
@@ -82,12 +84,30 @@ impl ReadyServer {
 
 impl Run {
     fn of(output: &Output, json: Value) -> Self {
-        Self {
+        let run = Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             json,
+        };
+        if !run.json.is_null() {
+            run.check_connection_counts();
         }
+        run
+    }
+
+    /// Every run of every test: each connection that was begun ended in exactly one counted way.
+    fn check_connection_counts(&self) {
+        let sum = |names: &[&str]| {
+            names.iter().map(|name| self.json["counts"][name].as_u64().unwrap()).sum::<u64>()
+        };
+        let [begun, open] =
+            [&["opened", "failed", "unfinished"][..], &["closed_clean", "cut", "lost"]].map(sum);
+        assert_eq!(
+            (sum(&["attempted"]), sum(&["opened"])),
+            (begun, open),
+            "connections were forgotten: {self:?}"
+        );
     }
 }
 
