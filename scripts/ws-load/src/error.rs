@@ -1,72 +1,72 @@
-//! Why a load run could not happen, each with the sentence a user reads.
+//! Why a run could not take place, with the sentence that the user reads.
 
 use std::{fmt, io, path::PathBuf};
 
 /// A run that could not start, or could not be finished.
 #[derive(Debug)]
 pub enum LoadError {
-    /// An option, or two together, make no sense.
+    /// An option is invalid, or contradicts another.
     Usage(String),
     /// The host of the URL has no address.
     Unresolvable {
-        /// As it stands in the URL.
+        /// The host as it stands in the URL.
         host: String,
-        /// What the resolver said, if it said anything.
+        /// The error of the resolver, if there is one.
         source: Option<io::Error>,
     },
-    /// The process may not open as many sockets as were asked for.
+    /// The process may not open as many sockets as the run needs.
     Descriptors {
-        /// What the run needs.
+        /// Number of descriptors that the run needs.
         needed: u64,
         /// The hard limit.
         limit: u64,
     },
-    /// No connection at all could be opened.
+    /// No connection could be opened.
     Unreachable {
         /// The URL.
         url: String,
-        /// The reason most connections gave.
+        /// The most frequent reason.
         reason: String,
         /// What the user can do.
         advice: &'static str,
     },
-    /// TLS could not be set up on this side.
+    /// TLS could not be set up in this program.
     Tls(String),
     /// A file could not be read or written.
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has the wrong content.
     Content {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
-    /// The system refused a thread, a poll or an alarm.
+    /// The system did not provide a thread, a poll or a timer.
     System {
         /// What was attempted.
         action: &'static str,
-        /// What the system said.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl LoadError {
-    /// An error about the file at `path`.
-    pub(super) fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
+    /// Creates an error about the file at `path`.
+    pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File { path: path.into(), source }
     }
 
-    /// Turns a system error into one that names `action`; for `map_err`.
-    pub(super) fn system(action: &'static str) -> impl Fn(io::Error) -> Self {
+    /// Returns a function for `map_err` that adds the attempted `action` to a system error.
+    pub(crate) fn system(action: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::System { action, source }
     }
 
-    /// Whether the user's words are at fault, and not the world.
+    /// Returns whether the command line is the cause.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_))
@@ -76,7 +76,7 @@ impl LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(what) => f.write_str(what),
+            Self::Usage(problem) => f.write_str(problem),
             Self::Unresolvable { host, source: Some(source) } => {
                 write!(f, "the host \"{host}\" has no address ({source}): check the name in the URL")
             }

@@ -1,4 +1,4 @@
-//! `ws-load`: a load generator for WebSocket echo endpoints. A table of contents; the work is in the library.
+//! `ws-load`: a load generator for WebSocket echo endpoints. The library does the work.
 
 use clap::Parser;
 use crossbeam_channel::{Receiver, bounded};
@@ -7,20 +7,20 @@ use std::{
     process::{self, ExitCode},
     sync::atomic::{AtomicBool, Ordering},
 };
-use ws_load::{Cli, Command, Done, LoadError, Plan, Summary};
+use ws_load::{Cli, Command, Completed, LoadError, Plan, TextSummary};
 
-/// Exit code for words that make no sense, as clap has it.
+/// Exit code for invalid options, the same as that of clap.
 const USAGE: u8 = 2;
-/// Exit code after a second Ctrl-C, as a shell has it.
+/// Exit code after a second Ctrl-C: 128 + SIGINT, as in a shell.
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(Done { report, unwritten }) => {
-            // Whoever closed standard output does not want the summary.
-            let _ = write!(io::stdout(), "{}", Summary(&report));
-            for asserted in report.asserts.iter().filter(|asserted| asserted.result != "holds") {
-                eprintln!("ws-load: assert {}: {} ({})", asserted.expression, asserted.result, asserted.seen);
+        Ok(Completed { report, unwritten }) => {
+            // A closed standard output is no error.
+            let _ = write!(io::stdout(), "{}", TextSummary(&report));
+            for assert in report.asserts.iter().filter(|assert| assert.result != "holds") {
+                eprintln!("ws-load: assert {}: {} ({})", assert.expression, assert.result, assert.seen);
             }
             match unwritten {
                 Some(error) => fail(&error),
@@ -31,21 +31,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what went wrong.
+/// Prints an error, and returns its exit code.
 fn fail(error: &LoadError) -> ExitCode {
     eprintln!("ws-load: {error}");
     ExitCode::from(if error.is_usage() { USAGE } else { 1 })
 }
 
-/// Does what is asked for.
-fn run(cli: Cli) -> Result<Done, LoadError> {
+/// Runs the command of the command line.
+fn run(cli: Cli) -> Result<Completed, LoadError> {
     match cli.command {
         Some(Command::Merge { logs, output }) => ws_load::merge(&logs, &output),
         None => ws_load::run(Plan::new(cli.load)?, &stop_on_ctrl_c()?),
     }
 }
 
-/// The first Ctrl-C ends the run early with the figures so far, the second ends it at once.
+/// Returns a channel that receives a message at the first Ctrl-C. The second Ctrl-C ends the process.
 fn stop_on_ctrl_c() -> Result<Receiver<()>, LoadError> {
     let (sender, receiver) = bounded(1);
     let again = AtomicBool::new(false);
@@ -53,11 +53,11 @@ fn stop_on_ctrl_c() -> Result<Receiver<()>, LoadError> {
         if again.swap(true, Ordering::Relaxed) {
             process::exit(INTERRUPTED);
         }
-        // Full means that the word has been given already.
+        // Cannot be full: this is the first message.
         let _ = sender.try_send(());
     })
     .map_err(|error| LoadError::System {
-        action: "listen for Ctrl-C",
+        action: "handle Ctrl-C",
         source: io::Error::other(error.to_string()),
     })?;
     Ok(receiver)

@@ -1,20 +1,19 @@
-//! Numbers as people read them.
+//! Formats numbers and text for people.
 
-use super::numbers;
+use crate::numbers;
 
-/// A time of so many nanoseconds, in three digits: `812 µs`, `1.23 ms`, `45.6 s`.
-pub(super) fn time(nanos: u64) -> String {
-    let value = numbers::float(nanos);
+/// Formats nanoseconds with three digits and a unit: `812 µs`, `1.23 ms`, `45.6 s`.
+pub(crate) fn time(nanos: u64) -> String {
+    let value = numbers::u64_to_f64(nanos);
     match nanos {
         0..1000 => format!("{nanos} ns"),
-        1000..1_000_000 => format!("{} µs", three(value / 1e3)),
-        1_000_000..1_000_000_000 => format!("{} ms", three(value / 1e6)),
-        _ => format!("{} s", three(value / 1e9)),
+        1000..1_000_000 => format!("{} µs", three_digits(value / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} ms", three_digits(value / 1e6)),
+        _ => format!("{} s", three_digits(value / 1e9)),
     }
 }
 
-/// Three significant digits.
-fn three(value: f64) -> String {
+fn three_digits(value: f64) -> String {
     match value {
         _ if value < 9.995 => format!("{value:.2}"),
         _ if value < 99.95 => format!("{value:.1}"),
@@ -22,8 +21,8 @@ fn three(value: f64) -> String {
     }
 }
 
-/// A count with its thousands apart: `1,234,567`.
-pub(super) fn grouped(count: u64) -> String {
+/// Formats a count with separators: `1,234,567`.
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -35,14 +34,29 @@ pub(super) fn grouped(count: u64) -> String {
     text
 }
 
-/// So many bytes: `1.2 MiB`.
-pub(super) fn bytes(count: u64) -> String {
+/// Formats a number of bytes: `1.2 MiB`.
+pub(crate) fn bytes(count: u64) -> String {
     bytesize::ByteSize(count).display().iec().to_string()
 }
 
-/// A share as a percentage.
-pub(super) fn percent(share: f64) -> String {
+/// Formats a share between 0 and 1 as a percentage.
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
+}
+
+/// Escapes text for use between HTML tags and in attributes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -50,11 +64,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well() {
+    fn text_formats_times_and_counts() {
         assert_eq!(time(812_300), "812 µs");
         assert_eq!(time(1_234_000), "1.23 ms");
         assert_eq!(time(45_600_000_000), "45.6 s");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(999), "999");
+    }
+
+    #[test]
+    fn text_escapes_what_html_would_interpret() {
+        assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
     }
 }

@@ -1,109 +1,218 @@
-//! How a connection becomes a WebSocket: TLS, the handshake, and what the server chose.
+//! Opens a connection: TCP connect, TLS handshake, WebSocket handshake.
 
-use super::{Connection, State, Upgrade};
+use super::{context::DriverContext, failure::Failure};
 use crate::{
-    channel::Channel,
-    context::Context,
-    deflate,
-    failure::Failure,
-    plain::Plain,
-    stats::{Count, Metric},
-    traffic::Talk,
-    wire::Wire,
+    net::{
+        client_stream::{ClientStream, Readiness},
+        deflate::{self, OfferResult},
+        protocol::ClientProtocol,
+        raw_tcp::RawTcp,
+    },
+    stats::{counters::Count, recorder::Metric},
 };
-use std::time::{Duration, Instant};
+use mio::{Interest, Registry, Token};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 use tungstenite::{
-    WebSocket,
     handshake::{
-        HandshakeError,
+        HandshakeError, MidHandshake,
         client::{ClientHandshake, Response, generate_key},
     },
     http::{HeaderValue, header::SEC_WEBSOCKET_KEY},
 };
 
-/// A SYN is sent again after one second; a connect that took nearly that long has waited for it.
-const SYN_RETRY: Duration = Duration::from_millis(950);
+/// A connect that took this long included a SYN retransmission, which Linux sends after one second.
+const SYN_RETRANSMITTED_AFTER: Duration = Duration::from_millis(950);
 
-impl Connection {
-    /// TCP is there.
-    pub(super) fn connected(&mut self, mut wire: Wire, cx: &mut Context) {
-        let now = Instant::now();
-        let took = now.saturating_duration_since(self.since);
-        cx.recorder.count(Count::Connected);
-        cx.opening(Metric::Connect, took, now);
-        if took >= SYN_RETRY {
-            cx.recorder.count(Count::SlowSyn);
-        }
-        self.since = now;
-        let Some((config, name)) = &cx.plan().target.tls else {
-            return self.start_upgrade(wire, cx);
-        };
-        match wire.start_tls(config, name.clone()) {
-            Ok(()) => self.secure(wire, cx),
-            Err(error) => self.fail(&Failure::from_io(&std::io::Error::other(error)), cx),
-        }
+/// A connection that is not open yet.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    phase: OpeningPhase,
+    /// When the phase began.
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum OpeningPhase {
+    /// `attempt` addresses of the host were tried, this one included.
+    TcpConnect {
+        stream: ClientStream,
+        attempt: usize,
+    },
+    TlsHandshake(ClientStream),
+    WebSocketHandshake(Box<MidHandshake<ClientHandshake<ClientStream>>>),
+}
+
+/// What a step of opening led to.
+#[derive(Debug)]
+pub(crate) enum OpenStep {
+    /// The next readiness event continues it.
+    Pending(Opening),
+    /// The connection is open, with or without permessage-deflate.
+    Open { protocol: ClientProtocol, compress: bool },
+}
+
+impl Opening {
+    /// Starts the TCP connect and registers the socket under `token`.
+    pub(crate) fn start(
+        registry: &Registry,
+        token: Token,
+        ctx: &DriverContext,
+        now: Instant,
+    ) -> Result<Self, Failure> {
+        Self::connect(registry, token, ctx, 1, now)
     }
 
-    pub(super) fn secure(&mut self, mut wire: Wire, cx: &mut Context) {
-        match wire.shake_tls() {
-            Ok(true) => {
-                let now = Instant::now();
-                cx.opening(Metric::Tls, now.saturating_duration_since(self.since), now);
-                self.since = now;
-                self.start_upgrade(wire, cx);
+    fn connect(
+        registry: &Registry,
+        token: Token,
+        ctx: &DriverContext,
+        attempt: usize,
+        now: Instant,
+    ) -> Result<Self, Failure> {
+        let addresses = &ctx.plan().target.addresses;
+        let address = addresses.get(ctx.address % addresses.len().max(1)).copied();
+        let stream = address
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+            .and_then(|address| ClientStream::connect(address, now))
+            .and_then(|mut stream| {
+                registry.register(stream.tcp_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
+                Ok(stream)
+            })
+            .map_err(|error| Failure::from_io(&error))?;
+        Ok(Self { phase: OpeningPhase::TcpConnect { stream, attempt }, since: now })
+    }
+
+    /// Continues as far as possible without blocking.
+    pub(crate) fn advance(
+        self,
+        registry: &Registry,
+        token: Token,
+        ctx: &mut DriverContext,
+        readiness: Readiness,
+    ) -> Result<OpenStep, Failure> {
+        let since = self.since;
+        match self.phase {
+            OpeningPhase::TcpConnect { mut stream, attempt } => {
+                stream.note(readiness);
+                match stream.is_connected() {
+                    Ok(true) => on_connected(stream, since, ctx),
+                    Ok(false) => pending(OpeningPhase::TcpConnect { stream, attempt }, since),
+                    Err(_) if attempt < ctx.plan().target.addresses.len() => {
+                        // A name often has an IPv6 and an IPv4 address, and the server listens on one of them.
+                        ctx.address += 1;
+                        Self::connect(registry, token, ctx, attempt + 1, Instant::now())
+                            .map(OpenStep::Pending)
+                    }
+                    Err(error) => Err(Failure::from_io(&error)),
+                }
             }
-            Ok(false) => self.state = State::Securing(wire),
-            Err(error) => self.fail(&Failure::from_io(&error), cx),
+            OpeningPhase::TlsHandshake(mut stream) => {
+                stream.note(readiness);
+                tls_handshake(stream, since, ctx)
+            }
+            OpeningPhase::WebSocketHandshake(mut handshake) => {
+                handshake.get_mut().get_mut().note(readiness);
+                websocket_handshake(*handshake, since, ctx)
+            }
         }
     }
 
-    fn start_upgrade(&mut self, mut wire: Wire, cx: &mut Context) {
-        if cx.plan().target.plain {
-            let channel = Channel::Plain(Box::new(Plain::new(wire, cx.websocket)));
-            return self.begin_talk(channel, false, cx);
-        }
-        let mut request = cx.plan().target.request.clone();
-        if let Ok(key) = HeaderValue::from_str(&generate_key()) {
-            request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
-        }
-        if cx.plan().deflate {
-            wire.start_tap();
-        }
-        match ClientHandshake::start(wire, request, Some(cx.websocket)) {
-            Ok(upgrade) => self.upgrade(upgrade, cx),
-            Err(error) => self.fail(&Failure::from_websocket(&error), cx),
-        }
-    }
-
-    pub(super) fn upgrade(&mut self, upgrade: Upgrade, cx: &mut Context) {
-        match upgrade.handshake() {
-            Ok((websocket, response)) => self.opened(websocket, &response, cx),
-            Err(HandshakeError::Interrupted(upgrade)) => self.state = State::Upgrading(Box::new(upgrade)),
-            Err(HandshakeError::Failure(error)) => self.fail(&Failure::from_websocket(&error), cx),
-        }
-    }
-
-    fn opened(&mut self, websocket: WebSocket<Wire>, response: &Response, cx: &mut Context) {
-        let now = Instant::now();
-        let answer = deflate::answer(response.headers());
-        let compress = match (cx.plan().deflate, answer) {
-            (true, deflate::Answer::Agreed) => true,
-            (_, deflate::Answer::Declined) => false,
-            _ => return self.fail(&Failure::unwanted_extension(), cx),
+    /// Returns the failure if the present phase has taken `timeout` or longer.
+    pub(crate) fn timed_out(&self, now: Instant, timeout: Duration) -> Option<Failure> {
+        let phase = match self.phase {
+            OpeningPhase::TcpConnect { .. } => "TCP connect",
+            OpeningPhase::TlsHandshake(_) => "TLS handshake",
+            OpeningPhase::WebSocketHandshake(_) => "WebSocket handshake",
         };
-        cx.opening(Metric::Handshake, now.saturating_duration_since(self.since), now);
-        cx.recorder.counters.add(Count::Compressed, u64::from(compress));
-        self.begin_talk(Channel::Web(Box::new(websocket)), compress, cx);
+        (now.saturating_duration_since(self.since) >= timeout).then(|| Failure::timed_out(phase))
     }
+}
 
-    fn begin_talk(&mut self, channel: Channel, compress: bool, cx: &mut Context) {
-        cx.recorder.count(Count::Opened);
-        cx.open += 1;
-        self.since = Instant::now();
-        cx.last_opened = Some(self.since);
-        cx.opening(Metric::Opening, self.since.saturating_duration_since(self.due), self.since);
-        self.state = State::Open(Box::new(Talk::new(channel, self.id, self.next, compress, self.since)));
-        // The server may have spoken in the same breath as its 101.
-        self.converse(cx, Talk::receive);
+#[allow(clippy::unnecessary_wraps, reason = "the steps around it can fail")]
+fn pending(phase: OpeningPhase, since: Instant) -> Result<OpenStep, Failure> {
+    Ok(OpenStep::Pending(Opening { phase, since }))
+}
+
+fn on_connected(
+    mut stream: ClientStream,
+    since: Instant,
+    ctx: &mut DriverContext,
+) -> Result<OpenStep, Failure> {
+    let now = Instant::now();
+    let took = now.saturating_duration_since(since);
+    ctx.recorder.count(Count::Connected);
+    ctx.record_opening(Metric::Connect, took, now);
+    if took >= SYN_RETRANSMITTED_AFTER {
+        ctx.recorder.count(Count::SynRetransmitted);
+    }
+    let Some((config, name)) = &ctx.plan().target.tls else {
+        return start_websocket(stream, now, ctx);
+    };
+    stream.start_tls(config, name.clone()).map_err(|error| Failure::from_io(&io::Error::other(error)))?;
+    tls_handshake(stream, now, ctx)
+}
+
+fn tls_handshake(
+    mut stream: ClientStream,
+    since: Instant,
+    ctx: &mut DriverContext,
+) -> Result<OpenStep, Failure> {
+    if !stream.advance_tls_handshake().map_err(|error| Failure::from_io(&error))? {
+        return pending(OpeningPhase::TlsHandshake(stream), since);
+    }
+    let now = Instant::now();
+    ctx.record_opening(Metric::Tls, now.saturating_duration_since(since), now);
+    start_websocket(stream, now, ctx)
+}
+
+fn start_websocket(
+    mut stream: ClientStream,
+    now: Instant,
+    ctx: &mut DriverContext,
+) -> Result<OpenStep, Failure> {
+    if ctx.plan().target.is_raw_tcp {
+        let protocol = ClientProtocol::RawTcp(Box::new(RawTcp::new(stream, ctx.websocket)));
+        return Ok(OpenStep::Open { protocol, compress: false });
+    }
+    let mut request = ctx.plan().target.request.clone();
+    if let Ok(key) = HeaderValue::from_str(&generate_key()) {
+        request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
+    }
+    if ctx.plan().deflate {
+        stream.inspect_frames();
+    }
+    let handshake = ClientHandshake::start(stream, request, Some(ctx.websocket))
+        .map_err(|error| Failure::from_websocket(&error))?;
+    websocket_handshake(handshake, now, ctx)
+}
+
+fn websocket_handshake(
+    handshake: MidHandshake<ClientHandshake<ClientStream>>,
+    since: Instant,
+    ctx: &mut DriverContext,
+) -> Result<OpenStep, Failure> {
+    let (websocket, response) = match handshake.handshake() {
+        Ok(done) => done,
+        Err(HandshakeError::Interrupted(handshake)) => {
+            return pending(OpeningPhase::WebSocketHandshake(Box::new(handshake)), since);
+        }
+        Err(HandshakeError::Failure(error)) => return Err(Failure::from_websocket(&error)),
+    };
+    let now = Instant::now();
+    let compress = is_deflate_agreed(&response, ctx)?;
+    ctx.record_opening(Metric::Handshake, now.saturating_duration_since(since), now);
+    ctx.recorder.counters.add(Count::Compressed, u64::from(compress));
+    Ok(OpenStep::Open { protocol: ClientProtocol::WebSocket(Box::new(websocket)), compress })
+}
+
+/// Fails if the response names an extension that was not offered.
+fn is_deflate_agreed(response: &Response, ctx: &DriverContext) -> Result<bool, Failure> {
+    match (ctx.plan().deflate, deflate::offer_result(response.headers())) {
+        (true, OfferResult::Agreed) => Ok(true),
+        (_, OfferResult::Declined) => Ok(false),
+        _ => Err(Failure::unexpected_extension()),
     }
 }

@@ -1,7 +1,7 @@
-//! The load generator's connections: storms, held ones, TLS, compression, headers.
+//! The connections of the load generator: churn, hold, TLS, compression, header fields.
 
 use crate::{
-    runs::{scratch, start, wrongs, ws_load},
+    runs::{faults, scratch, start, ws_load},
     test_servers::Server,
 };
 use std::{
@@ -20,7 +20,7 @@ use tungstenite::{
 };
 
 #[test]
-fn churn_connects_echoes_and_closes_again_and_again() {
+fn churn_connects_echoes_and_closes_repeatedly() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["--churn", "-c", "5", "-t", "2", "-n", "200"]);
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -36,7 +36,7 @@ fn churn_connects_echoes_and_closes_again_and_again() {
 #[test]
 fn churn_at_a_rate_keeps_the_rate() {
     let server = Server::echo();
-    // As many connections as cycles, so that a busy machine delays cycles but leaves none out.
+    // As many connections as cycles, so that a busy machine delays cycles and omits none.
     let run = ws_load(&server.url(), &["--churn", "-c", "100", "--connect-rate", "100", "-D", "1s"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     for name in ["attempted", "opened", "cycles", "closed_clean"] {
@@ -104,12 +104,12 @@ fn ctrl_c_counts_connections_that_are_still_opening_as_unfinished() {
 }
 
 #[test]
-fn held_connections_stay_and_answer_pings() {
+fn hold_keeps_connections_open_and_answers_pings() {
     let pongs = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&pongs);
     let server = Server::raw(move |stream, _, _| {
         let Ok(mut websocket) = accept(stream) else { return };
-        let _ = websocket.send(Message::Ping("are you there".into()));
+        let _ = websocket.send(Message::Ping("ping".into()));
         while let Ok(message) = websocket.read() {
             counted.fetch_add(u64::from(message.is_pong()), Ordering::Relaxed);
         }
@@ -126,7 +126,7 @@ fn held_connections_stay_and_answer_pings() {
 }
 
 #[test]
-fn a_ramp_spreads_the_opening_and_a_closed_loop_starts_at_once() {
+fn ramp_spreads_the_opening_and_a_closed_loop_starts_at_once() {
     let server = Server::echo();
     let began = Instant::now();
     let run = ws_load(&server.url(), &["-c", "10", "--ramp", "1s", "-D", "200ms"]);
@@ -136,7 +136,7 @@ fn a_ramp_spreads_the_opening_and_a_closed_loop_starts_at_once() {
 }
 
 #[test]
-fn sizes_kinds_files_and_prefixes_are_sent_and_expected_as_told() {
+fn messages_follow_size_kind_file_and_prefix_options() {
     let server = Server::echo();
     let file = scratch("messages.txt");
     fs::write(&file, "one\nzwei mit Umlaut ä\n\n四\n").unwrap();
@@ -153,7 +153,7 @@ fn sizes_kinds_files_and_prefixes_are_sent_and_expected_as_told() {
         assert_eq!(run.count("sent_bytes"), run.count("reply_bytes"), "{options:?}: {run:?}");
     }
     let _ = fs::remove_file(file);
-    let polite = Server::answering(|_, message| match message {
+    let prefixing = Server::replying(|_, message| match message {
         Message::Text(text) => vec![Message::text(format!("Received: {text}"))],
         other => vec![other],
     });
@@ -163,14 +163,14 @@ fn sizes_kinds_files_and_prefixes_are_sent_and_expected_as_told() {
         (&["--expect-prefix", "Got: "], 20),
         (&[], 20),
     ] {
-        let run = ws_load(&polite.url(), &[&["-c", "2", "-n", "20"][..], options].concat());
+        let run = ws_load(&prefixing.url(), &[&["-c", "2", "-n", "20"][..], options].concat());
         let expected = if wrong == 0 { vec![] } else { vec![("changed", wrong)] };
-        assert_eq!(wrongs(&run), expected, "{options:?}: {run:?}");
+        assert_eq!(faults(&run), expected, "{options:?}: {run:?}");
     }
 }
 
 #[test]
-fn subprotocol_headers_and_origin_go_out_with_the_handshake() {
+fn handshake_contains_subprotocols_header_fields_and_origin() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&seen);
     let server = Server::raw(move |stream, _, _| {
@@ -201,7 +201,7 @@ fn subprotocol_headers_and_origin_go_out_with_the_handshake() {
 }
 
 #[test]
-fn a_name_with_two_addresses_finds_the_one_that_answers() {
+fn connect_tries_the_second_address_of_a_name() {
     let server = Server::echo();
     let url = format!("ws://localhost:{}/", server.address.port());
     let run = ws_load(&url, &["-c", "3", "-n", "9"]);
@@ -209,7 +209,7 @@ fn a_name_with_two_addresses_finds_the_one_that_answers() {
 }
 
 #[test]
-fn wss_is_trusted_with_its_ca_or_not_at_all() {
+fn wss_requires_a_trusted_certificate_or_insecure() {
     let (server, ca) = tls_server();
     let url = format!("wss://localhost:{}/", server.address.port());
     let ca_file = scratch("ca.pem");
@@ -228,11 +228,11 @@ fn wss_is_trusted_with_its_ca_or_not_at_all() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
     let run = ws_load(&format!("wss://localhost:{}/", plain.address.port()), &["--insecure", "-c", "1"]);
-    assert!(run.stderr.contains("does not speak TLS"), "{run:?}");
+    assert!(run.stderr.contains("does not use TLS"), "{run:?}");
     let _ = fs::remove_file(ca_file);
 }
 
-/// A server that echoes over TLS, and the PEM of the CA to trust.
+/// Starts a server that echoes over TLS. Returns it with the PEM of its certificate.
 fn tls_server() -> (Server, String) {
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -273,8 +273,8 @@ fn deflate_is_used_where_the_server_agrees() {
     assert_eq!((run.code, run.count("replies"), run.count("compressed")), (Some(0), 50, 0), "{run:?}");
 }
 
-/// Agrees to permessage-deflate and sends every frame back as it came, RSV1 and all; without context takeover that is
-/// a right echo. Counts the compressed ones.
+/// Agrees to permessage-deflate and sends every frame back unchanged, which is a correct echo without context takeover.
+/// Counts the compressed frames.
 fn echo_frames(mut stream: TcpStream, compressed: &AtomicU64) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -313,7 +313,7 @@ fn echo_frames(mut stream: TcpStream, compressed: &AtomicU64) -> std::io::Result
 }
 
 #[test]
-fn a_plain_tcp_echo_is_the_floor() {
+fn raw_tcp_echo_is_measured_without_websocket() {
     let server = Server::raw(|mut stream, _, _| {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
@@ -335,7 +335,7 @@ fn ctrl_c_ends_early_with_the_figures_so_far() {
     let run = start(&server.url(), &["-c", "2", "-D", "10m"]);
     let deadline = Instant::now() + Duration::from_secs(20);
     while server.counted() < 500 {
-        assert!(Instant::now() < deadline, "no load came");
+        assert!(Instant::now() < deadline, "no load arrived");
         std::thread::yield_now();
     }
     run.interrupt();

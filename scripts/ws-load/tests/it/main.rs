@@ -1,4 +1,4 @@
-//! Behaviour of `ws-load`, run as a process against servers of this crate and of `ws-echo`.
+//! Behaviour of `ws-load`, as a process, against test servers and `ws-echo`.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
     clippy::decimal_bitwise_operands,
     unreachable_pub,
     dead_code,
-    reason = "a test says what it saw by failing"
+    reason = "a failing test shows what it saw"
 )]
 
 mod connections;

@@ -1,13 +1,13 @@
-//! What the load generator writes: asserts, JSON, interval logs and their merge, the report.
+//! What the load generator writes: assertions, JSON, interval logs and their merge, the report.
 
 use crate::{
-    runs::{ReadyServer, merge, scratch, start, ws_load},
+    runs::{StartedRun, merge, scratch, start, ws_load},
     test_servers::Server,
 };
 use std::fs;
 
 #[test]
-fn asserts_that_hold_are_quiet_and_one_that_does_not_is_named() {
+fn assert_prints_only_what_does_not_hold() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-c", "1", "-n", "50", "--assert", "p99<1m", "--assert", "errors==0"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
@@ -23,7 +23,7 @@ fn asserts_that_hold_are_quiet_and_one_that_does_not_is_named() {
 }
 
 #[test]
-fn logs_of_parts_merge_into_the_whole() {
+fn merge_of_two_logs_equals_the_sum_of_the_runs() {
     let server = Server::echo();
     let logs = [scratch("one.hlog"), scratch("two.hlog")];
     let runs = logs.each_ref().map(|log| {
@@ -32,7 +32,7 @@ fn logs_of_parts_merge_into_the_whole() {
             &["-c", "3", "--rate", "300", "-D", "1200ms", "--hdr-log", log.to_str().unwrap()],
         )
     });
-    let runs = runs.map(ReadyServer::wait);
+    let runs = runs.map(StartedRun::wait);
     let merged = merge(&logs, &["--assert", "errors==0", "--assert", "rate>1"]);
     assert_eq!(merged.code, Some(0), "{merged:?}");
     for name in ["sent", "replies", "opened", "in_window", "scheduled"] {
@@ -44,7 +44,7 @@ fn logs_of_parts_merge_into_the_whole() {
         let most = runs.iter().map(|run| run.number(&format!("/{metric}/max_us"))).fold(0.0, f64::max);
         assert!((merged.number(&format!("/{metric}/max_us")) - most).abs() < 1e-6, "{metric}");
     }
-    // Two machines at 300 a second each are 600 a second.
+    // Two runs of 300 messages per second each.
     assert!((590.0..=610.0).contains(&merged.number("/rate")), "{merged:?}");
     let alone = merge(&logs[..1], &[]);
     for key in ["p50_us", "p90_us", "p99_us", "p999_us", "mean_us"] {
@@ -57,12 +57,12 @@ fn logs_of_parts_merge_into_the_whole() {
 }
 
 #[test]
-fn a_full_disk_does_not_lose_the_figures() {
+fn output_to_a_full_disk_keeps_the_summary_and_the_other_files() {
     let server = Server::echo();
     for option in ["--report", "--hdr-log"] {
         let run = ws_load(&server.url(), &["-c", "1", "-n", "50", option, "/dev/full"]);
         assert_eq!(run.code, Some(1), "{option}: {run:?}");
-        assert!(run.stdout.contains("50 right replies"), "{option}: {run:?}");
+        assert!(run.stdout.contains("50 valid replies"), "{option}: {run:?}");
         assert_eq!(run.count("replies"), 50, "the other file is written");
         assert!(
             run.stderr.starts_with("ws-load: /dev/full: ") && run.stderr.lines().count() == 1,
@@ -72,7 +72,7 @@ fn a_full_disk_does_not_lose_the_figures() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_shows_before_the_run() {
+fn output_to_a_missing_folder_fails_before_the_run() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-D", "1h", "--report", "/there/is/no/such/folder.html"]);
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -81,7 +81,7 @@ fn a_file_that_cannot_be_written_shows_before_the_run() {
 }
 
 #[test]
-fn a_log_that_is_none_is_refused_with_its_line() {
+fn merge_rejects_a_malformed_log_with_the_line_number() {
     let log = scratch("bad.hlog");
     fs::write(&log, "#a comment\n0.0,1.0,2.0,notahistogram\n").unwrap();
     let run = merge(std::slice::from_ref(&log), &[]);
@@ -91,13 +91,13 @@ fn a_log_that_is_none_is_refused_with_its_line() {
 }
 
 #[test]
-fn the_report_is_one_page_that_loads_nothing() {
+fn report_is_one_page_without_external_references() {
     let server = Server::echo();
     let report = scratch("report.html");
     let options =
         ["-c", "2", "--rate", "200", "-D", "1s", "-H", "X: <script>", "--report", report.to_str().unwrap()];
     let run = ws_load(&format!("{}?a=<b>", server.url()), &options);
-    // `<` may not stand in a URL; the report escapes whatever may.
+    // `<` is invalid in a URL. The report escapes `&`.
     assert_eq!(run.code, Some(2), "{run:?}");
     let run = ws_load(&format!("{}?a=1&b=2", server.url()), &options);
     assert_eq!(run.code, Some(0), "{run:?}");

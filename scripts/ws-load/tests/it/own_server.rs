@@ -1,8 +1,8 @@
-//! The load generator against our own server: both sides have to tell the same story.
+//! The load generator against the server of this workspace: both must count the same.
 
 use crate::{
     harness::{TestServer, config, eventually, metric},
-    runs::{start, wrongs, ws_load},
+    runs::{faults, start, ws_load},
 };
 use ws_echo::Config;
 
@@ -11,7 +11,7 @@ fn url(server: &TestServer, path: &str) -> String {
 }
 
 #[test]
-fn both_sides_count_the_same() {
+fn own_server_counts_the_same_as_ws_load() {
     let server = TestServer::with(Config { workers: 20, ..config() });
     let runs = [
         ws_load(&url(&server, "/echo"), &["-c", "10", "-d", "8", "-n", "4000"]),
@@ -24,7 +24,7 @@ fn both_sides_count_the_same() {
         ws_load(&url(&server, "/echo"), &["-c", "5", "-n", "100", "--churn"]),
     ];
     for run in &runs {
-        assert_eq!((run.code, wrongs(run)), (Some(0), vec![]), "{run:?}");
+        assert_eq!((run.code, faults(run)), (Some(0), vec![]), "{run:?}");
     }
     assert_eq!(runs[3].count("compressed"), 3, "{:?}", runs[3]);
     let totals = server.finish().totals;
@@ -34,7 +34,7 @@ fn both_sides_count_the_same() {
 }
 
 #[test]
-fn connections_that_the_server_refuses_are_told_apart_from_those_it_serves() {
+fn own_server_rejections_are_counted_as_failed_connections() {
     let server = TestServer::with(Config { workers: 4, waiting: 0, ..config() });
     let run = ws_load(&url(&server, "/echo"), &["-c", "9", "-D", "300ms"]);
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -43,7 +43,7 @@ fn connections_that_the_server_refuses_are_told_apart_from_those_it_serves() {
 }
 
 #[test]
-fn a_server_that_stops_is_seen_to_say_so() {
+fn own_server_shutdown_is_reported_with_code_1001() {
     let server = TestServer::start();
     let run = start(&url(&server, "/echo"), &["-c", "4", "-D", "1m"]);
     eventually("the load has come", || metric(server.address, "ws_echo_messages_sent_total") >= 100);

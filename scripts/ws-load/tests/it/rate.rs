@@ -1,4 +1,4 @@
-//! The load generator at a constant rate: latency from the moment a message should have been sent.
+//! The load generator at a constant rate: latency counts from the moment a message should have been sent.
 
 use crate::{runs::ws_load, test_servers::Server};
 use std::{
@@ -8,10 +8,10 @@ use std::{
 };
 
 #[test]
-fn a_stall_shows_in_the_corrected_latency_and_not_in_the_raw_one() {
-    // The server goes to sleep for the fifth second after its first message.
+fn rate_shows_a_stall_in_the_corrected_latency_and_not_in_the_raw_one() {
+    // The server sends no reply during the fifth second after its first message.
     let first = OnceLock::new();
-    let server = Server::answering(move |_, message| {
+    let server = Server::replying(move |_, message| {
         let since = first.get_or_init(Instant::now).elapsed();
         let (from, to) = (Duration::from_secs(4), Duration::from_secs(5));
         if (from..to).contains(&since) {
@@ -24,10 +24,10 @@ fn a_stall_shows_in_the_corrected_latency_and_not_in_the_raw_one() {
     let (corrected, raw) = (run.number("/corrected/p99_us"), run.number("/raw/p99_us"));
     assert!(corrected > 600_000.0, "corrected p99 {corrected} µs: {run:?}");
     assert!(raw < 200_000.0, "raw p99 {raw} µs: {run:?}");
-    // Every message is accounted for, and those the stall held up are known to be the server's doing.
+    // Every message has a reply, and the late ones are counted as delayed by the server.
     assert_eq!((run.count("sent"), run.count("replies"), server.counted()), (10_000, 10_000, 10_000));
     assert!(run.count("held_back") >= 800, "{run:?}");
-    // A tenth of the time the server stood still: the series has a second with no reply to speak of.
+    // The time series contains the second of the stall.
     let rates: Vec<f64> = run.json["series"]
         .as_array()
         .into_iter()
@@ -38,19 +38,19 @@ fn a_stall_shows_in_the_corrected_latency_and_not_in_the_raw_one() {
 }
 
 #[test]
-fn a_constant_rate_is_kept_whatever_the_number_of_threads() {
+fn rate_is_kept_with_several_threads() {
     let server = Server::echo();
     let run =
         ws_load(&server.url(), &["-c", "7", "-t", "3", "--rate", "500", "-D", "2s", "--warmup", "500ms"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    // Two and a half seconds of messages, of which the two after the warm-up are measured.
+    // 2.5 s of messages, of which the 2 s after the warm-up are measured.
     assert_eq!((run.count("sent"), run.count("replies"), server.counted()), (1250, 1250, 1250), "{run:?}");
     assert_eq!((run.json["corrected"]["count"].as_u64(), run.count("unsent")), (Some(1000), 0), "{run:?}");
     assert!((490.0..=510.0).contains(&run.number("/rate")), "{run:?}");
 }
 
 #[test]
-fn a_number_of_messages_at_a_rate_ends_the_run() {
+fn rate_ends_after_the_number_of_messages() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-c", "3", "-t", "2", "--rate", "1000", "-n", "700"]);
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -58,29 +58,29 @@ fn a_number_of_messages_at_a_rate_ends_the_run() {
 }
 
 #[test]
-fn a_rate_that_the_server_cannot_reach_leaves_messages_unsent() {
-    let server = Server::answering(|_, message| {
+fn rate_above_the_server_capacity_leaves_messages_unsent() {
+    let server = Server::replying(|_, message| {
         thread::sleep(Duration::from_millis(20));
         vec![message]
     });
     let run = ws_load(&server.url(), &["-c", "2", "--rate", "1000", "-D", "1s", "--drain", "300ms"]);
-    // At most 50 a second for each connection: the rest was due and never left, and that is the server's doing.
+    // At most 50 messages per second on each connection. The rest is not sent in time, because of the server.
     assert!(run.count("sent") <= 140, "{run:?}");
     assert_eq!(run.count("sent") + run.count("unsent"), 1000, "{run:?}");
     assert!(run.number("/rate") < 110.0, "{run:?}");
-    assert!(run.stdout.contains("were due and never sent"), "{run:?}");
+    assert!(run.stdout.contains("not sent in time"), "{run:?}");
     assert_eq!(run.json["generator"]["kept_schedule"], true, "{run:?}");
 }
 
 #[test]
-fn a_generator_that_cannot_keep_its_schedule_says_so() {
+fn rate_above_the_generator_capacity_is_reported_and_inconclusive() {
     let server = Server::echo();
     let asserts = ["--assert", "p99<1h", "--assert", "rate>=1", "--assert", "errors==0"];
     let options = ["-c", "50", "--rate", "20000000", "-D", "1s", "--drain", "100ms"];
     let run = ws_load(&server.url(), &[&options[..], &asserts[..]].concat());
     assert_eq!(run.code, Some(3), "{run:?}");
     assert_eq!(run.json["generator"]["kept_schedule"], false, "{run:?}");
-    assert!(run.stdout.contains("could not keep its own schedule"), "{run:?}");
+    assert!(run.stdout.contains("could not keep its schedule"), "{run:?}");
     let results: Vec<_> =
         run.json["asserts"].as_array().into_iter().flatten().filter_map(|a| a["result"].as_str()).collect();
     assert_eq!(results, ["inconclusive", "inconclusive", "holds"], "{run:?}");

@@ -1,7 +1,7 @@
-//! The load generator: what it verifies, and how it ends when things go wrong.
+//! The load generator: which replies it verifies, and how it ends after failures.
 
 use crate::{
-    runs::{Run, wrongs, ws_load},
+    runs::{Run, faults, ws_load},
     test_servers::Server,
 };
 use std::{
@@ -12,7 +12,7 @@ use std::{
 use tungstenite::Message;
 
 #[test]
-fn a_closed_loop_counts_what_the_server_counts() {
+fn closed_loop_counts_the_same_as_the_server() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-c", "7", "-t", "2", "-d", "3", "-n", "5000"]);
     assert_eq!(run.code, Some(0), "{run:?}");
@@ -20,83 +20,83 @@ fn a_closed_loop_counts_what_the_server_counts() {
     assert_eq!(server.counted(), 5000);
     assert_eq!((run.count("opened"), run.count("closed_clean")), (7, 7), "{run:?}");
     assert_eq!(run.json["corrected"]["count"], 5000, "{run:?}");
-    assert!(run.stdout.contains("5,000 right replies"), "{run:?}");
+    assert!(run.stdout.contains("5,000 valid replies"), "{run:?}");
 }
 
-/// What a bad server does to message number `n` of a connection, when `n` is one of every ten.
-fn spoiling(spoil: impl Fn(Message) -> Vec<Message> + Send + Sync + 'static) -> Server {
-    Server::answering(move |number, message| if number % 10 == 5 { spoil(message) } else { vec![message] })
+/// Starts a server that sends wrong replies to one of every ten messages of a connection.
+fn faulty(fault: impl Fn(Message) -> Vec<Message> + Send + Sync + 'static) -> Server {
+    Server::replying(move |number, message| if number % 10 == 5 { fault(message) } else { vec![message] })
 }
 
-/// Runs 100 messages, so that 10 of them are spoiled. On one connection: how two would share them is a matter of luck.
-fn spoiled(server: &Server) -> Run {
+/// Sends 100 messages, 10 of which get wrong replies. On one connection: how two would share them is not deterministic.
+fn run_100(server: &Server) -> Run {
     let run = ws_load(&server.url(), &["-c", "1", "-n", "100", "--timeout", "300ms", "--drain", "2s"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     run
 }
 
 #[test]
-fn changed_replies_are_counted_as_changed() {
-    let server = spoiling(|message| vec![Message::text(message.to_string().to_uppercase())]);
-    let run = spoiled(&server);
-    assert_eq!(wrongs(&run), [("changed", 10)], "{run:?}");
-    assert!(run.stdout.contains("10 changed replies"), "{run:?}");
+fn reply_with_other_bytes_is_corrupted() {
+    let server = faulty(|message| vec![Message::text(message.to_string().to_uppercase())]);
+    let run = run_100(&server);
+    assert_eq!(faults(&run), [("changed", 10)], "{run:?}");
+    assert!(run.stdout.contains("10 corrupted replies"), "{run:?}");
 }
 
 #[test]
-fn cut_short_replies_are_counted_as_changed() {
-    let server = spoiling(|message| vec![Message::text(&message.to_string()[..19])]);
-    assert_eq!(wrongs(&spoiled(&server)), [("changed", 10)]);
+fn reply_that_is_truncated_is_corrupted() {
+    let server = faulty(|message| vec![Message::text(&message.to_string()[..19])]);
+    assert_eq!(faults(&run_100(&server)), [("changed", 10)]);
 }
 
 #[test]
-fn replies_of_the_wrong_kind_are_counted_as_that() {
-    let server = spoiling(|message| vec![Message::binary(message.into_data())]);
-    assert_eq!(wrongs(&spoiled(&server)), [("wrong_kind", 10)]);
+fn reply_with_another_opcode_is_of_the_wrong_kind() {
+    let server = faulty(|message| vec![Message::binary(message.into_data())]);
+    assert_eq!(faults(&run_100(&server)), [("wrong_kind", 10)]);
 }
 
 #[test]
-fn dropped_replies_are_missing() {
-    let server = spoiling(|_| vec![]);
-    let run = spoiled(&server);
-    assert_eq!(wrongs(&run), [("missing", 10)], "{run:?}");
+fn reply_that_never_arrives_is_missing() {
+    let server = faulty(|_| vec![]);
+    let run = run_100(&server);
+    assert_eq!(faults(&run), [("missing", 10)], "{run:?}");
     assert_eq!(run.count("replies"), 90, "{run:?}");
 }
 
 #[test]
-fn replies_sent_twice_are_repeated() {
-    let server = spoiling(|message| vec![message.clone(), message]);
-    assert_eq!(wrongs(&spoiled(&server)), [("repeated", 10)]);
+fn reply_that_arrives_twice_is_repeated() {
+    let server = faulty(|message| vec![message.clone(), message]);
+    assert_eq!(faults(&run_100(&server)), [("repeated", 10)]);
 }
 
 #[test]
-fn messages_nobody_asked_for_are_unasked() {
-    let server = spoiling(|message| vec![message, Message::text("by the way")]);
-    let run = spoiled(&server);
-    assert_eq!(wrongs(&run), [("unasked", 10)], "{run:?}");
+fn reply_to_no_message_is_unsolicited() {
+    let server = faulty(|message| vec![message, Message::text("by the way")]);
+    let run = run_100(&server);
+    assert_eq!(faults(&run), [("unasked", 10)], "{run:?}");
     assert_eq!(run.count("replies"), 100, "{run:?}");
 }
 
 #[test]
-fn another_connections_message_is_misdelivered() {
+fn reply_for_another_connection_is_counted_as_misdelivered() {
     let first = Mutex::new(None::<Message>);
-    // The very first message of all comes back to everyone else's connection.
-    let server = Server::answering(move |_, message| {
+    // Every reply is followed by the first message of the first connection.
+    let server = Server::replying(move |_, message| {
         let mut first = first.lock().unwrap();
         let earlier = first.get_or_insert_with(|| message.clone()).clone();
         vec![message, earlier]
     });
     let run = ws_load(&server.url(), &["-c", "2", "-n", "20"]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    // One connection gets its own first message again and again, the other one gets it too.
+    // One connection receives its own first message again, the other one receives the message of the first.
     let (repeated, misdelivered) = (run.count("repeated"), run.count("misdelivered"));
     assert!(repeated > 0 && misdelivered > 0 && repeated + misdelivered == 20, "{run:?}");
-    assert_eq!((wrongs(&run).len(), run.count("replies")), (2, 20), "{run:?}");
+    assert_eq!((faults(&run).len(), run.count("replies")), (2, 20), "{run:?}");
 }
 
 #[test]
-fn overtaken_replies_are_out_of_order() {
-    // Holds back every message with an even number until the next one has been answered.
+fn reply_after_a_later_one_is_out_of_order() {
+    // Replies to every second message before the one ahead of it.
     let server = Server::raw(|stream, _, _| {
         let Ok(mut websocket) = tungstenite::accept(stream) else { return };
         while let Ok(one) = websocket.read() {
@@ -109,15 +109,15 @@ fn overtaken_replies_are_out_of_order() {
     });
     let run = ws_load(&server.url(), &["-c", "1", "-d", "2", "-n", "40"]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert_eq!(wrongs(&run), [("reordered", 20)], "{run:?}");
+    assert_eq!(faults(&run), [("reordered", 20)], "{run:?}");
     assert_eq!(run.count("replies"), 20, "{run:?}");
 }
 
 #[test]
-fn delayed_replies_are_late() {
-    // The reply to message 5 comes with the one to message 6, which is sent only when 5 has timed out.
+fn reply_after_the_timeout_is_late() {
+    // The reply to message 5 is sent with the one to message 6, which arrives only when 5 has timed out.
     let held = Mutex::new(None::<Message>);
-    let server = Server::answering(move |number, message| match number {
+    let server = Server::replying(move |number, message| match number {
         5 => {
             *held.lock().unwrap() = Some(message);
             vec![]
@@ -127,12 +127,12 @@ fn delayed_replies_are_late() {
     });
     let run = ws_load(&server.url(), &["-c", "1", "-n", "20", "--timeout", "200ms"]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert_eq!(wrongs(&run), [("late", 1)], "{run:?}");
+    assert_eq!(faults(&run), [("late", 1)], "{run:?}");
     assert!(run.number("/corrected/max_us") > 200_000.0, "{run:?}");
 }
 
 #[test]
-fn lost_connections_say_how_they_were_lost() {
+fn lost_connections_are_reported_with_the_reason() {
     let server = Server::raw(|stream, number, _| {
         let Ok(mut websocket) = tungstenite::accept(stream) else { return };
         for _ in 0..5 {
@@ -156,7 +156,7 @@ fn lost_connections_say_how_they_were_lost() {
     assert!(reasons.contains("reset") || reasons.contains("without a closing handshake"), "{reasons}");
 }
 
-/// The command line of a run that must fail with one line, and a part of that line.
+/// Checks that a run fails with this exit code and one line, which contains `words`.
 fn fails_with_one_line(url: &str, options: &[&str], code: i32, words: &str) {
     let run = ws_load(url, options);
     assert_eq!(run.code, Some(code), "{run:?}");
@@ -166,7 +166,7 @@ fn fails_with_one_line(url: &str, options: &[&str], code: i32, words: &str) {
 }
 
 #[test]
-fn a_run_that_cannot_start_says_why_in_one_line() {
+fn unreachable_or_invalid_target_fails_with_one_line() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     fails_with_one_line(
         &format!("ws://{free}/"),
@@ -183,10 +183,10 @@ fn a_run_that_cannot_start_says_why_in_one_line() {
 }
 
 #[test]
-fn refusals_are_told_by_status() {
+fn unreachable_with_http_status_reports_the_status() {
     for (status, words) in [
         ("404 Not Found", "HTTP 404 Not Found; check the path"),
-        ("503 Service Unavailable", "HTTP 503 Service Unavailable; the server has no room"),
+        ("503 Service Unavailable", "HTTP 503 Service Unavailable; the server is at capacity"),
     ] {
         let server = Server::raw(move |mut stream, _, _| {
             let _ = stream.read(&mut [0; 4096]);
@@ -197,7 +197,7 @@ fn refusals_are_told_by_status() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_given_up_on() {
+fn unreachable_without_a_response_times_out() {
     let server = Server::raw(|stream, _, _| {
         let _ = (&stream).read_to_end(&mut Vec::new());
     });

@@ -1,4 +1,4 @@
-//! Runs of `ws-load` as a process, and what they left behind.
+//! Runs of `ws-load` as a process, and their results.
 
 use serde_json::Value;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What a run of `ws-load` left behind.
+/// The result of a run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -37,21 +37,21 @@ impl Run {
     }
 }
 
-/// A path in the build's own temporary directory that no other test uses.
+/// Returns a path in the build's temporary directory that no other test uses.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{number}-{name}", std::process::id()))
 }
 
-/// A run that has been started. Every run has a bound of its own, so waiting for its end is bounded too.
-pub(crate) struct ReadyServer {
+/// A run that goes on. Each has a limit of its own, so waiting for its end is bounded.
+pub(crate) struct StartedRun {
     child: Child,
     json: PathBuf,
 }
 
 /// Starts `ws-load` against `url`.
-pub(crate) fn start(url: &str, options: &[&str]) -> ReadyServer {
+pub(crate) fn start(url: &str, options: &[&str]) -> StartedRun {
     let json = scratch("result.json");
     let child = Command::new(env!("CARGO_BIN_EXE_ws-load"))
         .arg(url)
@@ -63,10 +63,10 @@ pub(crate) fn start(url: &str, options: &[&str]) -> ReadyServer {
         .stderr(Stdio::piped())
         .spawn()
         .expect("ws-load starts");
-    ReadyServer { child, json }
+    StartedRun { child, json }
 }
 
-impl ReadyServer {
+impl StartedRun {
     /// Sends SIGINT, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
@@ -77,13 +77,13 @@ impl ReadyServer {
         let output = self.child.wait_with_output().expect("ws-load ends");
         let text = std::fs::read_to_string(&self.json).unwrap_or_else(|_| "null".into());
         let _ = std::fs::remove_file(&self.json);
-        let json = serde_json::from_str(&text).expect("the JSON is JSON");
-        Run::of(&output, json)
+        let json = serde_json::from_str(&text).expect("the JSON file is valid");
+        Run::from_output(&output, json)
     }
 }
 
 impl Run {
-    fn of(output: &Output, json: Value) -> Self {
+    fn from_output(output: &Output, json: Value) -> Self {
         let run = Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -96,7 +96,7 @@ impl Run {
         run
     }
 
-    /// Every run of every test: each connection that was begun ended in exactly one counted way.
+    /// Checks that every connection that was begun ended in exactly one counted way. Applies to every run of every test.
     fn check_connection_counts(&self) {
         let sum = |names: &[&str]| {
             names.iter().map(|name| self.json["counts"][name].as_u64().unwrap()).sum::<u64>()
@@ -129,11 +129,11 @@ pub(crate) fn merge(logs: &[PathBuf], options: &[&str]) -> Run {
         .expect("ws-load starts");
     let text = std::fs::read_to_string(&json).unwrap_or_else(|_| "null".into());
     let _ = std::fs::remove_file(&json);
-    Run::of(&output, serde_json::from_str(&text).expect("the JSON is JSON"))
+    Run::from_output(&output, serde_json::from_str(&text).expect("the JSON file is valid"))
 }
 
-/// The counters of everything that can be wrong, those that are not zero.
-pub(crate) fn wrongs(run: &Run) -> Vec<(&str, u64)> {
+/// Returns the counters of wrong replies and failed connections that are not zero.
+pub(crate) fn faults(run: &Run) -> Vec<(&str, u64)> {
     const NAMES: [&str; 10] = [
         "changed",
         "wrong_kind",

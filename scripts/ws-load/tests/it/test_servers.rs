@@ -1,4 +1,4 @@
-//! Servers that echo well, or badly in one way each, for the load generator to find out.
+//! Servers that echo correctly, or wrongly in one way each.
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -11,10 +11,10 @@ use std::{
 };
 use tungstenite::{Message, WebSocket, accept};
 
-/// No read of a server outlasts a test.
+/// Longest read of a server.
 const READ_LIMIT: Duration = Duration::from_secs(30);
 
-/// A server on a free port, stopped when dropped.
+/// A server on a free port. Dropping it stops it.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) messages: Arc<AtomicU64>,
@@ -23,10 +23,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Hands every accepted socket, with its number, to `serve` on a thread of its own.
+    /// Starts a server that calls `serve` with every accepted socket and its number, each on its own thread.
     pub(crate) fn raw(serve: impl Fn(TcpStream, u64, &AtomicU64) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
+        let address = listener.local_addr().expect("a local address");
         let (stop, messages) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopping, counted, serve) = (Arc::clone(&stop), Arc::clone(&messages), Arc::new(serve));
         let acceptor = thread::spawn(move || {
@@ -44,8 +44,9 @@ impl Server {
         Self { address, messages, stop, acceptor: Some(acceptor) }
     }
 
-    /// Answers the message with the given number (over all its connection's) with what `replies` returns for it.
-    pub(crate) fn answering(replies: impl Fn(u64, Message) -> Vec<Message> + Send + Sync + 'static) -> Self {
+    /// Starts a server that sends what `replies` returns for each message. Its first argument is the number of the message
+    /// on its connection.
+    pub(crate) fn replying(replies: impl Fn(u64, Message) -> Vec<Message> + Send + Sync + 'static) -> Self {
         Self::raw(move |stream, _, messages| {
             let Ok(mut websocket) = accept(stream) else { return };
             let mut number = 0;
@@ -54,7 +55,7 @@ impl Server {
                     continue;
                 }
                 messages.fetch_add(1, Ordering::Relaxed);
-                // In one piece: a reply that nobody waits for would otherwise race with the end of the run.
+                // In one write: a second reply could otherwise arrive after the end of the run.
                 let written =
                     replies(number, message).into_iter().try_for_each(|reply| websocket.write(reply));
                 if written.and_then(|()| websocket.flush()).is_err() {
@@ -66,9 +67,9 @@ impl Server {
         })
     }
 
-    /// Echoes.
+    /// Starts a server that echoes.
     pub(crate) fn echo() -> Self {
-        Self::answering(|_, message| vec![message])
+        Self::replying(|_, message| vec![message])
     }
 
     pub(crate) fn url(&self) -> String {
@@ -80,7 +81,7 @@ impl Server {
     }
 }
 
-/// Sends what the closing handshake still needs.
+/// Completes the closing handshake.
 fn finish(mut websocket: WebSocket<TcpStream>) {
     while websocket.flush().is_ok() && websocket.read().is_ok() {}
 }
@@ -88,7 +89,7 @@ fn finish(mut websocket: WebSocket<TcpStream>) {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        // A blocked accept is woken by one more connection.
+        // Another connection ends the blocking accept.
         drop(TcpStream::connect(self.address));
         if let Some(acceptor) = self.acceptor.take() {
             acceptor.join().expect("the acceptor does not panic");

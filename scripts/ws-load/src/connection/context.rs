@@ -1,0 +1,147 @@
+//! What the connections of one thread share with the thread and with the run.
+
+use crate::{
+    stats::recorder::{Metric, Recorder},
+    workload::{
+        mode::Mode,
+        plan::Plan,
+        send_schedule::{SendSchedule, Timeline},
+    },
+};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tungstenite::protocol::WebSocketConfig;
+
+/// Smallest read buffer of a connection, in bytes: 10,000 connections take 40 MiB.
+const MIN_READ_BUFFER: usize = 4 << 10;
+/// Largest read buffer of a connection, in bytes. The read-ahead receives large messages in larger pieces, and pieces
+/// of this size are copied without `rep movsb`.
+const MAX_READ_BUFFER: usize = 8 << 10;
+/// Bytes that tungstenite may hold back: its Pongs and Closes.
+const CONTROL_BUFFER: usize = 4 << 10;
+/// A message from the server may be this many bytes longer than the longest one that is sent. Longer ones end the
+/// connection.
+const REPLY_MARGIN: usize = 1 << 20;
+
+/// What all threads of a run share.
+#[derive(Debug)]
+pub(crate) struct RunState {
+    pub(crate) plan: Plan,
+    /// When the run began. Intervals count from here.
+    pub(crate) epoch: Instant,
+    /// Set once, when every connection is open or has failed.
+    pub(crate) timeline: OnceLock<Timeline>,
+    stop: AtomicBool,
+}
+
+impl RunState {
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self { plan, epoch: Instant::now(), timeline: OnceLock::new(), stop: AtomicBool::new(false) }
+    }
+
+    /// Requests an early end. The threads have to be woken besides.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// What the connections of one thread share.
+#[derive(Debug)]
+pub(crate) struct DriverContext {
+    pub(crate) run: Arc<RunState>,
+    pub(crate) recorder: Recorder,
+    /// Longest message that is accepted, in bytes, after inflating.
+    pub(crate) max_reply: usize,
+    pub(crate) websocket: WebSocketConfig,
+    pub(crate) timeline: Option<Timeline>,
+    /// New messages may be sent: the load has begun and has not ended.
+    pub(crate) sending: bool,
+    /// Number of messages, or of churn cycles, that this thread may still start.
+    pub(crate) quota: u64,
+    /// Number of connections that are open now.
+    pub(crate) open: u32,
+    /// Number of messages that are in flight now.
+    pub(crate) in_flight: u64,
+    /// When a connection was last opened.
+    pub(crate) last_opened: Option<Instant>,
+    /// When the last measured reply was read.
+    pub(crate) last_reply: Option<Instant>,
+    /// Index of the host's address to connect to, modulo their number. Rises when a connect fails.
+    pub(crate) address: usize,
+}
+
+impl DriverContext {
+    /// Creates the context of a thread that may start `quota` messages or cycles.
+    pub(crate) fn new(run: Arc<RunState>, quota: u64) -> Self {
+        let plan = &run.plan;
+        let longest = plan.payloads.max_len() + plan.expect_prefix.len();
+        let buffer = longest.saturating_mul(plan.depth).next_power_of_two();
+        let max_reply = longest + REPLY_MARGIN;
+        let websocket = WebSocketConfig::default()
+            .read_buffer_size(buffer.clamp(MIN_READ_BUFFER, MAX_READ_BUFFER))
+            .write_buffer_size(0)
+            .max_write_buffer_size(CONTROL_BUFFER)
+            .max_message_size(Some(max_reply))
+            .max_frame_size(Some(max_reply));
+        Self {
+            max_reply,
+            websocket,
+            recorder: Recorder::new(),
+            timeline: None,
+            sending: false,
+            quota,
+            open: 0,
+            in_flight: 0,
+            last_opened: None,
+            last_reply: None,
+            address: 0,
+            run,
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.run.plan
+    }
+
+    /// Returns the schedule. `None` before the load begins, and without a rate.
+    pub(crate) fn schedule(&self) -> Option<SendSchedule> {
+        match (self.timeline, self.plan().mode) {
+            (Some(timeline), Mode::Rate(rate)) => {
+                Some(SendSchedule::new(timeline.start, rate, self.plan().connections))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether `moment` lies in the measured time.
+    pub(crate) fn is_measured(&self, moment: Instant) -> bool {
+        self.timeline.is_some_and(|timeline| timeline.is_measured(moment))
+    }
+
+    /// Subtracts one message or cycle from the quota, except during the warm-up. Returns false if the quota was 0.
+    pub(crate) fn spend_quota(&mut self, now: Instant) -> bool {
+        let measured = self.timeline.is_some_and(|timeline| now >= timeline.measure);
+        if self.quota > 0 && (measured || self.plan().warmup.is_zero()) {
+            self.quota -= 1;
+            return true;
+        }
+        self.quota > 0
+    }
+
+    /// Records how long a step of opening took. With `--churn` only in the measured time: all other modes open their
+    /// connections before it.
+    pub(crate) fn record_opening(&mut self, metric: Metric, took: Duration, now: Instant) {
+        if self.plan().mode != Mode::Churn || self.is_measured(now) {
+            self.recorder.record(metric, took);
+        }
+    }
+}

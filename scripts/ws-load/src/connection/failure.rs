@@ -1,0 +1,128 @@
+//! Why a connection failed, in words that serve as a key: the same cause always gives the same line.
+
+use crate::stats::counters::CauseCount;
+use std::io::{self, ErrorKind};
+use tungstenite::{
+    Error,
+    error::{ProtocolError, SubProtocolError},
+    http::StatusCode,
+    protocol::CloseFrame,
+};
+
+/// Longest part of a close reason that a failure shows, in characters.
+const MAX_CLOSE_REASON: usize = 80;
+
+/// Why a connection could not be opened, or was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    /// What the user can do: empty, or appended to the reason.
+    advice: &'static str,
+}
+
+impl Failure {
+    fn new(reason: impl Into<String>, advice: &'static str) -> Self {
+        Self { reason: reason.into(), advice }
+    }
+
+    /// Returns the entry for one occurrence.
+    pub(crate) fn cause(&self) -> CauseCount {
+        CauseCount { number: 1, advice: self.advice }
+    }
+
+    /// Describes a socket or TLS error.
+    pub(crate) fn from_io(error: &io::Error) -> Self {
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Self::from_tls(tls);
+        }
+        match error.kind() {
+            ErrorKind::ConnectionRefused => {
+                Self::new("connection refused", "; is a server listening on that port?")
+            }
+            ErrorKind::ConnectionReset => Self::new("connection reset by the server", ""),
+            ErrorKind::BrokenPipe => Self::new("connection closed by the server while sending", ""),
+            ErrorKind::UnexpectedEof => Self::new("connection closed by the server in the TLS handshake", ""),
+            ErrorKind::AddrNotAvailable => Self::new(
+                "no free source port on this machine",
+                "; lower --connections or --connect-rate, or widen net.ipv4.ip_local_port_range",
+            ),
+            _ => Self::new(error.to_string(), ""),
+        }
+    }
+
+    fn from_tls(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(problem) => Self::new(
+                format!("the server's certificate is not trusted ({problem})"),
+                "; name its CA with --cacert, or skip the check with --insecure",
+            ),
+            rustls::Error::InvalidMessage(_) => {
+                Self::new("the server does not use TLS", "; use ws:// instead of wss://?")
+            }
+            other => Self::new(format!("TLS: {other}"), ""),
+        }
+    }
+
+    /// Describes an error of the WebSocket layer, during the handshake or later.
+    pub(crate) fn from_websocket(error: &Error) -> Self {
+        match error {
+            Error::Io(error) => Self::from_io(error),
+            Error::Http(response) => Self::from_status(response.status()),
+            Error::Protocol(ProtocolError::HandshakeIncomplete) => {
+                Self::new("connection closed by the server without a response to the handshake", "")
+            }
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => {
+                Self::new("connection closed by the server without a closing handshake", "")
+            }
+            Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(SubProtocolError::NoSubProtocol)) => {
+                Self::new("the server selected none of the subprotocols", "; see --subprotocol")
+            }
+            Error::Protocol(ProtocolError::HttparseError(_)) => {
+                Self::new("the response to the handshake is not HTTP", "; use wss:// instead of ws://?")
+            }
+            Error::Protocol(problem) => Self::new(format!("violates RFC 6455: {problem}"), ""),
+            Error::Capacity(problem) => Self::new(format!("the server sent too much: {problem}"), ""),
+            other => Self::new(other.to_string(), ""),
+        }
+    }
+
+    fn from_status(status: StatusCode) -> Self {
+        let advice = match status {
+            StatusCode::NOT_FOUND => "; check the path of the URL",
+            StatusCode::SERVICE_UNAVAILABLE => {
+                "; the server is at capacity: raise its limit, or lower --connections"
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; see --header and --origin",
+            StatusCode::OK => "; this is a web page, not a WebSocket endpoint",
+            _ => "",
+        };
+        let phrase = status.canonical_reason().unwrap_or("unknown reason");
+        Self::new(format!("HTTP {} {phrase}", status.as_u16()), advice)
+    }
+
+    /// Describes a Close frame that the server sent first.
+    pub(crate) fn from_close(frame: Option<&CloseFrame>) -> Self {
+        match frame {
+            Some(frame) => {
+                let reason: String = frame.reason.escape_debug().take(MAX_CLOSE_REASON).collect();
+                Self::new(format!("closed by the server: {} {reason}", u16::from(frame.code)).trim_end(), "")
+            }
+            None => Self::new("closed by the server without a code", ""),
+        }
+    }
+
+    /// The server uses an extension that was not offered, or not with these parameters.
+    pub(crate) fn unexpected_extension() -> Self {
+        Self::new("the server selected an extension that was not offered", "")
+    }
+
+    /// A compressed message violates RFC 7692.
+    pub(crate) fn bad_deflate() -> Self {
+        Self::new("a compressed message could not be inflated", "")
+    }
+
+    /// A phase of opening took longer than `--connect-timeout`.
+    pub(crate) fn timed_out(phase: &'static str) -> Self {
+        Self::new(format!("time-out in the {phase}"), "; check host and port, or raise --connect-timeout")
+    }
+}

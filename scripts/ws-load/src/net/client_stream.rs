@@ -1,0 +1,296 @@
+//! The byte stream of one connection: a non-blocking socket, plain or with TLS, that remembers its readiness.
+//!
+//! Readiness is edge-triggered and stored here. A read that fills less than its buffer has emptied the socket, so the
+//! next one returns `WouldBlock` without a system call: one `recv` less for each message.
+
+use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer};
+use mio::net::TcpStream;
+use rustls::{ClientConnection, pki_types::ServerName};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
+use ws_echo::transport::mss::mss_remainder;
+use ws_echo::transport::read_ahead::{ByteSource, ReadAhead};
+
+/// What an event reported about a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Readiness {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer has sent FIN or RST: reads continue until the end of stream, also after a short one.
+    pub(crate) hangup: bool,
+}
+
+/// A socket with its readiness, and TLS if the URL is `wss://`.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    socket: ReadinessSocket,
+    /// Receives large replies in large pieces. Unused with TLS, which has its own buffers.
+    read_ahead: ReadAhead,
+    send_buffer: SendBuffer,
+    tls: Option<Box<ClientConnection>>,
+    inspector: Option<Box<FrameInspector>>,
+}
+
+#[derive(Debug)]
+struct ReadinessSocket {
+    tcp: TcpStream,
+    readable: bool,
+    writable: bool,
+    hangup: bool,
+    /// When bytes were last received. Latencies end here.
+    read_at: Instant,
+}
+
+impl ClientStream {
+    /// Starts a TCP connect. Once the socket is writable, [`ClientStream::is_connected`] returns its result.
+    pub(crate) fn connect(address: SocketAddr, now: Instant) -> io::Result<Self> {
+        let tcp = TcpStream::connect(address)?;
+        Ok(Self {
+            socket: ReadinessSocket { tcp, readable: false, writable: false, hangup: false, read_at: now },
+            read_ahead: ReadAhead::default(),
+            send_buffer: SendBuffer::new(),
+            tls: None,
+            inspector: None,
+        })
+    }
+
+    pub(crate) fn tcp_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket.tcp
+    }
+
+    /// Stores what an event reported.
+    pub(crate) fn note(&mut self, readiness: Readiness) {
+        self.socket.readable |= readiness.readable || readiness.hangup;
+        self.socket.writable |= readiness.writable;
+        self.socket.hangup |= readiness.hangup;
+    }
+
+    pub(crate) fn read_at(&self) -> Instant {
+        self.socket.read_at
+    }
+
+    /// Returns false if the last write found the socket full and no event has reported room since.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.socket.writable
+    }
+
+    /// Returns whether the TCP handshake is complete, or the error that ended it.
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.socket.tcp.take_error()? {
+            return Err(error);
+        }
+        match self.socket.tcp.peer_addr() {
+            Ok(_) => self.socket.tcp.set_nodelay(true).map(|()| true),
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts TLS on the connection. [`ClientStream::advance_tls_handshake`] performs the handshake.
+    pub(crate) fn start_tls(
+        &mut self,
+        config: &Arc<rustls::ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<(), rustls::Error> {
+        self.tls = Some(Box::new(ClientConnection::new(Arc::clone(config), name)?));
+        Ok(())
+    }
+
+    /// Continues the TLS handshake as far as possible without blocking. Returns whether it is complete.
+    pub(crate) fn advance_tls_handshake(&mut self) -> io::Result<bool> {
+        let Some(tls) = &mut self.tls else { return Ok(true) };
+        loop {
+            write_records(tls, &mut self.socket)?;
+            if !tls.is_handshaking() {
+                return Ok(true);
+            }
+            match read_records(tls, &mut self.socket) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Passes everything read from here on through a [`FrameInspector`].
+    pub(crate) fn inspect_frames(&mut self) {
+        self.inspector = Some(Box::default());
+    }
+
+    /// Returns the kind of the next message as it was received, and whether it was compressed. `None` without an
+    /// inspector.
+    pub(crate) fn pop_message_info(&mut self) -> Option<(MessageKind, bool)> {
+        self.inspector.as_mut()?.pop()
+    }
+
+    fn read_decrypted(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.read_ahead.read(&mut self.socket, buffer) };
+        loop {
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // FIN without a close_notify ends the stream as well.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                result => return result,
+            }
+            if read_records(tls, &mut self.socket)? == 0 {
+                return Ok(0);
+            }
+            write_records(tls, &mut self.socket).or_else(ignore_would_block)?;
+        }
+    }
+
+    /// Returns the bytes to send. [`ClientStream::flush`] sends them.
+    pub(crate) fn send_buffer(&mut self) -> &mut SendBuffer {
+        &mut self.send_buffer
+    }
+
+    /// Sends the unsent bytes except for those behind the last full segment. For use before more are appended.
+    pub(crate) fn send_segments(&mut self) -> io::Result<()> {
+        if self.tls.is_some() {
+            // Record headers shift the segment boundaries.
+            return self.flush();
+        }
+        let remainder = mss_remainder(&self.socket.tcp, self.send_buffer.unsent().len());
+        self.send(remainder)
+    }
+
+    /// Writes the unsent bytes except for the last `keep` to the socket or to TLS.
+    fn send(&mut self, keep: usize) -> io::Result<()> {
+        while let unsent = self.send_buffer.unsent()
+            && unsent.len() > keep
+        {
+            let unsent = &unsent[..unsent.len() - keep];
+            let written = match &mut self.tls {
+                None => self.socket.write(unsent)?,
+                Some(tls) => {
+                    let written = tls.writer().write(unsent)?;
+                    if written == 0 {
+                        // The buffer of TLS is full of unsent records.
+                        write_records(tls, &mut self.socket)?;
+                    }
+                    written
+                }
+            };
+            self.send_buffer.consume(written);
+        }
+        Ok(())
+    }
+
+    /// Sends FIN.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        self.socket.tcp.shutdown(Shutdown::Write)
+    }
+}
+
+impl Read for ClientStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.read_decrypted(buffer)?;
+        if let Some(inspector) = &mut self.inspector
+            && let Some(bytes) = buffer.get_mut(..length)
+        {
+            inspector.inspect(bytes);
+        }
+        Ok(length)
+    }
+}
+
+impl Write for ClientStream {
+    /// Appends to the send buffer. tungstenite writes whole frames, so they never split one that is there.
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.send_buffer.push([buffer, b""]);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send(0)?;
+        match &mut self.tls {
+            Some(tls) => write_records(tls, &mut self.socket),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Read for ReadinessSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.readable {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        loop {
+            match self.tcp.read(buffer) {
+                Ok(length) => {
+                    self.read_at = Instant::now();
+                    self.readable = length == buffer.len() || self.hangup;
+                    return Ok(length);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.readable = false;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+impl ByteSource for ReadinessSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, buffer)
+    }
+
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match Read::read(self, buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            read => read.map(Some),
+        }
+    }
+}
+
+impl Write for ReadinessSocket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if !self.writable {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        loop {
+            match self.tcp.write(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.writable = false;
+                    return Err(error);
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends every pending TLS record.
+fn write_records(tls: &mut ClientConnection, socket: &mut ReadinessSocket) -> io::Result<()> {
+    while tls.wants_write() {
+        tls.write_tls(socket)?;
+    }
+    Ok(())
+}
+
+/// Receives and processes TLS records. Returns 0 at the end of the stream.
+fn read_records(tls: &mut ClientConnection, socket: &mut ReadinessSocket) -> io::Result<usize> {
+    let length = tls.read_tls(socket)?;
+    if let Err(error) = tls.process_new_packets() {
+        // Sends the alert. The connection has failed, whether or not that succeeds.
+        let _ = write_records(tls, socket);
+        return Err(io::Error::new(ErrorKind::InvalidData, error));
+    }
+    Ok(length)
+}
+
+fn ignore_would_block(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::WouldBlock { Ok(()) } else { Err(error) }
+}

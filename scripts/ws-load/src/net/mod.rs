@@ -1,0 +1,9 @@
+//! The transport under one connection, and the protocols on it. Nothing here knows of a run.
+
+pub(crate) mod client_stream;
+pub(crate) mod deflate;
+pub(crate) mod frame_inspector;
+pub(crate) mod message_kind;
+pub(crate) mod protocol;
+pub(crate) mod raw_tcp;
+pub(crate) mod send_buffer;

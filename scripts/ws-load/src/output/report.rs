@@ -1,0 +1,286 @@
+//! The result of a run, in the form of the JSON. The names are stable: tools may rely on them.
+
+use super::{
+    host_info::{self, HostInfo},
+    run_info::RunInfo,
+};
+use crate::{
+    numbers,
+    runner::outcome::RunOutcome,
+    stats::{
+        assertion::{AssertInput, AssertOutcome, Assertion},
+        counters::Count,
+        percentiles::{Percentiles, micros},
+        recorder::{Metric, Recorder},
+        timeseries::{TimeSeries, TimeSeriesPoint},
+    },
+    workload::mode::Mode,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+/// Version of the names in the JSON. It rises when a name changes its meaning or is removed.
+const SCHEMA: u32 = 1;
+/// This program has not kept the schedule if it sent more than this share of the messages late.
+const LATE_SHARE: f64 = 0.01;
+/// Fewer late messages than this are ignored: every machine has some.
+const LATE_FEWEST: u64 = 10;
+/// Threads that work this share of their time are saturated.
+const SATURATED: f64 = 0.95;
+/// A rate below this share of `--rate` was not reached.
+const REACHED: f64 = 0.99;
+
+/// The result of a run, or of several that were merged.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The version of these names.
+    pub schema: u32,
+    /// Name and version of the program.
+    pub tool: String,
+    /// When the run ended, in UTC.
+    pub ended: String,
+    /// Where the load went.
+    pub url: String,
+    /// The options that influence the figures, in words.
+    pub options: BTreeMap<&'static str, String>,
+    /// The host of this program.
+    pub machine: HostInfo,
+    /// The user ended the run early.
+    pub interrupted: bool,
+    /// Length of the measured time.
+    pub measured_seconds: f64,
+    /// From the start of the run until the last connection was open.
+    pub opening_seconds: f64,
+    /// Valid replies per second in the measured time.
+    pub rate: f64,
+    /// The requested rate (`--rate`).
+    pub rate_asked: Option<u64>,
+    /// Number of connections that were open at the end of the measured time.
+    pub open_at_end: u32,
+    /// Largest number of connections that were open at once.
+    pub open_peak: u32,
+    /// Everything that was counted, by name.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Number of wrong replies of all classes.
+    pub wrong: u64,
+    /// Number of everything that makes the run fail.
+    pub errors: u64,
+    /// Why connections failed or were lost.
+    pub reasons: BTreeMap<String, u64>,
+    /// Latency from the moment a message should have been sent.
+    pub corrected: Percentiles,
+    /// Latency from the moment it was sent.
+    pub raw: Percentiles,
+    /// TCP connect.
+    pub connect: Percentiles,
+    /// TLS handshake.
+    pub tls: Percentiles,
+    /// WebSocket handshake.
+    pub handshake: Percentiles,
+    /// All steps of opening a connection, from the moment it was due.
+    pub opening: Percentiles,
+    /// With `--churn`: from the moment a connection was due to its reply.
+    pub cycle: Percentiles,
+    /// How this program performed.
+    pub generator: Generator,
+    /// The assertions and their results.
+    pub asserts: Vec<AssertResult>,
+    /// Rate and latency over time.
+    pub series: Vec<SeriesPoint>,
+    #[serde(skip)]
+    pub(crate) total: Recorder,
+}
+
+/// How this program performed.
+#[derive(Debug, Serialize)]
+pub struct Generator {
+    /// It sent on time, apart from delays that the server caused.
+    pub kept_schedule: bool,
+    /// Its threads were busy all the time.
+    pub saturated: bool,
+    /// Share of the measured time that its threads worked, from 0 to 1.
+    pub busy: f64,
+    /// How late it sent messages at a constant rate, without delays that the server caused.
+    pub lateness: Percentiles,
+    /// CPU seconds in user mode, of the whole process.
+    pub cpu_user_seconds: Option<f64>,
+    /// CPU seconds in the kernel.
+    pub cpu_system_seconds: Option<f64>,
+}
+
+/// An assertion and its result.
+#[derive(Debug, Serialize)]
+pub struct AssertResult {
+    /// The assertion as it was given.
+    pub expression: String,
+    /// `holds`, `fails` or `inconclusive`.
+    pub result: &'static str,
+    /// The figure it was evaluated with.
+    pub seen: String,
+}
+
+/// The figures of a stretch of time.
+#[derive(Debug, Serialize)]
+pub struct SeriesPoint {
+    /// Its start, since the start of the measured time.
+    pub start_seconds: f64,
+    /// Its length.
+    pub seconds: f64,
+    /// Valid replies per second.
+    pub rate: f64,
+    /// Median of the corrected latency. Over several seconds, the largest.
+    pub p50_us: f64,
+    /// 99th percentile, likewise.
+    pub p99_us: f64,
+    /// Maximum, likewise.
+    pub max_us: f64,
+    /// Number of errors.
+    pub errors: u64,
+}
+
+impl Report {
+    /// Creates the report of a run.
+    pub(crate) fn of_run(info: &RunInfo, outcome: RunOutcome) -> Self {
+        let rate_asked = if let Mode::Rate(rate) = info.mode { Some(rate) } else { None };
+        let mut report = Self::of_total(
+            info.url.clone(),
+            info.options.clone(),
+            outcome.total,
+            outcome.measured,
+            rate_asked,
+        );
+        report.interrupted = outcome.interrupted;
+        report.opening_seconds = outcome.opening.as_secs_f64();
+        (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
+        report.series = points(&outcome.series);
+        let counters = &report.total.counters;
+        let late = counters.get(Count::SentLate);
+        let late = late >= LATE_FEWEST && numbers::share(late, counters.get(Count::Scheduled)) > LATE_SHARE;
+        let saturated = outcome.busy >= SATURATED && info.mode != Mode::Hold;
+        let below_rate = rate_asked.is_some_and(|asked| report.rate < numbers::u64_to_f64(asked) * REACHED);
+        report.generator.busy = outcome.busy;
+        report.generator.saturated = saturated;
+        report.generator.kept_schedule = !(rate_asked.is_some() && (late || (saturated && below_rate)));
+        if let Some((user, system)) = host_info::cpu_seconds() {
+            report.generator.cpu_user_seconds = Some(user);
+            report.generator.cpu_system_seconds = Some(system);
+        }
+        report
+    }
+
+    /// Creates a report of counters and histograms alone.
+    pub(crate) fn of_total(
+        url: String,
+        options: BTreeMap<&'static str, String>,
+        total: Recorder,
+        measured: Duration,
+        rate_asked: Option<u64>,
+    ) -> Self {
+        let counters = &total.counters;
+        let seconds = measured.as_secs_f64();
+        let of = |metric| Percentiles::of(total.histogram(metric));
+        let rate =
+            if seconds > 0.0 { numbers::u64_to_f64(counters.get(Count::InWindow)) / seconds } else { 0.0 };
+        Self {
+            schema: SCHEMA,
+            tool: concat!("ws-load ", env!("CARGO_PKG_VERSION")).to_owned(),
+            ended: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            url,
+            options,
+            machine: HostInfo::detect(),
+            interrupted: false,
+            measured_seconds: seconds,
+            opening_seconds: 0.0,
+            rate,
+            rate_asked,
+            open_at_end: 0,
+            open_peak: 0,
+            counts: Count::ALL.iter().map(|count| (count.name(), counters.get(*count))).collect(),
+            wrong: counters.wrong(),
+            errors: counters.errors(),
+            reasons: counters.causes.iter().map(|(reason, cause)| (reason.clone(), cause.number)).collect(),
+            corrected: of(Metric::Corrected),
+            raw: of(Metric::Raw),
+            connect: of(Metric::Connect),
+            tls: of(Metric::Tls),
+            handshake: of(Metric::Handshake),
+            opening: of(Metric::Opening),
+            cycle: of(Metric::Cycle),
+            generator: Generator {
+                kept_schedule: true,
+                saturated: false,
+                busy: 0.0,
+                lateness: of(Metric::Lateness),
+                cpu_user_seconds: None,
+                cpu_system_seconds: None,
+            },
+            asserts: Vec::new(),
+            series: Vec::new(),
+            total,
+        }
+    }
+
+    /// Evaluates the assertions.
+    pub(crate) fn evaluate(&mut self, asserts: &[Assertion]) {
+        let figures = AssertInput {
+            total: &self.total,
+            rate: self.rate,
+            open_at_end: self.open_at_end,
+            generator_was_late: !self.generator.kept_schedule,
+            generator_was_saturated: self.generator.saturated,
+        };
+        for assertion in asserts {
+            let (outcome, seen) = assertion.evaluate(&figures);
+            let result = match outcome {
+                AssertOutcome::Holds => "holds",
+                AssertOutcome::Fails => "fails",
+                AssertOutcome::Inconclusive => "inconclusive",
+            };
+            self.asserts.push(AssertResult { expression: assertion.to_string(), result, seen });
+        }
+    }
+
+    /// Returns the distributions that are not empty, with their names.
+    pub(crate) fn latencies(&self) -> impl Iterator<Item = (&'static str, &Percentiles)> {
+        let all = [
+            ("corrected", &self.corrected),
+            ("raw", &self.raw),
+            ("connect", &self.connect),
+            ("TLS", &self.tls),
+            ("handshake", &self.handshake),
+            ("opening", &self.opening),
+            ("cycle", &self.cycle),
+        ];
+        all.into_iter().filter(|(_, row)| row.count > 0)
+    }
+
+    pub(crate) fn get(&self, count: Count) -> u64 {
+        self.total.counters.get(count)
+    }
+
+    /// Returns the exit code: 1 after an error, 3 if an assertion does not hold, or 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match () {
+            () if self.errors > 0 => 1,
+            () if self.asserts.iter().any(|asserted| asserted.result != "holds") => 3,
+            () => 0,
+        }
+    }
+}
+
+fn points(series: &TimeSeries) -> Vec<SeriesPoint> {
+    let of = |point: &TimeSeriesPoint| SeriesPoint {
+        start_seconds: point.start.as_secs_f64(),
+        seconds: point.span.as_secs_f64(),
+        rate: point.rate(),
+        p50_us: micros(numbers::nanos(point.p50)),
+        p99_us: micros(numbers::nanos(point.p99)),
+        max_us: micros(numbers::nanos(point.max)),
+        errors: point.errors,
+    };
+    series.points().iter().map(of).collect()
+}

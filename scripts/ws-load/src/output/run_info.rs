@@ -1,0 +1,48 @@
+//! What a report contains of the plan.
+
+use crate::workload::{mode::Mode, plan::Plan};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What a report contains of the plan. Copied from it, because the run consumes the plan.
+#[derive(Debug)]
+pub(crate) struct RunInfo {
+    pub(crate) url: String,
+    pub(crate) mode: Mode,
+    pub(crate) options: BTreeMap<&'static str, String>,
+}
+
+impl RunInfo {
+    pub(crate) fn from_plan(plan: &Plan) -> Self {
+        let time = |duration: Duration| humantime::format_duration(duration).to_string();
+        let load = match plan.mode {
+            Mode::Closed => "closed loop".to_owned(),
+            Mode::Rate(rate) => format!("{rate} messages/s"),
+            Mode::Churn => "connect, echo, close".to_owned(),
+            Mode::Hold => "idle connections".to_owned(),
+        };
+        let mut options = BTreeMap::from([
+            ("load", load),
+            ("connections", plan.connections.to_string()),
+            ("threads", plan.threads.to_string()),
+            ("depth", plan.depth.to_string()),
+            ("warm-up", time(plan.warmup)),
+            ("reply time-out", time(plan.timeout)),
+        ]);
+        if plan.mode != Mode::Hold {
+            options.insert("messages", plan.payloads.describe());
+        }
+        if let Some(duration) = plan.duration {
+            options.insert("duration", time(duration));
+        }
+        if let Some(messages) = plan.messages {
+            options.insert("number", messages.to_string());
+        }
+        if !plan.expect_prefix.is_empty() {
+            options.insert("expected prefix", plan.expect_prefix.escape_debug().to_string());
+        }
+        if plan.deflate {
+            options.insert("permessage-deflate", "offered".into());
+        }
+        Self { url: plan.target.url.clone(), mode: plan.mode, options }
+    }
+}

@@ -1,0 +1,163 @@
+//! Combines the intervals of the threads: into seconds while the run goes on, and into one outcome at its end.
+
+use super::{
+    interval::Interval,
+    outcome::{RunOutcome, SecondFigures},
+};
+use crate::{
+    numbers,
+    stats::{
+        counters::Count,
+        recorder::{Metric, Recorder},
+        timeseries::{TimeSeries, TimeSeriesPoint},
+    },
+    workload::send_schedule::Timeline,
+};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// The state of one thread in its last interval.
+#[derive(Debug, Clone, Default)]
+struct ThreadProgress {
+    /// End of the last interval.
+    end: Duration,
+    /// End of the last measured interval.
+    measured_end: Duration,
+    open: u32,
+    open_measured: u32,
+    in_flight: u64,
+}
+
+/// The figures of all threads.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    pub(crate) total: Recorder,
+    threads: Vec<ThreadProgress>,
+    /// Seconds that not all threads have reported yet. Threads report once a second, so these are few.
+    pending: BTreeMap<u64, SecondFigures>,
+    series: TimeSeries,
+    busy: Duration,
+    span: Duration,
+    peak_open: u32,
+    last_opened: Option<Instant>,
+    last_reply: Option<Instant>,
+}
+
+impl Aggregate {
+    pub(crate) fn new(threads: usize) -> Self {
+        Self {
+            total: Recorder::new(),
+            threads: vec![ThreadProgress::default(); threads],
+            pending: BTreeMap::new(),
+            series: TimeSeries::default(),
+            busy: Duration::ZERO,
+            span: Duration::ZERO,
+            peak_open: 0,
+            last_opened: None,
+            last_reply: None,
+        }
+    }
+
+    /// Adds an interval to the totals, and to the second in which it started.
+    pub(crate) fn add(&mut self, interval: &Interval) {
+        self.total.merge(&interval.recorder);
+        self.last_opened = self.last_opened.max(interval.last_opened);
+        self.last_reply = self.last_reply.max(interval.last_reply);
+        if let Some(thread) = self.threads.get_mut(interval.thread) {
+            thread.end = interval.end;
+            thread.open = interval.open;
+            thread.in_flight = interval.in_flight;
+            if interval.measured {
+                thread.measured_end = interval.end;
+                thread.open_measured = interval.open;
+                self.busy += interval.busy;
+                self.span += interval.end.saturating_sub(interval.start);
+            }
+        }
+        self.peak_open = self.peak_open.max(self.threads.iter().map(|thread| thread.open).sum());
+        let second = self.pending.entry(interval.start.as_secs()).or_insert_with(|| SecondFigures {
+            start: interval.start,
+            end: interval.end,
+            measured: None,
+            recorder: Recorder::new(),
+            open: 0,
+            in_flight: 0,
+            errors: 0,
+        });
+        second.start = second.start.min(interval.start);
+        second.end = second.end.max(interval.end);
+        if interval.measured {
+            let (start, end) = second.measured.unwrap_or((interval.start, interval.end));
+            second.measured = Some((start.min(interval.start), end.max(interval.end)));
+        }
+        second.recorder.merge(&interval.recorder);
+    }
+
+    /// Removes the next second if all threads have reported it.
+    pub(crate) fn pop_complete(&mut self) -> Option<SecondFigures> {
+        let (second, _) = self.pending.first_key_value()?;
+        let until = Duration::from_secs(second + 1);
+        if self.threads.iter().all(|thread| thread.end >= until) { self.pop_next() } else { None }
+    }
+
+    /// Removes the next second, complete or not.
+    pub(crate) fn pop_next(&mut self) -> Option<SecondFigures> {
+        let (_, mut second) = self.pending.pop_first()?;
+        second.open = self.threads.iter().map(|thread| thread.open).sum();
+        second.in_flight = self.threads.iter().map(|thread| thread.in_flight).sum();
+        second.errors = self.total.counters.errors();
+        if let Some((start, end)) = second.measured {
+            self.series.push(point(&second, start, end));
+        }
+        Some(second)
+    }
+
+    /// Returns the figures of the whole run. All threads must have ended, so that no connection is open.
+    pub(crate) fn outcome(
+        self,
+        timeline: Option<&Timeline>,
+        epoch: Instant,
+        interrupted: bool,
+    ) -> RunOutcome {
+        debug_assert!(self.total.counters.are_connections_balanced(), "{:?}", self.total.counters);
+        debug_assert!(self.threads.iter().all(|thread| thread.open == 0), "{:?}", self.threads);
+        let measured_end = self.threads.iter().map(|thread| thread.measured_end).max().unwrap_or_default();
+        let (start, measured) = timeline.map_or((Duration::ZERO, Duration::ZERO), |timeline| {
+            let since = |moment: Instant| moment.saturating_duration_since(epoch);
+            let start = since(timeline.measure);
+            let end = match (timeline.end.map(since), self.last_reply.map(since)) {
+                (Some(end), _) if measured_end >= end => end,
+                (_, Some(last_reply)) => last_reply,
+                _ => measured_end,
+            };
+            (start, end.saturating_sub(start))
+        });
+        let span = numbers::nanos(self.span);
+        RunOutcome {
+            busy: numbers::share(numbers::nanos(self.busy), span),
+            opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
+            series: self.series.starting_at(start),
+            measured,
+            peak_open: self.peak_open,
+            open_at_end: self.threads.iter().map(|thread| thread.open_measured).sum(),
+            total: self.total,
+            interrupted,
+        }
+    }
+}
+
+fn point(second: &SecondFigures, start: Duration, end: Duration) -> TimeSeriesPoint {
+    let latency = second.recorder.histogram(Metric::Corrected);
+    let percentile = |percent| Duration::from_nanos(latency.value_at_percentile(percent));
+    TimeSeriesPoint {
+        start,
+        span: end.saturating_sub(start),
+        replies: second.recorder.counters.get(Count::InWindow),
+        p50: percentile(50.0),
+        p99: percentile(99.0),
+        max: Duration::from_nanos(latency.max()),
+        errors: second.recorder.counters.errors(),
+    }
+}

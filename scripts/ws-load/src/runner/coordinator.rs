@@ -1,0 +1,168 @@
+//! The run as a whole: starts the threads, starts the load when all connections are settled, collects the figures.
+
+use super::{
+    aggregate::Aggregate,
+    interval::DriverReport,
+    outcome::{RunObserver, RunOutcome},
+    threads::Threads,
+};
+use crate::{
+    connection::context::RunState,
+    error::LoadError,
+    stats::counters::Count,
+    workload::{mode::Mode, plan::Plan, send_schedule::Timeline},
+};
+use crossbeam_channel::{Receiver, bounded, select};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Capacity of the channel, in reports for each thread.
+const REPORTS_PER_THREAD: usize = 4;
+/// From the decision to start the load until it starts: longer than it takes to wake every thread.
+const START_DELAY: Duration = Duration::from_millis(20);
+
+/// Runs `plan`. Blocks until it is over, also if `stop` receives a message.
+pub(crate) fn run(
+    plan: Plan,
+    stop: &Receiver<()>,
+    observer: &mut dyn RunObserver,
+) -> Result<RunOutcome, LoadError> {
+    let run = Arc::new(RunState::new(plan));
+    let threads = usize::try_from(run.plan.threads).unwrap_or(1);
+    let (sender, reports) = bounded(threads * REPORTS_PER_THREAD);
+    let driver_threads = Threads::start(&run, &sender)?;
+    drop(sender);
+    let mut coordinator = Coordinator {
+        aggregate: Aggregate::new(threads),
+        run,
+        threads: driver_threads,
+        settled: 0,
+        done: 0,
+        timeline: None,
+        interrupted: false,
+        error: None,
+    };
+    coordinator.run_loop(&reports, stop, observer);
+    coordinator.finish(observer)
+}
+
+struct Coordinator {
+    run: Arc<RunState>,
+    threads: Threads,
+    aggregate: Aggregate,
+    settled: usize,
+    done: usize,
+    timeline: Option<Timeline>,
+    interrupted: bool,
+    /// The first error. It is returned when the threads have stopped.
+    error: Option<LoadError>,
+}
+
+impl Coordinator {
+    fn run_loop(
+        &mut self,
+        reports: &Receiver<DriverReport>,
+        stop: &Receiver<()>,
+        observer: &mut dyn RunObserver,
+    ) {
+        let never = crossbeam_channel::never();
+        let mut stop = stop;
+        while self.done < self.threads.handles.len() {
+            let result = select! {
+                recv(reports) -> report => match report {
+                    Ok(report) => self.on_report(report, observer),
+                    // A thread panicked: every other one sends `Done` before it ends.
+                    Err(_) => break,
+                },
+                recv(stop) -> message => {
+                    self.interrupted = message.is_ok();
+                    stop = &never;
+                    if message.is_ok() { self.stop_threads(); }
+                    Ok(())
+                },
+            };
+            if let Err(error) = result {
+                self.error.get_or_insert(error);
+                self.stop_threads();
+            }
+        }
+    }
+
+    fn stop_threads(&self) {
+        self.run.stop();
+        self.threads.wake();
+    }
+
+    fn on_report(&mut self, report: DriverReport, observer: &mut dyn RunObserver) -> Result<(), LoadError> {
+        match report {
+            DriverReport::Interval(interval) => {
+                self.aggregate.add(&interval);
+                while let Some(second) = self.aggregate.pop_complete() {
+                    observer.on_second(&second);
+                }
+                self.check_reachable()
+            }
+            DriverReport::Settled => {
+                self.settled += 1;
+                if self.settled == self.threads.handles.len() { self.start_load(observer) } else { Ok(()) }
+            }
+            DriverReport::Done(result) => {
+                self.done += 1;
+                result
+            }
+        }
+    }
+
+    /// Sets the timeline. Fails if no connection could be opened.
+    fn start_load(&mut self, observer: &mut dyn RunObserver) -> Result<(), LoadError> {
+        let plan = &self.run.plan;
+        let counters = &self.aggregate.total.counters;
+        if plan.mode != Mode::Churn && counters.get(Count::Opened) == 0 {
+            return Err(self.unreachable());
+        }
+        let now = Instant::now();
+        let timeline = Timeline::new(now + START_DELAY, plan.warmup, plan.duration);
+        observer.on_start(&timeline, self.run.epoch);
+        self.timeline = Some(timeline);
+        // Cannot fail: only this thread sets it, and only once.
+        let _ = self.run.timeline.set(timeline);
+        self.threads.wake();
+        Ok(())
+    }
+
+    /// Fails if `--churn` has failed to open as many connections as it has, and has opened none.
+    fn check_reachable(&self) -> Result<(), LoadError> {
+        let counters = &self.aggregate.total.counters;
+        let unreachable = self.run.plan.mode == Mode::Churn
+            && counters.get(Count::Opened) == 0
+            && counters.get(Count::Failed) >= u64::from(self.run.plan.connections);
+        if unreachable { Err(self.unreachable()) } else { Ok(()) }
+    }
+
+    fn unreachable(&self) -> LoadError {
+        let counters = &self.aggregate.total.counters;
+        let most = counters.causes.iter().max_by_key(|(_, cause)| cause.number);
+        let (reason, advice) =
+            most.map_or(("no response", ""), |(reason, cause)| (reason.as_str(), cause.advice));
+        let reason = reason.to_owned();
+        LoadError::Unreachable { url: self.run.plan.target.url.clone(), reason, advice }
+    }
+
+    fn finish(mut self, observer: &mut dyn RunObserver) -> Result<RunOutcome, LoadError> {
+        for handle in self.threads.handles.drain(..) {
+            if handle.join().is_err() {
+                let source = std::io::Error::other("a load thread panicked; please report this as a bug");
+                self.error.get_or_insert(LoadError::System { action: "finish the run", source });
+            }
+        }
+        while let Some(second) = self.aggregate.pop_next() {
+            observer.on_second(&second);
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        Ok(self.aggregate.outcome(self.timeline.as_ref(), self.run.epoch, self.interrupted))
+    }
+}

@@ -1,0 +1,259 @@
+//! The event loop of one thread, over thousands of connections.
+
+use super::{
+    connect_schedule::ConnectSchedule,
+    interval::{DriverReport, Interval},
+    stage::Stage,
+    timer::{TIMER, Timer},
+};
+use crate::{
+    connection::{
+        context::{DriverContext, RunState},
+        load_connection::LoadConnection,
+    },
+    error::LoadError,
+    net::client_stream::Readiness,
+    numbers,
+    stats::recorder::Recorder,
+    workload::mode::Mode,
+};
+use crossbeam_channel::Sender;
+use mio::{Events, Poll, Token, Waker, event::Event};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Number of events that one poll returns. Few, so that messages that become due meanwhile are sent in time.
+const EVENTS: usize = 64;
+/// After this many events, messages that have become due are sent.
+const EVENTS_BETWEEN_RELEASES: usize = 8;
+/// Number of messages that are released before the sockets are polled again.
+const RELEASES: usize = 256;
+/// Time between two checks of the deadlines.
+const TICK: Duration = Duration::from_millis(100);
+/// Length of an interval whose figures go to the coordinator.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The token of the waker.
+const WAKE: Token = Token(usize::MAX);
+
+/// One thread's part of the run.
+pub(crate) struct Driver {
+    thread: usize,
+    poll: Poll,
+    timer: Timer,
+    pub(super) connections: Vec<LoadConnection>,
+    pub(super) connect_schedule: ConnectSchedule,
+    pub(super) ctx: DriverContext,
+    pub(super) stage: Stage,
+    pub(super) stage_since: Instant,
+    /// Number of messages that the send schedule has released in this thread.
+    released: u64,
+    /// Number of messages that the send schedule has in all threads.
+    pub(super) slots: u64,
+    pub(super) next_tick: Instant,
+    pub(super) interval_start: Instant,
+    next_interval: Instant,
+    busy: Duration,
+    pub(super) reports: Sender<DriverReport>,
+}
+
+impl Driver {
+    /// Creates thread number `index` of the plan, with every `threads`-th connection.
+    pub(crate) fn new(
+        run: Arc<RunState>,
+        index: u32,
+        reports: Sender<DriverReport>,
+    ) -> Result<Self, LoadError> {
+        let poll = Poll::new().map_err(LoadError::system("poll sockets"))?;
+        let timer = Timer::new(&poll).map_err(LoadError::system("set a timer"))?;
+        let now = Instant::now();
+        let plan = &run.plan;
+        let ids = (index..plan.connections).step_by(usize::try_from(plan.threads).unwrap_or(1));
+        let connections: Vec<_> =
+            ids.enumerate().map(|(slot, id)| LoadConnection::new(id, Token(slot), now)).collect();
+        let connect_schedule = ConnectSchedule::new(plan, index, connections.len(), run.epoch);
+        let quota = match (plan.messages, plan.mode) {
+            (None, _) | (_, Mode::Rate(_)) => u64::MAX,
+            (Some(all), _) => {
+                let threads = u64::from(plan.threads);
+                all / threads + u64::from(u64::from(index) < all % threads)
+            }
+        };
+        let interval_start = run.epoch;
+        Ok(Self {
+            thread: numbers::u64_to_usize(u64::from(index)),
+            poll,
+            timer,
+            connections,
+            connect_schedule,
+            ctx: DriverContext::new(run, quota),
+            stage: Stage::Opening,
+            stage_since: now,
+            released: 0,
+            slots: 0,
+            next_tick: now,
+            interval_start,
+            next_interval: interval_start + INTERVAL,
+            busy: Duration::ZERO,
+            reports,
+        })
+    }
+
+    /// Creates the waker with which another thread ends a poll of this one.
+    pub(crate) fn waker(&self) -> Result<Waker, LoadError> {
+        Waker::new(self.poll.registry(), WAKE).map_err(LoadError::system("make a waker"))
+    }
+
+    /// Runs all stages. The last message to the coordinator is [`DriverReport::Done`].
+    pub(crate) fn run(mut self) {
+        let result = self.run_loop();
+        self.hand_over(Instant::now());
+        // The coordinator has ended if the channel is closed: the run has failed.
+        let _ = self.reports.send(DriverReport::Done(result));
+    }
+
+    fn run_loop(&mut self) -> Result<(), LoadError> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut woke = Instant::now();
+        while !self.is_over() {
+            self.open_due(woke);
+            self.release_due();
+            let now = Instant::now();
+            if now >= self.next_tick || self.next_transition().is_some_and(|moment| now >= moment) {
+                self.tick(now);
+            }
+            let until = self.next_wake();
+            let slept = Instant::now();
+            self.busy += slept.saturating_duration_since(woke);
+            self.timer.wait(&mut self.poll, &mut events, until).map_err(LoadError::system("poll sockets"))?;
+            woke = Instant::now();
+            self.handle_events(&events);
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.stage == Stage::Closing && self.connections.iter().all(LoadConnection::is_done)
+    }
+
+    /// Opens the connections that are due.
+    fn open_due(&mut self, now: Instant) {
+        while let Some((slot, due)) = self.connect_schedule.pop_due(now) {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                if self.ctx.plan().mode == Mode::Churn && !self.ctx.spend_quota(now) {
+                    self.connect_schedule.stop();
+                    return;
+                }
+                connection.open(self.poll.registry(), &mut self.ctx, due, now);
+            }
+        }
+    }
+
+    /// With `--churn`, puts a connection that has ended back into the queue.
+    fn requeue(&mut self, slot: usize) {
+        let more = self.ctx.plan().mode == Mode::Churn && self.ctx.quota > 0 && self.stage < Stage::Draining;
+        if more && self.connections.get_mut(slot).is_some_and(LoadConnection::requeue) {
+            self.connect_schedule.push(slot);
+        }
+    }
+
+    /// Releases the messages that are due to their connections, which send them when the depth allows.
+    fn release_due(&mut self) {
+        let now = Instant::now();
+        for _ in 0..RELEASES {
+            let Some((slot, sequence, due)) = self.next_release() else { return };
+            let Some(connection) = self.connections.get_mut(slot).filter(|_| due <= now) else { return };
+            connection.released = sequence + 1;
+            connection.send_due(&mut self.ctx);
+            self.released += 1;
+        }
+    }
+
+    /// Returns the next message of this thread's part of the schedule: connection, sequence number, and when it is due.
+    pub(super) fn next_release(&self) -> Option<(usize, u64, Instant)> {
+        let schedule = self.ctx.schedule().filter(|_| self.stage < Stage::Closing)?;
+        let connections = numbers::usize_to_u64(self.connections.len());
+        let index = numbers::u64_to_usize(self.released.checked_rem(connections)?);
+        let (id, sequence) = (self.connections.get(index)?.id(), self.released / connections);
+        (schedule.slot(id, sequence) < self.slots).then(|| (index, sequence, schedule.due(id, sequence)))
+    }
+
+    fn next_wake(&self) -> Instant {
+        let due = self.next_release().map(|(_, _, due)| due);
+        let moments = [due, self.connect_schedule.next_due(), self.next_transition()];
+        moments.into_iter().flatten().fold(self.next_tick, Instant::min)
+    }
+
+    fn handle_events(&mut self, events: &Events) {
+        for (index, event) in events.iter().enumerate() {
+            match event.token() {
+                TIMER => {}
+                WAKE => self.next_tick = Instant::now(),
+                Token(slot) => self.on_ready(slot, event),
+            }
+            if index % EVENTS_BETWEEN_RELEASES == EVENTS_BETWEEN_RELEASES - 1 {
+                self.release_due();
+            }
+        }
+    }
+
+    fn on_ready(&mut self, slot: usize, event: &Event) {
+        let readiness = Readiness {
+            readable: event.is_readable() || event.is_error(),
+            writable: event.is_writable() || event.is_error(),
+            hangup: event.is_read_closed() || event.is_error(),
+        };
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.on_ready(self.poll.registry(), &mut self.ctx, readiness);
+            // A connection that failed is queued at the next tick: without a pause, a server that is down would be
+            // flooded with connects.
+            if !connection.has_failed() {
+                self.requeue(slot);
+            }
+        }
+    }
+
+    /// Checks deadlines, changes the stage, and hands figures over.
+    fn tick(&mut self, now: Instant) {
+        self.next_tick = now + TICK;
+        for slot in 0..self.connections.len() {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.check_deadlines(&mut self.ctx, now);
+            }
+            self.requeue(slot);
+        }
+        self.advance(now);
+        if now >= self.next_interval {
+            self.next_interval += INTERVAL;
+            // If the coordinator is behind, the figures stay here and go with the next interval.
+            if !self.reports.is_full() {
+                self.hand_over(now);
+            }
+        }
+    }
+
+    fn take_interval(&mut self, now: Instant) -> Box<Interval> {
+        let epoch = self.ctx.run.epoch;
+        let interval = Interval {
+            thread: self.thread,
+            start: self.interval_start.saturating_duration_since(epoch),
+            end: now.saturating_duration_since(epoch),
+            measured: self.stage == Stage::Running && self.ctx.is_measured(self.interval_start),
+            recorder: std::mem::replace(&mut self.ctx.recorder, Recorder::new()),
+            open: self.ctx.open,
+            in_flight: self.ctx.in_flight,
+            busy: std::mem::take(&mut self.busy),
+            last_opened: self.ctx.last_opened,
+            last_reply: self.ctx.last_reply,
+        };
+        self.interval_start = now;
+        Box::new(interval)
+    }
+
+    /// Sends the figures since the last interval to the coordinator. Blocks while the channel is full.
+    pub(super) fn hand_over(&mut self, now: Instant) {
+        let interval = self.take_interval(now);
+        let _ = self.reports.send(DriverReport::Interval(interval));
+    }
+}

@@ -1,0 +1,48 @@
+//! The figures of a run: of one second while it goes on, and of all of it at its end.
+
+use crate::{
+    stats::{recorder::Recorder, timeseries::TimeSeries},
+    workload::send_schedule::Timeline,
+};
+use std::time::{Duration, Instant};
+
+/// The figures of a whole run.
+#[derive(Debug)]
+pub(crate) struct RunOutcome {
+    pub(crate) total: Recorder,
+    pub(crate) series: TimeSeries,
+    /// Length of the measured time.
+    pub(crate) measured: Duration,
+    /// From the start of the run until the last connection was open.
+    pub(crate) opening: Duration,
+    /// Share of the measured time that the threads worked, from 0 to 1.
+    pub(crate) busy: f64,
+    /// Largest number of connections that were open at once.
+    pub(crate) peak_open: u32,
+    /// Number of connections that were open when the measured time ended.
+    pub(crate) open_at_end: u32,
+    /// The user ended the run early.
+    pub(crate) interrupted: bool,
+}
+
+/// Receives the figures while a run goes on.
+pub(crate) trait RunObserver {
+    /// The load starts at `timeline.start`. The times of [`SecondFigures`] count from `epoch`.
+    fn on_start(&mut self, timeline: &Timeline, epoch: Instant);
+    /// A second is over.
+    fn on_second(&mut self, second: &SecondFigures);
+}
+
+/// The figures of one second over all threads.
+#[derive(Debug)]
+pub(crate) struct SecondFigures {
+    pub(crate) start: Duration,
+    pub(crate) end: Duration,
+    /// Start and end of the part that lies in the measured time.
+    pub(crate) measured: Option<(Duration, Duration)>,
+    pub(crate) recorder: Recorder,
+    pub(crate) open: u32,
+    pub(crate) in_flight: u64,
+    /// Errors since the start of the run.
+    pub(crate) errors: u64,
+}

@@ -1,0 +1,158 @@
+//! The command line of `ws-load`.
+
+use super::sizes::Sizes;
+use crate::stats::assertion::Assertion;
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, time::Duration};
+
+/// A load generator for WebSocket echo endpoints that verifies every reply.
+///
+/// Closed loop by default: each connection keeps --depth messages in flight. With --rate it sends at a constant rate
+/// instead, and every latency counts from the moment the message should have been sent.
+///
+/// Exit code: 0 success; 1 wrong, unsolicited or missing replies, failed or lost connections; 2 invalid options; 3 an
+/// --assert did not hold, or is inconclusive.
+#[derive(Debug, Parser)]
+#[command(name = "ws-load", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// Another command than a run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The run.
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// The commands besides a run.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Join the interval logs (--hdr-log) of several runs or machines into one report.
+    Merge {
+        /// The interval logs.
+        #[arg(required = true, value_name = "FILE")]
+        logs: Vec<PathBuf>,
+        /// Where the results go.
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// The options of a run.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// The endpoint: ws://host:port/path or wss://host:port/path. Or tcp://host:port, a server that sends every byte
+    /// back, to measure the same messages without WebSocket.
+    #[arg(required = true)]
+    pub url: Option<String>,
+    /// Number of connections.
+    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections: u32,
+    /// Number of threads that drive the connections.
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: u32,
+    /// Maximum number of messages in flight on a connection.
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub depth: u32,
+    /// Send at this constant rate, in messages per second over all connections, instead of as fast as replies arrive.
+    #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub rate: Option<u64>,
+    /// How long to measure [default: 10s, or no limit with --messages].
+    #[arg(short = 'D', long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Stop after this many messages over all connections (with --churn: this many cycles).
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub messages: Option<u64>,
+    /// What is sent.
+    #[command(flatten)]
+    pub message: MessageArgs,
+    /// How connections are opened.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// Load for this long before measuring. Errors count from the start.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub warmup: Duration,
+    /// A reply after this time is late. A reply that never arrives is missing.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
+    /// Wait this long for outstanding replies.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub drain: Duration,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is sent, and which reply is expected.
+#[derive(Debug, Args)]
+pub struct MessageArgs {
+    /// Message size: 20, a range 16..4KiB, or a list with weights 20:90,1KiB:9,64KiB:1.
+    #[arg(short, long, default_value = "20", conflicts_with = "file")]
+    pub size: Sizes,
+    /// Send binary messages instead of text.
+    #[arg(short, long)]
+    pub binary: bool,
+    /// Send the lines of this file instead of generated messages.
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+    /// Seed of generated messages.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Prefix of text replies, such as "Received: ".
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub expect_prefix: String,
+    /// Offer permessage-deflate, and compress if the server agrees.
+    #[arg(long)]
+    pub deflate: bool,
+}
+
+/// How connections are opened.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Offer this subprotocol; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub subprotocol: Vec<String>,
+    /// Send this header field with the handshake; may be repeated.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// Send this Origin.
+    #[arg(long)]
+    pub origin: Option<String>,
+    /// Trust the certificates in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Trust any certificate.
+    #[arg(long, conflicts_with = "cacert")]
+    pub insecure: bool,
+    /// Spread the opening of connections over this time. In a closed loop each sends as soon as it is open.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "connect_rate")]
+    pub ramp: Option<Duration>,
+    /// Open this many connections per second instead of all at once.
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub connect_rate: Option<u64>,
+    /// Connect, echo one message, close, and again, on --connections at a time.
+    #[arg(long, conflicts_with_all = ["rate", "depth", "ramp"])]
+    pub churn: bool,
+    /// Open connections, send nothing, and count how many stay open.
+    #[arg(long, conflicts_with_all = ["rate", "depth", "churn", "messages", "warmup"])]
+    pub hold: bool,
+    /// Time-out of each step of opening a connection.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub connect_timeout: Duration,
+}
+
+/// Where the results go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// Write the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a report for a browser, as one HTML file.
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Write an interval log in the format of `HdrHistogram`, version 2: one line per second.
+    #[arg(long, value_name = "FILE")]
+    pub hdr_log: Option<PathBuf>,
+    /// A condition on the result, such as 'p99<5ms', 'errors==0' or 'rate>=50000'; may be repeated.
+    #[arg(long = "assert", value_name = "EXPRESSION")]
+    pub asserts: Vec<Assertion>,
+}

@@ -1,0 +1,10 @@
+//! What a run is asked for: the options, and the checked plan made of them.
+
+pub(crate) mod cli;
+pub(crate) mod mode;
+pub(crate) mod payload;
+pub(crate) mod plan;
+pub(crate) mod send_schedule;
+pub(crate) mod sizes;
+pub(crate) mod target;
+pub(crate) mod tls;

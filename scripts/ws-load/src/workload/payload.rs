@@ -1,0 +1,234 @@
+//! The messages. Each is computed from the numbers of its connection and of itself, so that a reply is verified without
+//! a copy of what was sent.
+//!
+//! A generated message starts with its identity: sequence number, then connection, in digits of [`DIGITS`], lowest digit
+//! first. The rest is a slice of a shared pattern, at an offset computed from the identity. Because the lowest digits
+//! come first, messages that are too short for the whole identity still differ from the ones before and after them.
+
+use super::sizes::Sizes;
+use crate::{net::message_kind::MessageKind, numbers};
+use std::path::PathBuf;
+use ws_echo::platform::random::splitmix64;
+
+/// The digits of an identity: printable, for text messages.
+const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+/// Digits of a sequence number: 54 bits, enough for a message every 10 ns over five years.
+const SEQUENCE_DIGITS: usize = 9;
+/// Digits of a connection: 30 bits.
+const CONNECTION_DIGITS: usize = 5;
+/// Length of an identity, in bytes.
+const IDENTITY: usize = SEQUENCE_DIGITS + CONNECTION_DIGITS;
+/// Number of bytes of a reply that are searched for an identity, in case the server sends an unexpected prefix.
+const SEARCHED: usize = 256;
+/// Number of offsets into the pattern. A power of two.
+const OFFSETS: usize = 4096;
+
+/// Where messages come from.
+#[derive(Debug)]
+pub(crate) enum PayloadSource {
+    /// Generated, with these sizes.
+    Generated { sizes: Sizes, seed: u64 },
+    /// The lines of a file, repeated. Each connection starts at another line.
+    Lines { path: PathBuf, lines: Vec<String> },
+}
+
+/// All messages of a run. Shared by all threads.
+#[derive(Debug)]
+pub(crate) struct Payloads {
+    source: PayloadSource,
+    pub(crate) kind: MessageKind,
+    /// The pattern of text messages: printable, so that any slice of it is UTF-8.
+    pattern: String,
+    /// The pattern of binary messages: all byte values, so that a server that converts them to text is detected.
+    binary_pattern: Vec<u8>,
+}
+
+impl Payloads {
+    /// Creates the messages, and the pattern behind generated ones.
+    pub(crate) fn new(source: PayloadSource, kind: MessageKind) -> Self {
+        let (mut pattern, mut binary_pattern) = (String::new(), Vec::new());
+        if let PayloadSource::Generated { sizes, .. } = &source {
+            let length = sizes.max() + OFFSETS;
+            match kind {
+                MessageKind::Text => {
+                    let digit = |n| char::from(DIGITS[numbers::u64_to_usize(n % 64)]);
+                    pattern = (0..numbers::usize_to_u64(length)).map(|i| digit(splitmix64(i))).collect();
+                }
+                MessageKind::Binary => {
+                    binary_pattern =
+                        (0..numbers::usize_to_u64(length)).map(|i| splitmix64(i).to_le_bytes()[0]).collect();
+                }
+            }
+        }
+        Self { source, kind, pattern, binary_pattern }
+    }
+
+    /// Returns the length of the longest message, in bytes.
+    pub(crate) fn max_len(&self) -> usize {
+        match &self.source {
+            PayloadSource::Generated { sizes, .. } => sizes.max(),
+            PayloadSource::Lines { lines, .. } => lines.iter().map(String::len).max().unwrap_or(0),
+        }
+    }
+
+    /// Describes the messages for the report.
+    pub(crate) fn describe(&self) -> String {
+        let kind = if self.kind == MessageKind::Text { "text" } else { "binary" };
+        match &self.source {
+            PayloadSource::Generated { sizes, .. } => format!("{kind}, {sizes}"),
+            PayloadSource::Lines { path, lines } => {
+                format!("{kind}, the {} lines of {}", lines.len(), path.display())
+            }
+        }
+    }
+
+    /// Returns whether `reply` is message `sequence` of `connection`, byte for byte.
+    pub(crate) fn matches(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
+        let parts = self.parts(connection, sequence);
+        reply.len() == parts.len()
+            && reply.starts_with(parts.head())
+            && reply.get(parts.head().len()..) == Some(parts.tail())
+    }
+
+    /// Returns whether `reply` could be a corrupted message `sequence`: it has the same length, or contains the identity in
+    /// its first [`SEARCHED`] bytes.
+    pub(crate) fn looks_corrupted(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
+        let parts = self.parts(connection, sequence);
+        let beginning = reply.get(..SEARCHED).unwrap_or(reply);
+        let has_identity = || beginning.windows(IDENTITY).any(|window| window == parts.head());
+        reply.len() == parts.len()
+            || (parts.head_len == IDENTITY && has_identity())
+            || (parts.head_len == 0 && !parts.tail().is_empty() && reply.ends_with(parts.tail()))
+    }
+
+    /// Returns connection and sequence number of a generated message. `None` if any byte of it is wrong.
+    pub(crate) fn identify(&self, reply: &[u8]) -> Option<(u32, u64)> {
+        if matches!(self.source, PayloadSource::Lines { .. }) {
+            return None;
+        }
+        let sequence = parse_digits(reply.get(..SEQUENCE_DIGITS)?)?;
+        let connection = u32::try_from(parse_digits(reply.get(SEQUENCE_DIGITS..IDENTITY)?)?).ok()?;
+        self.matches(connection, sequence, reply).then_some((connection, sequence))
+    }
+
+    /// Returns message `sequence` of `connection`.
+    pub(crate) fn parts(&self, connection: u32, sequence: u64) -> PayloadParts<'_> {
+        match &self.source {
+            PayloadSource::Generated { sizes, seed } => {
+                let number = splitmix64(seed ^ splitmix64(sequence ^ (u64::from(connection) << 40)));
+                let size = sizes.pick(number);
+                let head_len = size.min(IDENTITY);
+                let offset = numbers::u64_to_usize(number >> 32) % OFFSETS;
+                let range = offset..offset + (size - head_len);
+                let mut identity = [0; IDENTITY];
+                write_digits(&mut identity[..SEQUENCE_DIGITS], sequence);
+                write_digits(&mut identity[SEQUENCE_DIGITS..], u64::from(connection));
+                let text = self.pattern.get(range.clone()).unwrap_or_default();
+                let binary = self.binary_pattern.get(range).unwrap_or_default();
+                PayloadParts { identity, head_len, text, binary }
+            }
+            PayloadSource::Lines { lines, .. } => {
+                let index =
+                    sequence.wrapping_add(u64::from(connection)) % numbers::usize_to_u64(lines.len()).max(1);
+                let text = lines.get(numbers::u64_to_usize(index)).map_or("", String::as_str);
+                PayloadParts { identity: [0; IDENTITY], head_len: 0, text, binary: &[] }
+            }
+        }
+    }
+}
+
+/// A message in two parts, neither of which is copied. At most one of `text` and `binary` is not empty.
+#[derive(Debug)]
+pub(crate) struct PayloadParts<'a> {
+    identity: [u8; IDENTITY],
+    head_len: usize,
+    text: &'a str,
+    binary: &'a [u8],
+}
+
+impl PayloadParts<'_> {
+    fn head(&self) -> &[u8] {
+        &self.identity[..self.head_len]
+    }
+
+    fn tail(&self) -> &[u8] {
+        if self.binary.is_empty() { self.text.as_bytes() } else { self.binary }
+    }
+
+    /// Returns both parts.
+    pub(crate) fn both(&self) -> [&[u8]; 2] {
+        [self.head(), self.tail()]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.head_len + self.text.len() + self.binary.len()
+    }
+}
+
+fn write_digits(digits: &mut [u8], mut number: u64) {
+    for digit in digits {
+        *digit = DIGITS[numbers::u64_to_usize(number % 64)];
+        number /= 64;
+    }
+}
+
+fn parse_digits(digits: &[u8]) -> Option<u64> {
+    digits.iter().rev().try_fold(0_u64, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'z' => digit - b'a' + 10,
+            b'A'..=b'Z' => digit - b'A' + 36,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        Some(number * 64 + u64::from(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generated(sizes: &str, kind: MessageKind) -> Payloads {
+        let sizes = sizes.parse().expect("a size that parses");
+        Payloads::new(PayloadSource::Generated { sizes, seed: 7 }, kind)
+    }
+
+    #[test]
+    fn payload_matches_itself_and_no_other() {
+        for kind in [MessageKind::Text, MessageKind::Binary] {
+            let payloads = generated("20..3000", kind);
+            for sequence in 0..200 {
+                let message = payloads.parts(3, sequence).both().concat();
+                assert!(payloads.matches(3, sequence, &message));
+                assert!(!payloads.matches(3, sequence + 1, &message));
+                assert!(!payloads.matches(4, sequence, &message));
+                assert_eq!(payloads.identify(&message), Some((3, sequence)));
+            }
+        }
+    }
+
+    #[test]
+    fn payload_with_a_flipped_byte_does_not_match() {
+        let payloads = generated("64", MessageKind::Binary);
+        let message = payloads.parts(1, 99).both().concat();
+        for index in 0..message.len() {
+            let mut corrupted = message.clone();
+            corrupted[index] ^= 1;
+            assert!(!payloads.matches(1, 99, &corrupted), "byte {index}");
+            assert!(payloads.looks_corrupted(1, 99, &corrupted));
+        }
+    }
+
+    #[test]
+    fn payload_shorter_than_its_identity_has_its_length() {
+        let payloads = generated("0..13", MessageKind::Text);
+        for sequence in 0..100 {
+            let message = payloads.parts(0, sequence).both().concat();
+            assert!(message.len() <= 13);
+            assert!(payloads.matches(0, sequence, &message));
+            assert_eq!(payloads.identify(&message), None);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A run as it was asked for. The options are checked here, once.
+
+use super::{
+    cli::{LoadArgs, OutputArgs},
+    mode::Mode,
+    payload::{PayloadSource, Payloads},
+    target::Target,
+};
+use crate::{error::LoadError, net::message_kind::MessageKind, numbers};
+use std::{fs, path::Path, time::Duration};
+
+/// Length of the measured time without `--duration` and `--messages`.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+/// Largest file of messages, in bytes. It is kept in memory.
+const MAX_FILE: u64 = 64 << 20;
+/// Number of descriptors that a thread needs: poll, timer, waker, and one in reserve.
+const DESCRIPTORS_PER_THREAD: u64 = 4;
+/// Number of other descriptors: standard streams, logs, libraries.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// A checked run.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) target: Target,
+    pub(crate) connections: u32,
+    pub(crate) threads: u32,
+    pub(crate) depth: usize,
+    pub(crate) mode: Mode,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) messages: Option<u64>,
+    pub(crate) payloads: Payloads,
+    pub(crate) expect_prefix: String,
+    pub(crate) deflate: bool,
+    /// Time between two openings, over all threads. Zero opens all connections at once.
+    pub(crate) opening_gap: Duration,
+    /// Each connection sends as soon as it is open.
+    pub(crate) starts_while_opening: bool,
+    pub(crate) warmup: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) drain: Duration,
+    pub(crate) output: OutputArgs,
+}
+
+impl Plan {
+    /// Checks the options, reads the files they name, and resolves the host.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if options are invalid, a file cannot be read or the host has no address.
+    pub fn new(args: LoadArgs) -> Result<Self, LoadError> {
+        let mode = match (args.rate, args.connect.churn, args.connect.hold) {
+            (_, true, _) => Mode::Churn,
+            (_, _, true) => Mode::Hold,
+            (Some(rate), ..) => Mode::Rate(rate),
+            _ => Mode::Closed,
+        };
+        if args.threads > args.connections {
+            return Err(LoadError::Usage(
+                "more --threads than --connections: some threads would have nothing to do".into(),
+            ));
+        }
+        let duration =
+            if args.messages.is_some() { args.duration } else { args.duration.or(Some(DEFAULT_DURATION)) };
+        let opening_gap = match (args.connect.ramp, args.connect.connect_rate) {
+            (Some(ramp), _) => ramp / args.connections,
+            (_, Some(rate)) => Duration::from_nanos(1_000_000_000 / rate),
+            _ => Duration::ZERO,
+        };
+        Ok(Self {
+            target: Target::new(&args)?,
+            connections: args.connections,
+            threads: args.threads,
+            depth: numbers::u64_to_usize(u64::from(args.depth)),
+            mode,
+            duration,
+            messages: args.messages,
+            payloads: payloads(&args)?,
+            expect_prefix: args.message.expect_prefix,
+            deflate: args.message.deflate,
+            opening_gap,
+            starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
+            warmup: args.warmup,
+            timeout: args.timeout,
+            connect_timeout: args.connect.connect_timeout,
+            drain: args.drain,
+            output: args.output,
+        })
+    }
+
+    /// Raises the soft limit of open files to what the run needs. Fails if the hard limit is lower.
+    pub(crate) fn raise_limit(&self) -> Result<(), LoadError> {
+        let needed = u64::from(self.connections)
+            + u64::from(self.threads) * DESCRIPTORS_PER_THREAD
+            + OTHER_DESCRIPTORS;
+        let limit = rlimit::increase_nofile_limit(needed)
+            .map_err(LoadError::system("raise the limit of open files"))?;
+        if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
+    }
+}
+
+fn payloads(args: &LoadArgs) -> Result<Payloads, LoadError> {
+    let kind = if args.message.binary { MessageKind::Binary } else { MessageKind::Text };
+    let source = match &args.message.file {
+        Some(path) => PayloadSource::Lines { path: path.clone(), lines: lines(path)? },
+        None => PayloadSource::Generated { sizes: args.message.size.clone(), seed: args.message.seed },
+    };
+    Ok(Payloads::new(source, kind))
+}
+
+fn lines(path: &Path) -> Result<Vec<String>, LoadError> {
+    let content = |problem: String| LoadError::Content { path: path.to_owned(), problem };
+    let size = fs::metadata(path).map_err(|error| LoadError::file(path, error))?.len();
+    if size > MAX_FILE {
+        return Err(content(format!("{size} bytes, and a file of messages may have at most {MAX_FILE}")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| LoadError::file(path, error))?;
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    if lines.is_empty() { Err(content("no message in it".into())) } else { Ok(lines) }
+}
