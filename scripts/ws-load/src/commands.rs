@@ -15,7 +15,8 @@ use crate::{
 use crossbeam_channel::Receiver;
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
-/// A report, and whether its files were written. A full disk at the end of a long run must not lose the figures.
+/// A report, and whether its files were written. A full disk at the end of a long run must not lose the
+/// figures.
 #[derive(Debug)]
 pub struct Completed {
     /// The figures.
@@ -28,8 +29,8 @@ pub struct Completed {
 ///
 /// # Errors
 ///
-/// Returns an error if the run cannot start or cannot finish. A file that cannot be written after the run is reported
-/// in [`Completed::unwritten`] instead.
+/// Returns an error if the run cannot start or cannot finish. A file that cannot be written after the run is
+/// reported in [`Completed::unwritten`] instead.
 pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Completed, LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();

@@ -14,11 +14,11 @@
 //! ```
 //!
 //! Drivers share nothing while messages flow, and no memory grows with the length of a run: latencies go into
-//! histograms, a backlog is arithmetic on sequence numbers, and a message is computed again from its number when its
-//! reply is verified.
+//! histograms, a backlog is arithmetic on sequence numbers, and a message is computed again from its number
+//! when its reply is verified.
 //!
-//! Every connection that was begun ends in exactly one counted way: `attempted` = `opened` + `failed` + `unfinished`, and
-//! `opened` = `closed_clean` + `cut` + `lost`.
+//! Every connection that was begun ends in exactly one counted way: `attempted` = `opened` + `failed` +
+//! `unfinished`, and `opened` = `closed_clean` + `cut` + `lost`.
 //!
 //! | to learn | open |
 //! |---|---|
@@ -38,8 +38,8 @@
 //! | whether this program was the bottleneck | `output/report` |
 //! | what is shown and written | `output/`: `progress`, `summary`, `report`, `hdr_log`, `html`, `svg` |
 //!
-//! Files import only from their own folder and from those below it, in this order: `commands`, `output`, `runner`,
-//! `connection`, `workload`, `net`, `stats`, and `error`, `text`, `numbers`.
+//! Files import only from their own folder and from those below it, in this order: `commands`, `output`,
+//! `runner`, `connection`, `workload`, `net`, `stats`, and `error`, `text`, `numbers`.
 
 mod commands;
 mod connection;

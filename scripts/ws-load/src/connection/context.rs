@@ -19,13 +19,13 @@ use tungstenite::protocol::WebSocketConfig;
 
 /// Smallest read buffer of a connection, in bytes: 10,000 connections take 40 MiB.
 const MIN_READ_BUFFER: usize = 4 << 10;
-/// Largest read buffer of a connection, in bytes. The read-ahead receives large messages in larger pieces, and pieces
-/// of this size are copied without `rep movsb`.
+/// Largest read buffer of a connection, in bytes. The read-ahead receives large messages in larger pieces,
+/// and pieces of this size are copied without `rep movsb`.
 const MAX_READ_BUFFER: usize = 8 << 10;
 /// Bytes that tungstenite may hold back: its Pongs and Closes.
 const CONTROL_BUFFER: usize = 4 << 10;
-/// A message from the server may be this many bytes longer than the longest one that is sent. Longer ones end the
-/// connection.
+/// A message from the server may be this many bytes longer than the longest one that is sent. Longer ones end
+/// the connection.
 const REPLY_MARGIN: usize = 1 << 20;
 
 /// What all threads of a run share.
@@ -127,7 +127,8 @@ impl DriverContext {
         self.timeline.is_some_and(|timeline| timeline.is_measured(moment))
     }
 
-    /// Subtracts one message or cycle from the quota, except during the warm-up. Returns false if the quota was 0.
+    /// Subtracts one message or cycle from the quota, except during the warm-up. Returns false if the quota
+    /// was 0.
     pub(crate) fn spend_quota(&mut self, now: Instant) -> bool {
         let measured = self.timeline.is_some_and(|timeline| now >= timeline.measure);
         if self.quota > 0 && (measured || self.plan().warmup.is_zero()) {
@@ -137,8 +138,8 @@ impl DriverContext {
         self.quota > 0
     }
 
-    /// Records how long a step of opening took. With `--churn` only in the measured time: all other modes open their
-    /// connections before it.
+    /// Records how long a step of opening took. With `--churn` only in the measured time: all other modes
+    /// open their connections before it.
     pub(crate) fn record_opening(&mut self, metric: Metric, took: Duration, now: Instant) {
         if self.plan().mode != Mode::Churn || self.is_measured(now) {
             self.recorder.record(metric, took);

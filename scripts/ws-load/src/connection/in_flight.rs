@@ -1,4 +1,5 @@
-//! The messages of one connection that wait for their reply, and the classification of each message that arrives.
+//! The messages of one connection that wait for their reply, and the classification of each message that
+//! arrives.
 
 use crate::{net::message_kind::MessageKind, numbers, workload::payload::Payloads};
 use std::{
@@ -6,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Number of timed-out messages that a connection remembers in order to recognise a late reply. Older ones are missing.
+/// Number of timed-out messages that a connection remembers in order to recognise a late reply. Older ones
+/// are missing.
 const MAX_OVERDUE: usize = 64;
 /// Number of earlier messages that a reply is compared with where the content carries no identity.
 const REPEAT_WINDOW: u64 = 64;
@@ -22,7 +24,8 @@ pub(crate) struct Pending {
     overtaken: bool,
 }
 
-/// The class of a message from the server. All but the last three are the reply to a message that was in flight.
+/// The class of a message from the server. All but the last three are the reply to a message that was in
+/// flight.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReplyClass {
     /// Correct and in order.
@@ -136,7 +139,8 @@ impl InFlight {
         self.classify_unknown(rules, reply)
     }
 
-    /// Classifies bytes that this program did not send: corrupted if they look like a message, or else unsolicited.
+    /// Classifies bytes that this program did not send: corrupted if they look like a message, or else
+    /// unsolicited.
     fn classify_unknown(&mut self, rules: ReplyRules<'_>, reply: &[u8]) -> ReplyClass {
         let without_prefix = reply.get(rules.prefix.len()..).unwrap_or_default();
         let position = self.pending.iter().position(|pending| {
@@ -150,8 +154,8 @@ impl InFlight {
         }
     }
 
-    /// Moves messages that were sent `timeout` ago or earlier to the overdue ones. Returns how many are missing because
-    /// there is no room for them there.
+    /// Moves messages that were sent `timeout` ago or earlier to the overdue ones. Returns how many are
+    /// missing because there is no room for them there.
     pub(crate) fn expire_overdue(&mut self, now: Instant, timeout: Duration) -> u64 {
         let mut missing = 0;
         while let Some(front) = self.pending.front()

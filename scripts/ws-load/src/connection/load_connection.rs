@@ -33,8 +33,8 @@ enum ConnectionState {
 
 /// One of the `--connections`. With `--churn` it is opened many times in a row.
 ///
-/// Each call of [`LoadConnection::open`] counts one attempt, and ends in exactly one of these: failed, unfinished,
-/// closed cleanly, cut, lost.
+/// Each call of [`LoadConnection::open`] counts one attempt, and ends in exactly one of these: failed,
+/// unfinished, closed cleanly, cut, lost.
 #[derive(Debug)]
 pub(crate) struct LoadConnection {
     /// Its number over all threads, part of every message's identity.
@@ -83,8 +83,8 @@ impl LoadConnection {
         matches!(self.state, ConnectionState::Queued | ConnectionState::Done)
     }
 
-    /// Marks a connection that has ended as queued, and returns true. Returns false in any other state: two entries of
-    /// one connection in the queue would let the second opening replace a socket that is in use.
+    /// Marks a connection that has ended as queued, and returns true. Returns false in any other state: two
+    /// entries of one connection in the queue would let the second opening replace a socket that is in use.
     pub(crate) fn requeue(&mut self) -> bool {
         let is_done = self.is_done();
         if is_done {

@@ -22,7 +22,8 @@ use tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-/// A message that leaves later than this after it could have left is counted as `sent_late`: the cause is this program.
+/// A message that leaves later than this after it could have left is counted as `sent_late`: the cause is
+/// this program.
 const SENT_LATE_AFTER: Duration = Duration::from_millis(1);
 
 /// The connection ended before this side closed it.
@@ -284,8 +285,8 @@ impl OpenConnection {
         let _ = self.protocol.close(frame);
     }
 
-    /// Reads until the connection has ended, and then returns whether the closing handshake was complete. Returns `None`
-    /// if the socket is empty before that.
+    /// Reads until the connection has ended, and then returns whether the closing handshake was complete.
+    /// Returns `None` if the socket is empty before that.
     pub(crate) fn drain_close(&mut self, ctx: &mut DriverContext) -> Option<bool> {
         loop {
             match self.protocol.read() {

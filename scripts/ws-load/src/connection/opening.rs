@@ -101,7 +101,8 @@ impl Opening {
                     Ok(true) => on_connected(stream, since, ctx),
                     Ok(false) => pending(OpeningPhase::TcpConnect { stream, attempt }, since),
                     Err(_) if attempt < ctx.plan().target.addresses.len() => {
-                        // A name often has an IPv6 and an IPv4 address, and the server listens on one of them.
+                        // A name often has an IPv6 and an IPv4 address, and the server listens on one of
+                        // them.
                         ctx.address += 1;
                         Self::connect(registry, token, ctx, attempt + 1, Instant::now())
                             .map(OpenStep::Pending)

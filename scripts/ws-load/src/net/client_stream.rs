@@ -1,7 +1,7 @@
 //! The byte stream of one connection: a non-blocking socket, plain or with TLS, that remembers its readiness.
 //!
-//! Readiness is edge-triggered and stored here. A read that fills less than its buffer has emptied the socket, so the
-//! next one returns `WouldBlock` without a system call: one `recv` less for each message.
+//! Readiness is edge-triggered and stored here. A read that fills less than its buffer has emptied the
+//! socket, so the next one returns `WouldBlock` without a system call: one `recv` less for each message.
 
 use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer};
 use mio::net::TcpStream;
@@ -122,8 +122,8 @@ impl ClientStream {
         self.inspector = Some(Box::default());
     }
 
-    /// Returns the kind of the next message as it was received, and whether it was compressed. `None` without an
-    /// inspector.
+    /// Returns the kind of the next message as it was received, and whether it was compressed. `None` without
+    /// an inspector.
     pub(crate) fn pop_message_info(&mut self) -> Option<(MessageKind, bool)> {
         self.inspector.as_mut()?.pop()
     }
@@ -149,7 +149,8 @@ impl ClientStream {
         &mut self.send_buffer
     }
 
-    /// Sends the unsent bytes except for those behind the last full segment. For use before more are appended.
+    /// Sends the unsent bytes except for those behind the last full segment. For use before more are
+    /// appended.
     pub(crate) fn send_segments(&mut self) -> io::Result<()> {
         if self.tls.is_some() {
             // Record headers shift the segment boundaries.

@@ -1,5 +1,5 @@
-//! The client's side of permessage-deflate (RFC 7692), without context takeover in either direction: every message is
-//! compressed alone, so one compressor and one decompressor serve all connections of a thread.
+//! The client's side of permessage-deflate (RFC 7692), without context takeover in either direction: every
+//! message is compressed alone, so one compressor and one decompressor serve all connections of a thread.
 
 use tungstenite::http::HeaderMap;
 use ws_echo::{config, protocol};
@@ -34,7 +34,8 @@ pub(crate) fn offer_result(headers: &HeaderMap) -> OfferResult {
     result
 }
 
-/// Returns the compressed payload of `message`. `None` if the compressor fails, which does not depend on the message.
+/// Returns the compressed payload of `message`. `None` if the compressor fails, which does not depend on the
+/// message.
 pub(crate) fn deflate(message: &[u8]) -> Option<Vec<u8>> {
     protocol::deflate::deflate(message, config::DEFAULT_DEFLATE_LEVEL, WINDOW_BITS)
 }

@@ -4,8 +4,8 @@ use super::message_kind::MessageKind;
 use crate::numbers;
 use std::collections::VecDeque;
 
-/// Follows the received frames. Clears RSV1, which tungstenite rejects, and records what each message was. Starts in the
-/// response to the handshake, because messages may follow it in the same read.
+/// Follows the received frames. Clears RSV1, which tungstenite rejects, and records what each message was.
+/// Starts in the response to the handshake, because messages may follow it in the same read.
 #[derive(Debug, Default)]
 pub(crate) struct FrameInspector {
     state: InspectorState,

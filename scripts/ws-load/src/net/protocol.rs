@@ -17,7 +17,8 @@ use tungstenite::{
 /// The send buffer is written when it holds more bytes than this, although more messages follow.
 const FLUSH_THRESHOLD: usize = 64 << 10;
 
-/// Sends and receives messages. The variant for TCP returns tungstenite's types, so that its callers do not differ.
+/// Sends and receives messages. The variant for TCP returns tungstenite's types, so that its callers do not
+/// differ.
 #[derive(Debug)]
 pub(crate) enum ClientProtocol {
     WebSocket(Box<WebSocket<ClientStream>>),
@@ -63,8 +64,8 @@ impl ClientProtocol {
         }
     }
 
-    /// Sends whole segments if the send buffer holds more than [`FLUSH_THRESHOLD`]. For use before another message is
-    /// appended.
+    /// Sends whole segments if the send buffer holds more than [`FLUSH_THRESHOLD`]. For use before another
+    /// message is appended.
     pub(crate) fn send_if_full(&mut self) -> Result<()> {
         let stream = self.stream_mut();
         if stream.send_buffer().unsent().len() > FLUSH_THRESHOLD {
@@ -74,8 +75,8 @@ impl ClientProtocol {
         }
     }
 
-    /// Sends everything. What the socket does not accept now stays in the send buffer, and the error is one for which
-    /// [`would_block`] holds.
+    /// Sends everything. What the socket does not accept now stays in the send buffer, and the error is one
+    /// for which [`would_block`] holds.
     pub(crate) fn flush(&mut self) -> Result<()> {
         match self {
             Self::WebSocket(websocket) => websocket.flush(),

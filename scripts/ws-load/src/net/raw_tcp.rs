@@ -1,8 +1,8 @@
-//! Messages over TCP alone, for `tcp://` URLs. A server that sends every byte back is an echo endpoint, and its cost is
-//! the lower bound for any WebSocket server on the same machine.
+//! Messages over TCP alone, for `tcp://` URLs. A server that sends every byte back is an echo endpoint, and
+//! its cost is the lower bound for any WebSocket server on the same machine.
 //!
-//! A message is one byte for its kind, a zero byte, four bytes of length (big-endian), and the payload: as many bytes
-//! of header as a small WebSocket frame of a client.
+//! A message is one byte for its kind, a zero byte, four bytes of length (big-endian), and the payload: as
+//! many bytes of header as a small WebSocket frame of a client.
 
 use super::{client_stream::ClientStream, message_kind::MessageKind};
 use std::io::Read;
@@ -48,7 +48,8 @@ impl RawTcp {
         &mut self.stream
     }
 
-    /// Reads the next message. The end of stream is `ConnectionClosed` after [`RawTcp::close`], and an error before it.
+    /// Reads the next message. The end of stream is `ConnectionClosed` after [`RawTcp::close`], and an error
+    /// before it.
     pub(crate) fn read(&mut self) -> Result<Message> {
         loop {
             if let Some(message) = self.next_buffered()? {

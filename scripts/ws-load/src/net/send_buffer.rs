@@ -1,7 +1,7 @@
 //! The unsent bytes of one connection: whole frames, masked as a client must (RFC 6455, 5.3).
 //!
-//! tungstenite would take an owned message, copy it behind a header and mask it there. A message here is two slices of
-//! data that all messages share, so it is copied and masked once, straight into this buffer.
+//! tungstenite would take an owned message, copy it behind a header and mask it there. A message here is two
+//! slices of data that all messages share, so it is copied and masked once, straight into this buffer.
 
 use crate::numbers;
 use std::mem;
@@ -15,8 +15,8 @@ const POOLED_BUFFERS: usize = 16;
 /// Largest buffer that is kept, in bytes.
 const LARGEST_POOLED: usize = 4 << 20;
 
-/// Buffers that no connection uses. A connection has a buffer only while it has unsent bytes, so 10,000 connections need
-/// few, and these stay in the processor's cache.
+/// Buffers that no connection uses. A connection has a buffer only while it has unsent bytes, so 10,000
+/// connections need few, and these stay in the processor's cache.
 static BUFFERS: Pool<Vec<u8>> = Pool::new(POOLED_BUFFERS);
 
 /// The unsent bytes of one connection.
@@ -38,7 +38,8 @@ impl SendBuffer {
         self.buffer.get(self.sent..self.filled).unwrap_or_default()
     }
 
-    /// Removes the first `count` unsent bytes, which the socket has accepted. Releases the buffer if none are left.
+    /// Removes the first `count` unsent bytes, which the socket has accepted. Releases the buffer if none are
+    /// left.
     pub(crate) fn consume(&mut self, count: usize) {
         self.sent += count;
         // Frames that are appended behind a small remainder then go to memory that was just used.
@@ -58,13 +59,14 @@ impl SendBuffer {
     /// Appends bytes as they are.
     pub(crate) fn push(&mut self, parts: [&[u8]; 2]) {
         for part in parts {
-            // A mask of zeros changes nothing. `copy_from_slice` would copy large parts with `rep movsb`, whose speed
-            // depends on the page offsets of both sides.
+            // A mask of zeros changes nothing. `copy_from_slice` would copy large parts with `rep movsb`,
+            // whose speed depends on the page offsets of both sides.
             copy_masked(part, [0; 4], self.append(part.len()));
         }
     }
 
-    /// Appends a message in one masked frame. Its payload is given in two parts; `rsv1` marks a compressed one.
+    /// Appends a message in one masked frame. Its payload is given in two parts; `rsv1` marks a compressed
+    /// one.
     pub(crate) fn push_frame(&mut self, opcode: OpCode, rsv1: bool, parts: [&[u8]; 2]) {
         let [a, b, c, d, ..] = self.masks.next_u64().to_ne_bytes();
         let mut mask = [a, b, c, d];

@@ -1,7 +1,8 @@
 //! The interval log of `HdrHistogram`, version 2: written while the run goes on, and read by `ws-load merge`.
 //!
-//! Values are nanoseconds. The maximum of each line is in milliseconds, as the usual tools expect. Lines without a tag
-//! contain the corrected latencies. The counters of the run are in a comment at the end, which other readers skip.
+//! Values are nanoseconds. The maximum of each line is in milliseconds, as the usual tools expect. Lines
+//! without a tag contain the corrected latencies. The counters of the run are in a comment at the end, which
+//! other readers skip.
 
 use crate::{
     error::LoadError,
@@ -93,7 +94,8 @@ pub(crate) struct HdrLog<'a> {
 }
 
 impl HdrLog<'_> {
-    /// Writes a line for every histogram that is not empty, and in the measured time always one for the corrected latency.
+    /// Writes a line for every histogram that is not empty, and in the measured time always one for the
+    /// corrected latency.
     pub(crate) fn write_second(&mut self, second: &SecondFigures) -> Result<(), LoadError> {
         let span = second.end.saturating_sub(second.start);
         for (metric, tag) in TAGS {

@@ -83,7 +83,7 @@ fn conclusions(report: &Report) -> String {
 }
 
 fn cards(report: &Report) -> String {
-    let asked = report
+    let requested = report
         .rate_asked
         .map_or("messages/s".to_owned(), |rate| format!("messages/s of {} requested", text::grouped(rate)));
     let latency = |micros: f64| match report.corrected.count {
@@ -91,7 +91,7 @@ fn cards(report: &Report) -> String {
         _ => micros_text(micros),
     };
     let cards = [
-        (text::grouped(numbers::f64_to_u64(report.rate)), asked),
+        (text::grouped(numbers::f64_to_u64(report.rate)), requested),
         (latency(report.corrected.p50_us), "median latency, corrected".into()),
         (latency(report.corrected.p99_us), "p99 latency, corrected".into()),
         (text::grouped(report.errors), "errors".into()),
@@ -143,7 +143,8 @@ fn charts(report: &Report) -> String {
     html
 }
 
-/// Returns the line of `value` at the middle of each point of the series. Points without replies have no latency.
+/// Returns the line of `value` at the middle of each point of the series. Points without replies have no
+/// latency.
 fn over_time(
     report: &Report,
     name: &'static str,
@@ -197,7 +198,7 @@ fn latencies(report: &Report) -> String {
         html
     });
     format!(
-        "<section><h2>Latency</h2><div class=\"usize_to_u64\"><table><tr><th></th><th>count</th><th>mean</th><th>p50</th>\
+        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th><th>mean</th><th>p50</th>\
          <th>p90</th><th>p99</th><th>p99.9</th><th>p99.99</th><th>max</th></tr>{rows}</table></div>\
          <p class=\"sub\">Corrected counts from the moment a message should have been sent, raw from the moment it was sent.\
          </p></section>"

@@ -12,7 +12,8 @@ use crate::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
-/// Shows the figures of each second, and writes them to the interval log. The live line appears only on a terminal.
+/// Shows the figures of each second, and writes them to the interval log. The live line appears only on a
+/// terminal.
 pub(crate) struct Progress<'a> {
     line: ProgressBar,
     /// The log, or the error that ended it.

@@ -160,7 +160,7 @@ impl Report {
         let late = counters.get(Count::SentLate);
         let late = late >= LATE_FEWEST && numbers::share(late, counters.get(Count::Scheduled)) > LATE_SHARE;
         let saturated = outcome.busy >= SATURATED && info.mode != Mode::Hold;
-        let below_rate = rate_asked.is_some_and(|asked| report.rate < numbers::u64_to_f64(asked) * REACHED);
+        let below_rate = rate_asked.is_some_and(|rate| report.rate < numbers::u64_to_f64(rate) * REACHED);
         report.generator.busy = outcome.busy;
         report.generator.saturated = saturated;
         report.generator.kept_schedule = !(rate_asked.is_some() && (late || (saturated && below_rate)));

@@ -56,10 +56,10 @@ fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 }
 
 fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let asked =
+    let requested =
         report.rate_asked.map(|rate| format!(" of {} requested", text::grouped(rate))).unwrap_or_default();
     let rate = text::grouped(numbers::f64_to_u64(report.rate));
-    writeln!(f, "  rate         {rate} messages/s{asked}")?;
+    writeln!(f, "  rate         {rate} messages/s{requested}")?;
     let (sent, replies) = (report.get(Count::Sent), report.get(Count::Replies));
     let bytes = [Count::SentBytes, Count::ReplyBytes].map(|count| text::bytes(report.get(count)));
     write!(f, "  messages     {} sent ({})", text::grouped(sent), bytes[0])?;

@@ -1,5 +1,5 @@
-//! Small line charts as inline SVG. Their colours come from the page's style sheet, so that they follow the light or dark
-//! theme. A drawing library would write its own colours and fonts into every element.
+//! Small line charts as inline SVG. Their colours come from the page's style sheet, so that they follow the
+//! light or dark theme. A drawing library would write its own colours and fonts into every element.
 
 use crate::{
     numbers,
@@ -69,8 +69,8 @@ impl Axis {
         Self { low, high, ticks, title, logarithmic: true }
     }
 
-    /// Creates an axis of percentiles, up to the one that `count` values can resolve. Each additional nine has the same
-    /// width. A value is 1 / (1 - quantile).
+    /// Creates an axis of percentiles, up to the one that `count` values can resolve. Each additional nine
+    /// has the same width. A value is 1 / (1 - quantile).
     pub(crate) fn percentiles(count: u64, title: &'static str) -> Self {
         let high = numbers::u64_to_f64(count).max(100.0);
         let ticks = [(1.0, "0"), (2.0, "50 %"), (10.0, "90 %"), (100.0, "99 %"), (1e3, "99.9 %")];

@@ -1,4 +1,5 @@
-//! Combines the intervals of the threads: into seconds while the run goes on, and into one outcome at its end.
+//! Combines the intervals of the threads: into seconds while the run goes on, and into one outcome at its
+//! end.
 
 use super::{
     interval::Interval,

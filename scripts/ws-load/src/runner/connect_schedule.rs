@@ -76,7 +76,8 @@ impl ConnectSchedule {
         Some((slot, due))
     }
 
-    /// Returns whether a rate has made a queued connection due. It is opened also if the end has passed meanwhile.
+    /// Returns whether a rate has made a queued connection due. It is opened also if the end has passed
+    /// meanwhile.
     pub(crate) fn has_due(&self, now: Instant) -> bool {
         !self.gap.is_zero() && self.next_due().is_some_and(|due| due <= now)
     }

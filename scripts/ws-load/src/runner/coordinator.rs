@@ -1,4 +1,5 @@
-//! The run as a whole: starts the threads, starts the load when all connections are settled, collects the figures.
+//! The run as a whole: starts the threads, starts the load when all connections are settled, collects the
+//! figures.
 
 use super::{
     aggregate::Aggregate,

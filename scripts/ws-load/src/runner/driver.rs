@@ -170,7 +170,8 @@ impl Driver {
         }
     }
 
-    /// Returns the next message of this thread's part of the schedule: connection, sequence number, and when it is due.
+    /// Returns the next message of this thread's part of the schedule: connection, sequence number, and when
+    /// it is due.
     pub(super) fn next_release(&self) -> Option<(usize, u64, Instant)> {
         let schedule = self.ctx.schedule().filter(|_| self.stage < Stage::Closing)?;
         let connections = numbers::usize_to_u64(self.connections.len());
@@ -206,8 +207,8 @@ impl Driver {
         };
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.on_ready(self.poll.registry(), &mut self.ctx, readiness);
-            // A connection that failed is queued at the next tick: without a pause, a server that is down would be
-            // flooded with connects.
+            // A connection that failed is queued at the next tick: without a pause, a server that is down
+            // would be flooded with connects.
             if !connection.has_failed() {
                 self.requeue(slot);
             }

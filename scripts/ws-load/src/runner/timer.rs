@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Ends a poll at a given moment. On Linux with a timerfd: the time-out of a poll has a resolution of one millisecond, so
-/// a constant rate would send up to a millisecond late, and count that as latency.
+/// Ends a poll at a given moment. On Linux with a timerfd: the time-out of a poll has a resolution of one
+/// millisecond, so a constant rate would send up to a millisecond late, and count that as latency.
 #[derive(Debug)]
 pub(crate) struct Timer {
     #[cfg(target_os = "linux")]

@@ -109,7 +109,8 @@ impl RunCounters {
         self.values[count as usize] += more;
     }
 
-    /// Adds occurrences of a cause. Their number is bounded, because a server can send any number of close reasons.
+    /// Adds occurrences of a cause. Their number is bounded, because a server can send any number of close
+    /// reasons.
     pub(crate) fn add_cause(&mut self, reason: &str, cause: CauseCount) {
         let known = self.causes.len() < MAX_CAUSES || self.causes.contains_key(reason);
         let (reason, advice) = if known { (reason, cause.advice) } else { ("other reasons", "") };
@@ -126,7 +127,8 @@ impl RunCounters {
         }
     }
 
-    /// Returns whether every attempted connection has ended in exactly one counted way. Holds at the end of a run.
+    /// Returns whether every attempted connection has ended in exactly one counted way. Holds at the end of a
+    /// run.
     pub(crate) fn are_connections_balanced(&self) -> bool {
         let sum = |counts: [Count; 3]| counts.map(|count| self.get(count)).iter().sum::<u64>();
         self.get(Count::Attempted) == sum([Count::Opened, Count::Failed, Count::Unfinished])

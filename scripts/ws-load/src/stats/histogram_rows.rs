@@ -3,8 +3,9 @@
 use crate::numbers;
 use hdrhistogram::Histogram;
 
-/// Divides the recorded values into `number` rows of equal ratio from the smallest to the largest, because latencies
-/// span powers of ten. Returns for each row its upper bound in nanoseconds, and the number of values in it.
+/// Divides the recorded values into `number` rows of equal ratio from the smallest to the largest, because
+/// latencies span powers of ten. Returns for each row its upper bound in nanoseconds, and the number of
+/// values in it.
 pub(crate) fn histogram_rows(latency: &Histogram<u64>, number: usize) -> Vec<(u64, u64)> {
     let (min, max) = (latency.min().max(1), latency.max().max(1));
     let ratio = numbers::u64_to_f64(max) / numbers::u64_to_f64(min);

@@ -1,5 +1,5 @@
-//! Counters and latency histograms. Each driver has its own [`Recorder`] and sends it to the coordinator once a second,
-//! so nothing is shared while messages flow, and memory does not grow with the length of the run.
+//! Counters and latency histograms. Each driver has its own [`Recorder`] and sends it to the coordinator once
+//! a second, so nothing is shared while messages flow, and memory does not grow with the length of the run.
 
 use super::counters::{Count, RunCounters};
 use crate::numbers;

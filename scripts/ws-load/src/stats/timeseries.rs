@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// Largest number of points that are kept. A chart has no more pixels.
 const MAX_POINTS: usize = 600;
-/// A shorter point than this, such as the last of a run, is joined to the one before it: its rate would be noise.
+/// A shorter point than this, such as the last of a run, is joined to the one before it: its rate would be
+/// noise.
 const SHORTEST: Duration = Duration::from_millis(300);
 
 /// The figures of a stretch of time.
@@ -41,8 +42,8 @@ impl TimeSeriesPoint {
     }
 }
 
-/// The points of a run, in bounded memory. When there are too many, neighbours are joined in pairs, and each later point
-/// covers twice as many seconds.
+/// The points of a run, in bounded memory. When there are too many, neighbours are joined in pairs, and each
+/// later point covers twice as many seconds.
 #[derive(Debug, Default)]
 pub(crate) struct TimeSeries {
     points: Vec<TimeSeriesPoint>,

@@ -7,11 +7,11 @@ use std::{path::PathBuf, time::Duration};
 
 /// A load generator for WebSocket echo endpoints that verifies every reply.
 ///
-/// Closed loop by default: each connection keeps --depth messages in flight. With --rate it sends at a constant rate
-/// instead, and every latency counts from the moment the message should have been sent.
+/// Closed loop by default: each connection keeps --depth messages in flight. With --rate it sends at a
+/// constant rate instead, and every latency counts from the moment the message should have been sent.
 ///
-/// Exit code: 0 success; 1 wrong, unsolicited or missing replies, failed or lost connections; 2 invalid options; 3 an
-/// --assert did not hold, or is inconclusive.
+/// Exit code: 0 success; 1 wrong, unsolicited or missing replies, failed or lost connections; 2 invalid
+/// options; 3 an --assert did not hold, or is inconclusive.
 #[derive(Debug, Parser)]
 #[command(name = "ws-load", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -40,8 +40,8 @@ pub enum Command {
 /// The options of a run.
 #[derive(Debug, Args)]
 pub struct LoadArgs {
-    /// The endpoint: ws://host:port/path or wss://host:port/path. Or tcp://host:port, a server that sends every byte
-    /// back, to measure the same messages without WebSocket.
+    /// The endpoint: ws://host:port/path or wss://host:port/path. Or tcp://host:port, a server that sends
+    /// every byte back, to measure the same messages without WebSocket.
     #[arg(required = true)]
     pub url: Option<String>,
     /// Number of connections.
@@ -53,7 +53,8 @@ pub struct LoadArgs {
     /// Maximum number of messages in flight on a connection.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub depth: u32,
-    /// Send at this constant rate, in messages per second over all connections, instead of as fast as replies arrive.
+    /// Send at this constant rate, in messages per second over all connections, instead of as fast as replies
+    /// arrive.
     #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub rate: Option<u64>,
     /// How long to measure [default: 10s, or no limit with --messages].

@@ -1,4 +1,4 @@
-//! What a run is asked for: the options, and the checked plan made of them.
+//! The options of a run, and the plan that is made of them.
 
 pub(crate) mod cli;
 pub(crate) mod mode;

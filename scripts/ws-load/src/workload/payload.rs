@@ -1,9 +1,10 @@
-//! The messages. Each is computed from the numbers of its connection and of itself, so that a reply is verified without
-//! a copy of what was sent.
+//! The messages. Each is computed from the numbers of its connection and of itself, so that a reply is
+//! verified without a copy of what was sent.
 //!
-//! A generated message starts with its identity: sequence number, then connection, in digits of [`DIGITS`], lowest digit
-//! first. The rest is a slice of a shared pattern, at an offset computed from the identity. Because the lowest digits
-//! come first, messages that are too short for the whole identity still differ from the ones before and after them.
+//! A generated message starts with its identity: sequence number, then connection, in digits of [`DIGITS`],
+//! lowest digit first. The rest is a slice of a shared pattern, at an offset computed from the identity.
+//! Because the lowest digits come first, messages that are too short for the whole identity still differ from
+//! the ones before and after them.
 
 use super::sizes::Sizes;
 use crate::{net::message_kind::MessageKind, numbers};
@@ -18,7 +19,8 @@ const SEQUENCE_DIGITS: usize = 9;
 const CONNECTION_DIGITS: usize = 5;
 /// Length of an identity, in bytes.
 const IDENTITY: usize = SEQUENCE_DIGITS + CONNECTION_DIGITS;
-/// Number of bytes of a reply that are searched for an identity, in case the server sends an unexpected prefix.
+/// Number of bytes of a reply that are searched for an identity, in case the server sends an unexpected
+/// prefix.
 const SEARCHED: usize = 256;
 /// Number of offsets into the pattern. A power of two.
 const OFFSETS: usize = 4096;
@@ -39,7 +41,8 @@ pub(crate) struct Payloads {
     pub(crate) kind: MessageKind,
     /// The pattern of text messages: printable, so that any slice of it is UTF-8.
     pattern: String,
-    /// The pattern of binary messages: all byte values, so that a server that converts them to text is detected.
+    /// The pattern of binary messages: all byte values, so that a server that converts them to text is
+    /// detected.
     binary_pattern: Vec<u8>,
 }
 
@@ -90,8 +93,8 @@ impl Payloads {
             && reply.get(parts.head().len()..) == Some(parts.tail())
     }
 
-    /// Returns whether `reply` could be a corrupted message `sequence`: it has the same length, or contains the identity in
-    /// its first [`SEARCHED`] bytes.
+    /// Returns whether `reply` could be a corrupted message `sequence`: it has the same length, or contains
+    /// the identity in its first [`SEARCHED`] bytes.
     pub(crate) fn looks_corrupted(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
         let parts = self.parts(connection, sequence);
         let beginning = reply.get(..SEARCHED).unwrap_or(reply);

@@ -1,4 +1,4 @@
-//! A run as it was asked for. The options are checked here, once.
+//! The plan of a run. The options are checked here, once.
 
 use super::{
     cli::{LoadArgs, OutputArgs},

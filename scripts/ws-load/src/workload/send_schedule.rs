@@ -1,5 +1,5 @@
-//! When each message is due at a constant rate. The moment is computed from the number of the message and never stored,
-//! so a backlog of any length needs no memory.
+//! When each message is due at a constant rate. The moment is computed from the number of the message and
+//! never stored, so a backlog of any length needs no memory.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ pub(crate) struct Timeline {
     pub(crate) start: Instant,
     /// The measured time starts.
     pub(crate) measure: Instant,
-    /// The measured time ends, and nothing is due from here on. `None` if only a number of messages ends the run.
+    /// The measured time ends, and nothing is due from here on. `None` if only a number of messages ends the
+    /// run.
     pub(crate) end: Option<Instant>,
 }
 
@@ -27,7 +28,8 @@ impl Timeline {
     }
 }
 
-/// A constant rate over all connections, which take turns. A slot is the number of a message in the whole run.
+/// A constant rate over all connections, which take turns. A slot is the number of a message in the whole
+/// run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendSchedule {
     start: Instant,

@@ -65,7 +65,7 @@ impl Target {
     }
 }
 
-/// Adds the header fields that the options ask for.
+/// Adds the header fields of the options.
 fn add_fields(request: &mut Request, args: &LoadArgs) -> Result<(), LoadError> {
     let value = |text: &str| {
         HeaderValue::from_str(text)

@@ -46,7 +46,8 @@ fn churn_at_a_rate_keeps_the_rate() {
 
 #[test]
 fn churn_at_a_rate_with_a_slow_server_forgets_no_connection() {
-    // A cycle takes 50 ms, and each of the 20 connections is due every 200 ms: most of them wait in the queue.
+    // A cycle takes 50 ms, and each of the 20 connections is due every 200 ms: most of them wait in the
+    // queue.
     let server = Server::raw(|stream, _, messages| {
         std::thread::sleep(Duration::from_millis(25));
         let Ok(mut websocket) = accept(stream) else { return };
@@ -273,8 +274,8 @@ fn deflate_is_used_where_the_server_agrees() {
     assert_eq!((run.code, run.count("replies"), run.count("compressed")), (Some(0), 50, 0), "{run:?}");
 }
 
-/// Agrees to permessage-deflate and sends every frame back unchanged, which is a correct echo without context takeover.
-/// Counts the compressed frames.
+/// Agrees to permessage-deflate and sends every frame back unchanged, which is a correct echo without context
+/// takeover. Counts the compressed frames.
 fn echo_frames(mut stream: TcpStream, compressed: &AtomicU64) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -108,5 +108,10 @@ fn report_is_one_page_without_external_references() {
     for part in ["src=", "href=", "url(", "@import", "<script"] {
         assert!(!page.contains(part), "{part} in the page");
     }
+    // `note` has no style of its own.
+    let classes = page.split("class=\"").skip(1).flat_map(|rest| rest.split('"').next().unwrap().split(' '));
+    for class in classes.filter(|class| *class != "note") {
+        assert!(page.contains(&format!(".{class}")), "the style sheet has no class {class}");
+    }
     let _ = fs::remove_file(report);
 }

@@ -46,7 +46,7 @@ fn own_server_rejections_are_counted_as_failed_connections() {
 fn own_server_shutdown_is_reported_with_code_1001() {
     let server = TestServer::start();
     let run = start(&url(&server, "/echo"), &["-c", "4", "-D", "1m"]);
-    eventually("the load has come", || metric(server.address, "ws_echo_messages_sent_total") >= 100);
+    eventually("messages are echoed", || metric(server.address, "ws_echo_messages_sent_total") >= 100);
     server.finish();
     let run = run.wait();
     assert_eq!((run.code, run.count("lost")), (Some(1), 4), "{run:?}");

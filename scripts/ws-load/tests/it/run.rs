@@ -28,7 +28,8 @@ fn faulty(fault: impl Fn(Message) -> Vec<Message> + Send + Sync + 'static) -> Se
     Server::replying(move |number, message| if number % 10 == 5 { fault(message) } else { vec![message] })
 }
 
-/// Sends 100 messages, 10 of which get wrong replies. On one connection: how two would share them is not deterministic.
+/// Sends 100 messages, 10 of which get wrong replies. On one connection: how two would share them is not
+/// deterministic.
 fn run_100(server: &Server) -> Run {
     let run = ws_load(&server.url(), &["-c", "1", "-n", "100", "--timeout", "300ms", "--drain", "2s"]);
     assert_eq!(run.code, Some(1), "{run:?}");

@@ -96,7 +96,8 @@ impl Run {
         run
     }
 
-    /// Checks that every connection that was begun ended in exactly one counted way. Applies to every run of every test.
+    /// Checks that every connection that was begun ended in exactly one counted way. Applies to every run of
+    /// every test.
     fn check_connection_counts(&self) {
         let sum = |names: &[&str]| {
             names.iter().map(|name| self.json["counts"][name].as_u64().unwrap()).sum::<u64>()

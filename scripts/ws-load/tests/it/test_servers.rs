@@ -44,8 +44,8 @@ impl Server {
         Self { address, messages, stop, acceptor: Some(acceptor) }
     }
 
-    /// Starts a server that sends what `replies` returns for each message. Its first argument is the number of the message
-    /// on its connection.
+    /// Starts a server that sends what `replies` returns for each message. Its first argument is the number
+    /// of the message on its connection.
     pub(crate) fn replying(replies: impl Fn(u64, Message) -> Vec<Message> + Send + Sync + 'static) -> Self {
         Self::raw(move |stream, _, messages| {
             let Ok(mut websocket) = accept(stream) else { return };
