@@ -164,6 +164,12 @@ impl Coordinator {
         if let Some(error) = self.error {
             return Err(error);
         }
+        let counters = &self.aggregate.total.counters;
+        // All other modes check this before they start the load.
+        let none_opened = counters.get(Count::Opened) == 0 && counters.get(Count::Attempted) > 0;
+        if self.run.plan.mode == Mode::Churn && none_opened && !self.interrupted {
+            return Err(self.unreachable());
+        }
         Ok(self.aggregate.outcome(self.timeline.as_ref(), self.run.epoch, self.interrupted))
     }
 }
