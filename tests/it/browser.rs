@@ -1,4 +1,4 @@
-//! The page in a real browser. No test passes when the console has an error or the policy was violated.
+//! The page in a real browser. A test fails if the console has an error or the content policy was violated.
 //!
 //! They need the Debian packages `chromium`, `chromium-driver` and `libnss3-tools`, and are run by `scripts/test`.
 
@@ -13,27 +13,23 @@ use ws_echo::{Config, Server, ShutdownSignal, listen};
 const DESKTOP: (u32, u32) = (1280, 900);
 const PHONE: (u32, u32) = (390, 844);
 
-/// The page of a server, which has connected.
+/// Opens the page of a server and waits until it has connected.
 fn open(server: &TestServer, hash: &str, size: (u32, u32)) -> Browser {
     let browser = Browser::open(&format!("http://{}/{hash}", server.address), size);
     browser.expect("#status", "Connected to ");
     browser
 }
 
-/// What Chromium says of every connection that could not be made or that ended badly.
+/// Chromium logs this for every connection that failed or was closed abnormally.
 const FAILED: &str = "WebSocket connection to ";
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn the_lesson_comes_first_and_works_with_mouse_and_keyboard() {
+fn page_sends_and_receives_with_mouse_and_keyboard() {
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);
     browser.expect("#log", "onopen");
-    assert_eq!(
-        browser.run("return document.activeElement === document.body"),
-        true,
-        "nothing takes the focus"
-    );
+    assert_eq!(browser.run("return document.activeElement === document.body"), true, "nothing has the focus");
     browser.click("#send");
     browser.expect("#log", "Received: Hello, world!");
     browser.fill("#message", "grüße 👋\u{e007}");
@@ -51,7 +47,7 @@ fn the_lesson_comes_first_and_works_with_mouse_and_keyboard() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn every_kind_of_message_comes_back_byte_for_byte() {
+fn page_echoes_every_message_kind_byte_for_byte() {
     let server = TestServer::start();
     let browser = open(&server, "#url=/echo&kind=json&message=[1,{\"a\":2}]", DESKTOP);
     browser.click("#more summary");
@@ -83,7 +79,7 @@ fn every_kind_of_message_comes_back_byte_for_byte() {
     browser.click("#send");
     browser.expect("#log-count", ", paused");
     browser.click("#pause");
-    browser.wait_for("#log", "what came during the pause", |log| log.matches("same bytes").count() == 4);
+    browser.wait_for("#log", "messages of the pause", |log| log.matches("same bytes").count() == 4);
     fs::remove_file(file).unwrap();
     browser.go(&format!("http://{}/", server.address));
     browser.expect("#status", "Connected to ");
@@ -96,7 +92,7 @@ fn every_kind_of_message_comes_back_byte_for_byte() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn a_burst_comes_back_whole_and_the_log_stays_short() {
+fn page_burst_is_complete_and_the_log_stays_short() {
     let server = TestServer::start();
     let browser = open(&server, "#url=/echo", DESKTOP);
     browser.click("#more summary");
@@ -117,7 +113,7 @@ fn a_burst_comes_back_whole_and_the_log_stays_short() {
     assert!(longest < 3000.0, "a frame took {longest} ms");
     browser.click("#repeat");
     browser.fill("#filter", "hello");
-    browser.wait_for("#log", "only what is wanted", |log| {
+    browser.wait_for("#log", "matching lines only", |log| {
         log.contains("Hello, world!") && !log.contains("10000 ")
     });
     browser.finish(&[]);
@@ -125,7 +121,7 @@ fn a_burst_comes_back_whole_and_the_log_stays_short() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn a_flood_from_the_server_leaves_the_page_fluid() {
+fn page_stays_responsive_during_a_flood_from_the_server() {
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);
     browser.run(
@@ -148,7 +144,7 @@ fn a_flood_from_the_server_leaves_the_page_fluid() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn there_is_a_button_for_each_endpoint_and_each_fault_is_told_in_words() {
+fn page_has_a_button_for_each_endpoint_and_explains_each_fault() {
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);
     browser.wait_for("#endpoints", "all endpoints", |text| text.ends_with("totals"));
@@ -191,7 +187,7 @@ fn there_is_a_button_for_each_endpoint_and_each_fault_is_told_in_words() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn a_stop_of_the_server_is_told_in_words_and_the_page_comes_back_by_itself() {
+fn page_explains_a_shutdown_and_reconnects() {
     let listener = listen("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let start = |listener| {
@@ -220,7 +216,7 @@ fn a_stop_of_the_server_is_told_in_words_and_the_page_comes_back_by_itself() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn a_page_on_a_phone_fits_and_has_room_for_a_thumb() {
+fn page_fits_a_phone_and_has_large_controls() {
     let server = TestServer::with(Config { workers: 4, ..config() });
     let browser = open(&server, "#url=/delay?ms=20%26jitter=10&watch=1", PHONE);
     for n in 1..=20 {
@@ -253,7 +249,7 @@ fn a_page_on_a_phone_fits_and_has_room_for_a_thumb() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn the_certificate_of_dev_cert_is_accepted_once_it_is_trusted_and_not_before() {
+fn dev_cert_certificate_is_accepted_only_when_trusted() {
     let scratch = std::env::temp_dir().join(format!("ws-echo-trust-{}", std::process::id()));
     let (server, certificate) = serve_dev_cert(&scratch);
     let home = scratch.join("home");
@@ -265,19 +261,19 @@ fn the_certificate_of_dev_cert_is_accepted_once_it_is_trusted_and_not_before() {
     browser.expect("body", "ERR_CERT_AUTHORITY_INVALID");
     drop(browser);
 
-    // What the help of the script says is what is done.
+    // The commands in the help of the script are run as they are.
     let help = dev_cert(&["--help".as_ref()]);
     let advice: Vec<_> = help.lines().filter(|line| line.contains("nssdb")).collect();
     assert!(advice.iter().any(|line| line.trim_start().starts_with("certutil ")), "{help}");
     let advice = advice.join("\n").replace("DIR/cert.pem", certificate.to_str().unwrap());
-    let followed = Command::new("sh").args(["-e", "-c", &advice]).env("HOME", &home).output().unwrap();
-    assert!(followed.status.success(), "{advice}: {followed:?}");
+    let result = Command::new("sh").args(["-e", "-c", &advice]).env("HOME", &home).output().unwrap();
+    assert!(result.status.success(), "{advice}: {result:?}");
 
     let browser = Browser::open_at_home(&home, &page, DESKTOP);
     browser.expect("#status", &format!("Connected to wss://{site}"));
     browser.click("#send");
     browser.expect("#log", "Received: Hello, world!");
     browser.finish(&[]);
-    // Its processes may still be writing there as they end.
+    // Processes of the browser may still write there.
     let _ = fs::remove_dir_all(scratch);
 }

@@ -6,29 +6,32 @@ use crate::harness::{Client, TestServer, config, eventually, metric, text, upgra
 use ws_echo::Config;
 
 #[test]
-fn beyond_workers_and_waiting_room_it_is_503_at_once_and_service_when_a_place_is_free() {
+fn queue_full_rejects_with_503_at_once_until_a_place_is_free() {
     let server = TestServer::with(Config { workers: 2, waiting: 1, ..config() });
     let first = server.open("/echo");
     let second = server.open("/echo");
-    let mut waits = server.connect();
-    waits.send(upgrade("/echo"));
+    let mut queued = server.connect();
+    queued.send(upgrade("/echo"));
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
         let since = Instant::now();
-        let mut refused = server.connect();
-        refused.send(upgrade("/echo"));
-        let answer = refused.read_head();
+        let mut rejected = server.connect();
+        rejected.send(upgrade("/echo"));
+        let response = rejected.read_head();
         slowest = slowest.max(since.elapsed());
-        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
-        let body = String::from_utf8(refused.read_rest()).unwrap();
+        assert!(
+            response.starts_with("HTTP/1.1 503 ") && response.contains("\r\nRetry-After: 1\r\n"),
+            "{response}"
+        );
+        let body = String::from_utf8(rejected.read_rest()).unwrap();
         assert!(body.contains("all workers are busy"), "the body says why: {body}");
     }
     assert!(slowest < Duration::from_millis(500), "503 took {slowest:?}");
     first.close();
-    assert!(waits.read_head().starts_with("HTTP/1.1 101 "), "a place is free");
-    waits.send(text("at last"));
-    assert_eq!(waits.read_text(), "at last");
-    waits.close();
+    assert!(queued.read_head().starts_with("HTTP/1.1 101 "), "a worker is free");
+    queued.send(text("served"));
+    assert_eq!(queued.read_text(), "served");
+    queued.close();
     second.close();
     server.open("/echo").close();
     let totals = server.finish().totals;
@@ -36,7 +39,7 @@ fn beyond_workers_and_waiting_room_it_is_503_at_once_and_service_when_a_place_is
 }
 
 #[test]
-fn who_waits_too_long_for_a_worker_is_answered_503() {
+fn queue_wait_over_the_handshake_timeout_is_rejected_with_503() {
     let server = TestServer::with(Config {
         workers: 1,
         waiting: 4,
@@ -44,21 +47,21 @@ fn who_waits_too_long_for_a_worker_is_answered_503() {
         ..config()
     });
     let served = server.open("/echo");
-    let mut waits = server.connect();
-    waits.send(upgrade("/echo"));
-    assert!(waits.read_head().starts_with("HTTP/1.1 503 "));
+    let mut queued = server.connect();
+    queued.send(upgrade("/echo"));
+    assert!(queued.read_head().starts_with("HTTP/1.1 503 "));
     served.close();
     assert_eq!(server.finish().totals.refused["waited_too_long"], 1);
 }
 
 #[test]
-fn without_a_waiting_room_the_next_is_refused() {
+fn queue_of_zero_rejects_the_next_connection() {
     let server = TestServer::with(Config { workers: 1, waiting: 0, ..config() });
     let served = server.open("/echo");
-    let mut refused = server.connect();
-    assert!(refused.read_head().starts_with("HTTP/1.1 503 "), "even before it has said anything");
+    let mut rejected = server.connect();
+    assert!(rejected.read_head().starts_with("HTTP/1.1 503 "), "before it has sent anything");
     served.close();
-    // The worker is free as soon as it has seen the end of the stream.
+    // The worker is free when it has read the end of the stream.
     eventually("service", || {
         let mut client = server.connect();
         client.send(upgrade("/echo"));
@@ -67,7 +70,7 @@ fn without_a_waiting_room_the_next_is_refused() {
 }
 
 #[test]
-fn a_thousand_connections_that_send_nothing_hold_nobody_up() {
+fn silent_connections_do_not_delay_other_sessions() {
     let server = TestServer::with(Config { workers: 1010, ..config() });
     let silent: Vec<Client> = (0..1000).map(|_| server.connect()).collect();
     let mut client = server.open("/echo");
@@ -75,16 +78,16 @@ fn a_thousand_connections_that_send_nothing_hold_nobody_up() {
         client.send(text(&n.to_string()));
         assert_eq!(client.read_text(), n.to_string());
     }
-    eventually("all are with a worker", || metric(server.address, "ws_echo_connections_open") >= 1001);
+    eventually("all have a worker", || metric(server.address, "ws_echo_connections_open") >= 1001);
     drop(silent);
     client.close();
     assert_eq!(server.finish().totals.closed[&("silent", 0)], 1000);
 }
 
 #[test]
-fn nobody_waits_for_a_worker_that_has_just_become_free() {
+fn queue_wait_ends_when_a_worker_becomes_free() {
     let server = TestServer::with(Config { workers: 1, waiting: 64, ..config() });
-    // Each client arrives just as the worker is done with the one before it.
+    // Each client connects when the worker has just finished with the one before it.
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

@@ -1,4 +1,4 @@
-//! Certificates and keys in files: what is read, what is said about what cannot be, and SIGHUP.
+//! Certificates and keys in files: formats, errors, and SIGHUP.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -12,19 +12,19 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::version::TLS13;
 use ws_echo::{Certificate, Listener};
 
-use crate::binary::{Process, command, command_after, ready_line};
-use crate::harness::{PATIENCE, TestServer, config, text};
+use crate::harness::{TEST_TIMEOUT, TestServer, config, text};
 use crate::process::run;
+use crate::server_process::{ServerProcess, command, command_after, ready_line};
 use crate::tls::{Files, client_config, connect};
 use ws_echo::Routes;
 
-/// A file that is checked in.
+/// Returns the path of a file of the repository.
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name)
 }
 
-/// Serves with a certificate, to a client that trusts what is in `roots`.
-fn converse(certificate: &Path, key: &Path, roots: &Path) {
+/// Serves with a certificate, to a client that trusts those in `roots`.
+fn serve(certificate: &Path, key: &Path, roots: &Path) {
     let loaded = Certificate::load(certificate, key).unwrap().into();
     let server = TestServer::on(|socket| Listener::secure(socket, loaded), config(), Routes::standard());
     let mut client = connect(server.address, &client_config(roots, &[&TLS13])).open("/echo");
@@ -34,17 +34,17 @@ fn converse(certificate: &Path, key: &Path, roots: &Path) {
 }
 
 #[test]
-fn keys_in_pkcs8_sec1_and_pkcs1_are_read() {
+fn certificate_keys_in_pkcs8_sec1_and_pkcs1_are_read() {
     let files = Files::new();
-    converse(&files.certificate, &files.key, &files.certificate);
+    serve(&files.certificate, &files.key, &files.certificate);
     for name in ["ec-sec1", "rsa-pkcs1"] {
         let certificate = fixture(&format!("{name}.crt"));
-        converse(&certificate, &fixture(&format!("{name}.key")), &certificate);
+        serve(&certificate, &fixture(&format!("{name}.key")), &certificate);
     }
 }
 
 #[test]
-fn the_whole_chain_is_shown() {
+fn certificate_chain_is_sent_whole() {
     let authority = |name: &str| {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -57,13 +57,13 @@ fn the_whole_chain_is_shown() {
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &middle).unwrap();
     let files = Files::with(&(leaf.pem() + &middle.pem()), &key.serialize_pem());
-    // The client knows the root alone, so it has to be shown the certificate between.
+    // The client trusts the root only, so the server has to send the certificate between.
     let roots = Files::with(&root.pem(), "");
-    converse(&files.certificate, &files.key, &roots.certificate);
+    serve(&files.certificate, &files.key, &roots.certificate);
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_one_line_that_names_it_and_says_why() {
+fn certificate_file_error_is_one_line_with_the_file_and_the_reason() {
     let good = Files::new();
     let other = Files::new();
     let (cert, key) = (good.certificate.as_path(), good.key.as_path());
@@ -100,7 +100,7 @@ fn a_file_that_cannot_be_used_is_one_line_that_names_it_and_says_why() {
 }
 
 #[test]
-fn options_without_their_companions_are_a_usage_error() {
+fn tls_options_without_their_companions_are_a_usage_error() {
     for (arguments, missing) in [
         (&["--tls-listen=127.0.0.1:0"][..], "--tls-cert FILE and --tls-key FILE; scripts/dev-cert"),
         (&["--tls-cert=cert.pem"], "--tls-listen HOST:PORT"),
@@ -114,14 +114,14 @@ fn options_without_their_companions_are_a_usage_error() {
 
 /// A server with TLS beside the plain listener.
 struct TlsProcess {
-    process: Process,
+    process: ServerProcess,
     address: SocketAddr,
     log: Receiver<String>,
 }
 
 impl TlsProcess {
     fn start(files: &Files) -> Self {
-        let mut process = Process::spawn(
+        let mut process = ServerProcess::spawn(
             command(&["--listen=127.0.0.1:0", "--tls-listen=127.0.0.1:0", "--workers=8", "--tls-cert"])
                 .arg(&files.certificate)
                 .arg("--tls-key")
@@ -134,13 +134,15 @@ impl TlsProcess {
 
     /// Waits for a log line.
     fn expect_log(&self, words: &str) -> String {
-        std::iter::repeat_with(|| self.log.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("{words}: {e}")))
-            .find(|line| line.contains(words))
-            .unwrap()
+        std::iter::repeat_with(|| {
+            self.log.recv_timeout(TEST_TIMEOUT).unwrap_or_else(|e| panic!("{words}: {e}"))
+        })
+        .find(|line| line.contains(words))
+        .unwrap()
     }
 }
 
-/// What is logged, line by line, as it comes.
+/// Returns the lines of the log as they are written.
 fn lines(log: ChildStderr) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -155,20 +157,20 @@ fn lines(log: ChildStderr) -> Receiver<String> {
 }
 
 #[test]
-fn a_hangup_reads_the_certificate_again_and_drops_no_session() {
+fn sighup_reloads_the_certificate_and_keeps_sessions() {
     let files = Files::new();
     let server = TlsProcess::start(&files);
     let old_trust = files.client(&[&TLS13]);
     let mut old = connect(server.address, &old_trust).open("/echo");
     let mut plain = server.process.open("/echo");
 
-    // One that is no good changes nothing.
+    // A certificate with another key changes nothing.
     let fresh = Files::new();
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     files.write(&read(&fresh.certificate), &read(&files.key));
     server.process.signal("HUP");
-    let complaint = server.expect_log("the certificate in use stays");
-    assert!(complaint.contains("ERROR") && complaint.contains("does not match"), "{complaint}");
+    let error = server.expect_log("the certificate in use stays");
+    assert!(error.contains("ERROR") && error.contains("does not match"), "{error}");
     connect(server.address, &old_trust).open("/echo").close();
 
     files.write(&read(&fresh.certificate), &read(&fresh.key));
@@ -187,24 +189,24 @@ fn a_hangup_reads_the_certificate_again_and_drops_no_session() {
     plain.close();
     server.process.signal("TERM");
     let (mut process, log) = (server.process, server.log);
-    crate::harness::eventually("it ends", || process.child.try_wait().unwrap().is_some());
+    crate::harness::eventually("the server ends", || process.child.try_wait().unwrap().is_some());
     let log: Vec<_> = log.iter().collect();
     assert_eq!(process.child.wait().unwrap().code(), Some(0), "{log:?}");
 }
 
 #[test]
-fn without_a_certificate_a_hangup_stops_it_unless_it_was_ignored_at_the_start() {
-    // The tests may themselves run under nohup, and a child inherits what is ignored.
-    let heeding = &mut command_after(&["env", "--default-signal=HUP"], &["--workers", "4"]);
-    let process = Process::spawn(heeding);
+fn sighup_without_a_certificate_stops_unless_ignored_at_start() {
+    // The tests may run under nohup, and a child inherits ignored signals.
+    let stopping = &mut command_after(&["env", "--default-signal=HUP"], &["--workers", "4"]);
+    let process = ServerProcess::spawn(stopping);
     let mut client = process.open("/echo");
     process.signal("HUP");
     assert_eq!(client.read_frame().code(), 1001);
     drop(client);
     assert_eq!(process.wait().0, Some(0));
 
-    let heedless = &mut command_after(&["env", "--ignore-signal=HUP"], &["--workers", "4"]);
-    let process = Process::spawn(heedless);
+    let ignoring = &mut command_after(&["env", "--ignore-signal=HUP"], &["--workers", "4"]);
+    let process = ServerProcess::spawn(ignoring);
     let mut client = process.open("/echo");
     process.signal("HUP");
     process.open("/echo").close();
@@ -217,17 +219,17 @@ fn without_a_certificate_a_hangup_stops_it_unless_it_was_ignored_at_the_start() 
 }
 
 #[test]
-fn a_second_termination_ends_it_at_once() {
-    let process = Process::start(&["--drain-timeout", "1h"]);
-    let mut deaf = process.open("/echo");
+fn second_signal_of_another_kind_exits_at_once_with_130() {
+    let process = ServerProcess::start(&["--drain-timeout", "1h"]);
+    let mut client = process.open("/echo");
     process.signal("TERM");
-    assert_eq!(deaf.read_frame().code(), 1001, "the first is clean");
+    assert_eq!(client.read_frame().code(), 1001, "the first is clean");
     process.signal("INT");
-    assert_eq!(process.wait().0, Some(130), "whichever of the two signals comes second");
+    assert_eq!(process.wait().0, Some(130), "whichever signal comes second");
 }
 
 #[test]
-fn an_expired_certificate_is_served_with_a_warning() {
+fn certificate_that_has_expired_is_served_with_a_warning() {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_after = rcgen::date_time_ymd(2001, 2, 3);
     params.not_before = rcgen::date_time_ymd(2000, 2, 3);
@@ -256,10 +258,8 @@ pub fn serve_dev_cert(out: &Path) -> (TestServer, PathBuf) {
 }
 
 #[test]
-fn curl_accepts_what_dev_cert_makes() {
-    if ["curl", "openssl"].iter().any(|tool| Command::new(tool).arg("--version").output().is_err()) {
-        return;
-    }
+#[ignore = "needs curl and openssl: scripts/test runs it"]
+fn dev_cert_certificate_is_accepted_by_curl() {
     let out = std::env::temp_dir().join(format!("ws-echo-dev-cert-{}", std::process::id()));
     let (server, certificate) = serve_dev_cert(&out);
     for host in ["localhost", "127.0.0.1"] {
@@ -268,9 +268,9 @@ fn curl_accepts_what_dev_cert_makes() {
         curl.args(["-sS", "-4", "--max-time", "20", "--noproxy", "*", "--cacert"])
             .arg(&certificate)
             .arg(&url);
-        let answer = curl.output().unwrap();
-        assert!(answer.status.success(), "{url}: {}", String::from_utf8_lossy(&answer.stderr));
-        assert!(String::from_utf8_lossy(&answer.stdout).contains("<html"), "{url}: the page");
+        let output = curl.output().unwrap();
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("<html"), "{url}: the page");
     }
     std::fs::remove_dir_all(out).unwrap();
 }

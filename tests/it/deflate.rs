@@ -1,23 +1,27 @@
-//! permessage-deflate over the wire (RFC 7692): what is agreed on, and how messages come back.
+//! permessage-deflate (RFC 7692): negotiation and compressed echoes.
 
 use flate2::{Compress, Compression, FlushCompress};
 use ws_echo::Config;
 
-use crate::compression::{
-    ANSWER, BINARY, OFFER, TEXT, deflated, deflated_at, inflated, offer, open, read_inflated,
+use crate::deflate_client::{
+    ACCEPTED, BINARY, OFFER, TEXT, deflated, deflated_at, inflated, offer, open, read_inflated,
 };
 use crate::harness::{Frame, TestServer, config, exchange, masked, request, text};
+use crate::random::noise;
 
 #[test]
-fn the_101_answers_the_first_acceptable_offer() {
+fn deflate_accepts_the_first_acceptable_offer() {
     let server = TestServer::start();
-    let window = |bits: u8| format!("{ANSWER}; server_max_window_bits={bits}");
-    for (offers, agreed) in [
-        (&["permessage-deflate"][..], Some(ANSWER.to_owned())),
-        (&["permessage-deflate; client_max_window_bits"], Some(ANSWER.to_owned())),
-        (&["permessage-deflate; client_max_window_bits=8; server_no_context_takeover"], Some(ANSWER.into())),
+    let window = |bits: u8| format!("{ACCEPTED}; server_max_window_bits={bits}");
+    for (offers, expected) in [
+        (&["permessage-deflate"][..], Some(ACCEPTED.to_owned())),
+        (&["permessage-deflate; client_max_window_bits"], Some(ACCEPTED.to_owned())),
+        (
+            &["permessage-deflate; client_max_window_bits=8; server_no_context_takeover"],
+            Some(ACCEPTED.into()),
+        ),
         (&["permessage-deflate;server_max_window_bits=\"10\""], Some(window(10))),
-        (&["permessage-deflate; server_max_window_bits=8, permessage-deflate"], Some(ANSWER.to_owned())),
+        (&["permessage-deflate; server_max_window_bits=8, permessage-deflate"], Some(ACCEPTED.to_owned())),
         (&["permessage-deflate; server_max_window_bits=8"], None),
         (&["x-other; a=1", "permessage-deflate; server_max_window_bits=15"], Some(window(15))),
         (&["permessage-deflate; mystery", "permessage-deflate; server_max_window_bits=9"], Some(window(9))),
@@ -26,8 +30,8 @@ fn the_101_answers_the_first_acceptable_offer() {
         (&["x-webkit-deflate-frame"], None),
         (&[], None),
     ] {
-        let (mut client, answer) = offer(server.connect(), "/echo", offers);
-        assert_eq!(answer, agreed, "{offers:?}");
+        let (mut client, accepted) = offer(server.connect(), "/echo", offers);
+        assert_eq!(accepted, expected, "{offers:?}");
         client.send(text("after all"));
         assert_eq!(client.read_text(), "after all");
         client.close();
@@ -35,17 +39,17 @@ fn the_101_answers_the_first_acceptable_offer() {
 }
 
 #[test]
-fn a_malformed_offer_is_400() {
+fn deflate_malformed_offer_is_400() {
     let server = TestServer::start();
     for line in ["permessage-deflate; =", "permessage deflate", "permessage-deflate; a=\"", ";"] {
-        let answer = exchange(server.address, request("/echo", &[("Sec-WebSocket-Extensions", line)]));
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{line}: {answer}");
-        assert!(answer.contains("Sec-WebSocket-Extensions"), "{answer}");
+        let response = exchange(server.address, request("/echo", &[("Sec-WebSocket-Extensions", line)]));
+        assert!(response.starts_with("HTTP/1.1 400 "), "{line}: {response}");
+        assert!(response.contains("Sec-WebSocket-Extensions"), "{response}");
     }
 }
 
 #[test]
-fn without_deflate_every_offer_is_declined_and_rsv1_is_1002() {
+fn deflate_turned_off_declines_offers_and_closes_rsv1_with_1002() {
     let server = TestServer::with(Config { deflate: None, ..config() });
     for offers in [&[OFFER][..], &[]] {
         let (mut client, agreed) = offer(server.connect(), "/echo", offers);
@@ -58,7 +62,7 @@ fn without_deflate_every_offer_is_declined_and_rsv1_is_1002() {
 }
 
 #[test]
-fn messages_come_back_the_way_they_went() {
+fn deflate_replies_are_compressed_if_the_message_was() {
     let server = TestServer::start();
     let mut client = open(&server, "/echo");
     let large = "[0,1,2,3] größer ".repeat(70_000);
@@ -82,7 +86,7 @@ fn messages_come_back_the_way_they_went() {
 }
 
 #[test]
-fn messages_in_one_write_are_told_apart() {
+fn deflate_and_plain_messages_in_one_write_are_distinguished() {
     let server = TestServer::start();
     let mut client = open(&server, "/echo");
     let kinds = [(TEXT, true), (0x81, false), (0x82, false), (BINARY, true), (TEXT, true)];
@@ -102,16 +106,16 @@ fn messages_in_one_write_are_told_apart() {
 }
 
 #[test]
-fn a_compressed_message_in_fragments_is_whole_with_pings_between() {
+fn deflate_message_in_fragments_is_joined_with_pings_between() {
     let server = TestServer::start();
     let mut client = open(&server, "/echo");
     let message = "in pieces, ".repeat(200);
     let payload = deflated(&message);
-    for cut in 0..payload.len() {
-        let (start, end) = payload.split_at(cut);
+    for at in 0..payload.len() {
+        let (start, end) = payload.split_at(at);
         client.send([masked(0x41, start), masked(0x89, "between"), masked(0x80, end)].concat());
         assert_eq!(client.read_frame(), Frame::new(0x8a, "between"));
-        assert_eq!(read_inflated(&mut client), Frame::new(TEXT, &message), "cut at {cut}");
+        assert_eq!(read_inflated(&mut client), Frame::new(TEXT, &message), "split at {at}");
     }
     // A block that ends the stream, and fragments without a byte (sections 7.2.3.4 and 7.2.3.5).
     let mut ended = Vec::with_capacity(1000);
@@ -124,7 +128,7 @@ fn a_compressed_message_in_fragments_is_whole_with_pings_between() {
 }
 
 #[test]
-fn the_root_answers_compressed_text_in_compressed_words() {
+fn deflate_root_reply_has_the_prefix_and_is_compressed() {
     let server = TestServer::start();
     let mut client = open(&server, "/");
     client.send(masked(TEXT, deflated("Hello")));
@@ -136,21 +140,14 @@ fn the_root_answers_compressed_text_in_compressed_words() {
     client.close();
 }
 
-/// What comes again after 600 bytes of noise is found in a window of 1024 bytes and not in one of 512, which is all
-/// the memory that the client has kept for it.
+/// A repetition after 600 bytes of noise fits a window of 1024 bytes and not one of 512.
 #[test]
-fn the_window_that_a_client_asked_for_is_honoured() {
+fn deflate_window_requested_by_the_client_is_used() {
     let server = TestServer::start();
-    let mut state = 7_u32;
-    let mut noise: Vec<u8> = Vec::new();
-    noise.resize_with(600, || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    });
-    let message = noise.repeat(2);
+    let message = noise(600, 7).repeat(2);
     for (bits, sizes) in [(9, 1100..1300), (10, 500..700), (15, 500..700)] {
-        let asked = format!("{OFFER}; server_max_window_bits={bits}");
-        let (mut client, _) = offer(server.connect(), "/echo", &[&asked]);
+        let offered = format!("{OFFER}; server_max_window_bits={bits}");
+        let (mut client, _) = offer(server.connect(), "/echo", &[&offered]);
         client.send(masked(BINARY, deflated(&message)));
         let echo = client.read_frame();
         assert!(sizes.contains(&echo.payload.len()), "{bits} bits: {} bytes", echo.payload.len());

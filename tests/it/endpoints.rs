@@ -1,35 +1,33 @@
-//! The table of endpoints: what is refused before the upgrade, and what is made from the table.
-
-use std::fs;
+//! The table of endpoints, and requests that are rejected before the upgrade.
 
 use serde_json::Value as Json;
 
 use crate::harness::{TestServer, exchange, request, upgrade};
 
-/// The table as machines get it.
-fn table(server: &TestServer) -> Vec<Json> {
-    let answer = exchange(server.address, "GET /endpoints HTTP/1.1\r\nHost: a\r\n\r\n");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+/// Returns the table of `GET /endpoints`.
+pub fn table(server: &TestServer) -> Vec<Json> {
+    let response = exchange(server.address, "GET /endpoints HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("Content-Type: application/json"), "{head}");
     serde_json::from_str::<Json>(body).unwrap().as_array().unwrap().clone()
 }
 
-/// The status and the sentence with which an upgrade is refused.
-fn refused(server: &TestServer, target: &str) -> (u16, String) {
-    let answer = exchange(server.address, upgrade(target));
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+/// Returns the status and the body with which an upgrade is rejected.
+fn rejected(server: &TestServer, target: &str) -> (u16, String) {
+    let response = exchange(server.address, upgrade(target));
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 #[test]
-fn every_example_does_what_its_path_is_for() {
+fn endpoint_examples_work() {
     let server = TestServer::start();
     let table = table(&server);
     assert_eq!(table.len(), 16, "{table:?}");
     for endpoint in table {
         let example = endpoint["example"].as_str().unwrap();
         if example.starts_with("/status/") {
-            assert_eq!(refused(&server, example).0, 503);
+            assert_eq!(rejected(&server, example).0, 503);
         } else {
             server.open(example);
         }
@@ -37,32 +35,7 @@ fn every_example_does_what_its_path_is_for() {
 }
 
 #[test]
-fn the_readme_has_the_table() {
-    let server = TestServer::start();
-    let rows: String = table(&server)
-        .iter()
-        .map(|endpoint| {
-            let text = |value: &Json| value.as_str().unwrap().to_owned();
-            let parameter = |parameter: &Json| {
-                let (name, default) = (text(&parameter["name"]), text(&parameter["default"]));
-                if default.is_empty() { format!("`{name}`") } else { format!("`{name}={default}`") }
-            };
-            let parameters: Vec<_> =
-                endpoint["parameters"].as_array().unwrap().iter().map(parameter).collect();
-            format!(
-                "| `{}` | {} | {} |\n",
-                text(&endpoint["path"]),
-                parameters.join(" "),
-                text(&endpoint["summary"])
-            )
-        })
-        .collect();
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    assert!(readme.contains(&rows), "README.md has to contain exactly these rows:\n\n{rows}");
-}
-
-#[test]
-fn a_parameter_that_makes_no_sense_is_400_and_the_sentence_says_what_would() {
+fn endpoint_parameter_error_is_400_and_names_what_is_accepted() {
     let server = TestServer::start();
     for (target, words) in [
         ("/delay?ms=soon", "ms takes a time from 0ms to 1h"),
@@ -87,7 +60,7 @@ fn a_parameter_that_makes_no_sense_is_400_and_the_sentence_says_what_would() {
         ("/status/teapot", "a status from 200 to 599"),
         ("/stats?every=1s", "takes none"),
     ] {
-        let (status, sentence) = refused(&server, target);
+        let (status, sentence) = rejected(&server, target);
         assert!(status == 400 && sentence.contains(words), "{target}: {status} {sentence}");
     }
     for target in ["/?token=1", "/echo?x=%20", "/info?a=b&c", "/delayed?ms=soon"] {
@@ -96,7 +69,7 @@ fn a_parameter_that_makes_no_sense_is_400_and_the_sentence_says_what_would() {
 }
 
 #[test]
-fn a_status_refuses_the_upgrade_and_the_plain_request() {
+fn status_endpoint_rejects_upgrade_and_plain_request() {
     let server = TestServer::start();
     let plain = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
     for (target, status, field) in [
@@ -105,27 +78,27 @@ fn a_status_refuses_the_upgrade_and_the_plain_request() {
         ("/status/401", "401 Unauthorized", "\r\nWWW-Authenticate: Basic"),
         ("/status/200", "200 OK", "\r\nContent-Length: "),
     ] {
-        for asked in [request(target, &[]), plain(target)] {
-            let answer = exchange(server.address, asked);
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{target}: {answer}");
-            assert!(answer.contains(field), "{target}: {answer}");
+        for request in [request(target, &[]), plain(target)] {
+            let response = exchange(server.address, request);
+            assert!(response.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{target}: {response}");
+            assert!(response.contains(field), "{target}: {response}");
         }
     }
-    let answer = exchange(server.address, plain("/status/204"));
-    assert!(!answer.contains("\r\nContent-") && answer.ends_with("\r\n\r\n"), "{answer}");
-    let (status, sentence) = refused(&server, "/status/302?location=a%0d%0aSet-Cookie:b");
+    let response = exchange(server.address, plain("/status/204"));
+    assert!(!response.contains("\r\nContent-") && response.ends_with("\r\n\r\n"), "{response}");
+    let (status, sentence) = rejected(&server, "/status/302?location=a%0d%0aSet-Cookie:b");
     assert!(status == 400 && sentence.contains("visible ASCII"), "{status} {sentence}");
 }
 
 #[test]
-fn a_plain_request_for_an_endpoint_is_426() {
+fn endpoint_without_upgrade_is_426() {
     let server = TestServer::start();
-    let answer = exchange(server.address, "GET /delay HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("Upgrade: websocket"), "{answer}");
+    let response = exchange(server.address, "GET /delay HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 426 ") && response.contains("Upgrade: websocket"), "{response}");
 }
 
 #[test]
-fn info_says_what_the_server_saw_and_then_echoes() {
+fn info_endpoint_sends_the_request_and_then_echoes() {
     let server = TestServer::start();
     let mut client = server.connect();
     client.send(request("/info?a=b%20c", &[("X-Odd", "1")]));
@@ -135,6 +108,6 @@ fn info_says_what_the_server_saw_and_then_echoes() {
     assert_eq!(seen["peer"], client.stream.local_addr().unwrap().to_string());
     assert!(seen["headers"].as_array().unwrap().contains(&serde_json::json!(["X-Odd", "1"])), "{seen}");
     assert!(seen["tls"].is_null() && seen["subprotocol"].is_null() && seen["extensions"].is_null(), "{seen}");
-    client.send(crate::harness::text("and on"));
-    assert_eq!(client.read_text(), "and on");
+    client.send(crate::harness::text("then an echo"));
+    assert_eq!(client.read_text(), "then an echo");
 }

@@ -1,12 +1,12 @@
-//! The endpoints that misbehave on demand, byte for byte.
+//! Endpoints that break the protocol on request, byte for byte.
 
 use std::io::{ErrorKind, Read};
 
 use crate::harness::{Frame, TestServer, masked, text};
-use crate::tls::TlsServer;
+use crate::transports::Transport;
 
 #[test]
-fn a_close_comes_with_its_code_and_reason_after_so_many_echoes() {
+fn close_endpoint_sends_its_code_and_reason_after_count_echoes() {
     let server = TestServer::start();
     let mut client = server.open("/close?code=4001&reason=bye%20bye&after=2");
     client.send([text("one"), text("two"), text("three")].concat());
@@ -21,7 +21,7 @@ fn a_close_comes_with_its_code_and_reason_after_so_many_echoes() {
 }
 
 #[test]
-fn a_code_that_must_not_be_sent_is_sent_when_forced() {
+fn close_endpoint_sends_a_forbidden_code_when_forced() {
     let server = TestServer::start();
     for code in [0, 999, 1005, 1006, 1015, 2999, 65_535] {
         let mut client = server.open(&format!("/close?code={code}&force=1"));
@@ -30,7 +30,7 @@ fn a_code_that_must_not_be_sent_is_sent_when_forced() {
 }
 
 #[test]
-fn a_drop_ends_the_stream_without_a_close() {
+fn drop_endpoint_ends_the_stream_without_a_close() {
     let server = TestServer::start();
     let mut client = server.open("/drop?after=1&how=fin");
     client.send(text("last"));
@@ -44,7 +44,7 @@ fn a_drop_ends_the_stream_without_a_close() {
 }
 
 #[test]
-fn a_drop_can_be_a_reset() {
+fn drop_endpoint_can_reset_the_connection() {
     let server = TestServer::start();
     let mut client = server.open("/drop?after=1&how=rst");
     client.send(text("last"));
@@ -54,20 +54,20 @@ fn a_drop_can_be_a_reset() {
 }
 
 #[test]
-fn silence_answers_pings_unless_told_otherwise_and_a_close_always() {
+fn silent_endpoint_sends_pongs_unless_turned_off_and_always_a_close() {
     let server = TestServer::start();
     let mut client = server.open("/silent");
-    client.send([text("hello?"), masked(0x89, "ping")].concat());
+    client.send([text("no reply"), masked(0x89, "ping")].concat());
     assert_eq!(client.read_frame(), Frame::new(0x8a, "ping"));
     client.close();
     let mut client = server.open("/silent?pong=0");
-    client.send([text("hello?"), masked(0x89, "ping")].concat());
+    client.send([text("no reply"), masked(0x89, "ping")].concat());
     client.close();
     assert_eq!(server.finish().totals.traffic.messages_in, 2);
 }
 
 #[test]
-fn an_echo_comes_in_fragments_of_the_size_with_pings_between() {
+fn fragment_endpoint_splits_echoes_and_sends_pings_between() {
     let server = TestServer::start();
     let mut client = server.open("/fragment?size=4&ping=1");
     client.send(text("Hello, wörld"));
@@ -101,7 +101,7 @@ impl Payloads for Vec<Frame> {
 }
 
 #[test]
-fn an_invalid_frame_goes_over_the_wire_as_it_is() {
+fn invalid_endpoint_sends_the_frame_unchanged() {
     let server = TestServer::start();
     for (kind, wire) in [
         ("utf8", &b"\x81\x05He\xc3lo"[..]),
@@ -118,26 +118,26 @@ fn an_invalid_frame_goes_over_the_wire_as_it_is() {
         let mut bytes = vec![0; wire.len()];
         client.stream.read_exact(&mut bytes).unwrap();
         assert_eq!(bytes, wire, "{kind}");
-        // And the session goes on to a clean end, for a client that has not noticed.
+        // A client that ignores the frame can still close cleanly.
         client.close();
     }
 }
 
 #[test]
-fn a_client_that_knows_the_rfc_rejects_every_invalid_frame_but_one() {
+fn invalid_endpoint_frames_are_rejected_by_tungstenite() {
     let server = TestServer::start();
     for kind in ["utf8", "rsv", "opcode", "mask", "control", "continuation", "length"] {
         let url = format!("ws://{}/invalid?kind={kind}", server.address);
         let (mut socket, _) = tungstenite::connect(url).unwrap();
         let received = socket.read();
-        // tungstenite lets a length pass that takes more bytes than it needs.
+        // tungstenite accepts a length that is encoded in too many bytes.
         assert_eq!(received.is_err(), kind != "length", "{kind}: {received:?}");
     }
 }
 
 #[test]
-fn faults_work_over_tls_too() {
-    let tls = TlsServer::start();
+fn tls_fault_endpoints_work() {
+    let tls = Transport::Tls.start();
     let mut client = tls.open("/drop?after=1&how=rst");
     client.send(text("last"));
     assert_eq!(client.read_text(), "last");

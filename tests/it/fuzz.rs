@@ -1,46 +1,75 @@
-//! Bytes that nobody chose, against everything that reads bytes of a peer.
+//! Random bytes for everything that reads bytes of a peer.
 //!
-//! Each case is made from one number, its seed. A failing case names its seed, and `scripts/fuzz --seed` begins with
-//! that case. In an ordinary test run the seeds are always the same ones, as many as fit the time.
+//! Each case follows from one number, its seed. A failing case prints its seed, and `scripts/fuzz --seed` begins with
+//! that case. In an ordinary test run the seeds are always the same, as many as fit the time.
 
-mod dice;
 mod head;
+mod inspector;
 mod offers;
 mod oracle;
 mod session;
-mod tapped;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dice::Dice;
+use crate::random::Random;
 
-/// Time for each of the four targets, unless `FUZZ_SECONDS` says otherwise; they run beside each other.
+/// Time for each of the four targets, unless `FUZZ_SECONDS` is set. The targets run in parallel.
 const USUAL: Duration = Duration::from_secs(5);
 
-/// Runs a case again and again, each with dice of its own, on several threads until the time is up.
-fn run(target: &str, threads: usize, case: impl Fn(&mut Dice) + Sync) {
+/// The least number of cases, however long they take.
+const MIN_CASES: u64 = 300;
+
+/// Counts what the cases have checked.
+#[derive(Default)]
+pub struct Coverage(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Coverage {
+    pub fn count(&self, what: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    }
+
+    /// Panics if anything was checked less often than the floors require.
+    fn check(self, cases: u64, floors: &[Floor]) {
+        let counts = self.0.into_inner().unwrap();
+        println!("{cases} cases: {counts:?}");
+        assert!(cases >= MIN_CASES, "only {cases} cases");
+        for (what, per_hundred) in floors {
+            let count = counts.get(what).copied().unwrap_or_default();
+            assert!(count * 100 >= cases * per_hundred, "{what}: {count} of {cases} cases, in {counts:?}");
+        }
+    }
+}
+
+/// Something that has to be checked so often in a hundred cases.
+type Floor = (&'static str, u64);
+
+/// Runs cases on several threads until the time is up. Panics if the cases checked less than the floors require.
+fn run(target: &str, threads: usize, floors: &[Floor], case: impl Fn(&mut Random, &Coverage) + Sync) {
     let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
-    let seed = number("FUZZ_SEED").unwrap_or(1);
+    let first = number("FUZZ_SEED").unwrap_or(1);
     let time = number("FUZZ_SECONDS").map_or(USUAL, Duration::from_secs);
-    let (since, next) = (Instant::now(), AtomicU64::new(seed));
+    let (since, next, coverage) = (Instant::now(), AtomicU64::new(first), Coverage::default());
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while since.elapsed() < time {
+                while since.elapsed() < time || next.load(Relaxed) - first < MIN_CASES {
                     let seed = Seed { target, seed: next.fetch_add(1, Relaxed) };
-                    case(&mut Dice::new(seed.seed));
+                    case(&mut Random::new(seed.seed), &coverage);
                 }
             });
         }
     });
-    println!("{target}: {} cases from seed {seed}", next.into_inner() - seed);
+    println!("{target} from seed {first}:");
+    coverage.check(next.into_inner() - first, floors);
 }
 
-/// Says how to repeat a case, if it fails.
+/// Prints how to repeat a case, if it fails.
 struct Seed<'a> {
     target: &'a str,
     seed: u64,
@@ -53,4 +82,13 @@ impl Drop for Seed<'_> {
             eprintln!("to repeat: scripts/fuzz --seed {seed} --seconds 1 {target}");
         }
     }
+}
+
+#[test]
+#[should_panic(expected = "messages: 2 of 300 cases")]
+fn coverage_below_a_floor_is_an_error() {
+    let coverage = Coverage::default();
+    coverage.count("messages");
+    coverage.count("messages");
+    coverage.check(300, &[("messages", 1)]);
 }

@@ -4,7 +4,7 @@ use crate::harness::{Client, TestServer, config, exchange, request, text, upgrad
 use ws_echo::Config;
 
 #[test]
-fn the_known_key_gives_the_known_accept() {
+fn handshake_accept_value_matches_the_key() {
     let server = TestServer::start();
     let mut client = server.connect();
     client.send(upgrade("/"));
@@ -23,7 +23,7 @@ fn the_known_key_gives_the_known_accept() {
 }
 
 #[test]
-fn a_head_may_come_byte_by_byte_and_frames_right_behind_it() {
+fn handshake_head_may_arrive_byte_by_byte_or_with_frames_behind_it() {
     let server = TestServer::start();
     let mut client = server.connect();
     for byte in upgrade("/echo").into_bytes() {
@@ -31,14 +31,14 @@ fn a_head_may_come_byte_by_byte_and_frames_right_behind_it() {
     }
     assert!(client.read_head().starts_with("HTTP/1.1 101 "));
     client.close();
-    let mut eager = server.connect();
-    eager.send([upgrade("/echo").into_bytes(), text("early")].concat());
-    assert!(eager.read_head().starts_with("HTTP/1.1 101 "));
-    assert_eq!(eager.read_text(), "early");
+    let mut early = server.connect();
+    early.send([upgrade("/echo").into_bytes(), text("early")].concat());
+    assert!(early.read_head().starts_with("HTTP/1.1 101 "));
+    assert_eq!(early.read_text(), "early");
 }
 
 #[test]
-fn legal_variations_of_the_head_are_accepted() {
+fn handshake_accepts_legal_variations_of_the_head() {
     let server = TestServer::start();
     let cookies = "a=b; ".repeat(1000);
     let variations = [
@@ -58,7 +58,7 @@ fn legal_variations_of_the_head_are_accepted() {
 }
 
 #[test]
-fn the_servers_favourite_subprotocol_is_chosen() {
+fn subprotocol_preferred_by_the_server_is_chosen() {
     let server =
         TestServer::with(Config { subprotocols: vec!["chat.v2".into(), "chat.v1".into()], ..config() });
     let offered = |names: &str| {
@@ -72,16 +72,16 @@ fn the_servers_favourite_subprotocol_is_chosen() {
 }
 
 #[test]
-fn only_allowed_origins_connect_where_some_are_named() {
+fn origin_must_be_allowed_when_a_list_is_configured() {
     let server = TestServer::with(Config { allow_origin: vec!["https://example.com".into()], ..config() });
-    let from = |origin: &str| exchange_head(&server, &request("/", &[("Origin", origin)]));
+    let from = |origin: &str| response_head(&server, &request("/", &[("Origin", origin)]));
     assert!(from("https://EXAMPLE.com").starts_with("HTTP/1.1 101 "));
     assert!(from("").starts_with("HTTP/1.1 101 "), "only browsers send an origin");
-    let refused = exchange(server.address, request("/", &[("Origin", "https://evil.example")]));
-    assert!(refused.starts_with("HTTP/1.1 403 ") && refused.contains("not allowed"), "{refused}");
+    let rejected = exchange(server.address, request("/", &[("Origin", "https://evil.example")]));
+    assert!(rejected.starts_with("HTTP/1.1 403 ") && rejected.contains("not allowed"), "{rejected}");
 }
 
-fn exchange_head(server: &TestServer, request: &str) -> String {
+fn response_head(server: &TestServer, request: &str) -> String {
     let mut client = Client::connect(server.address);
     client.send(request);
     client.read_head()

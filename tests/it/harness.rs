@@ -1,4 +1,4 @@
-//! A server in this process, and a client that speaks raw bytes.
+//! A server in this process, and a client that sends and receives raw bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use ws_echo::Routes;
 use ws_echo::{Config, Listener, Server, ShutdownSignal, Summary, listen};
 
-/// Longest wait of any test for anything: a bound that is never reached unless something is broken.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait of a test for anything. It is reached only when something is broken.
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The key of the handshake whose answer is known.
+/// A key whose `Sec-WebSocket-Accept` value is known: `rE91AJhfC+6JdVcVXOGJEADEJdQ=`.
 pub const KEY: &str = "f7cb4ezEAl6C3wRaU6JORA==";
 
-/// A server on a free port, which stops when it goes out of scope.
+/// A server on a free port, which stops on drop.
 pub struct TestServer {
     pub address: SocketAddr,
     pub stop: ShutdownSignal,
     thread: Option<JoinHandle<Summary>>,
 }
 
-/// Few workers, and otherwise what users get.
+/// Returns the default configuration with few workers.
 pub fn config() -> Config {
     Config { workers: 8, waiting: 8, ..Config::default() }
 }
@@ -39,7 +39,7 @@ impl TestServer {
         Self::on(Listener::from, config, routes)
     }
 
-    /// A server on what becomes of a listening socket.
+    /// Starts a server on the listener that the function makes of a bound socket.
     pub fn on(listener: impl FnOnce(TcpListener) -> Listener, config: Config, routes: Routes) -> Self {
         let socket = listen("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -51,17 +51,17 @@ impl TestServer {
         Self { address, stop, thread: Some(thread) }
     }
 
-    /// A client that has connected and said nothing.
+    /// Connects a client, which has sent nothing.
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
-    /// A client in an open session.
+    /// Opens a session.
     pub fn open(&self, path: &str) -> Client {
         self.connect().open(path)
     }
 
-    /// Asks the server to stop and waits until it has.
+    /// Requests the shutdown and waits until the server has stopped.
     pub fn finish(mut self) -> Summary {
         self.stop.request();
         self.thread.take().unwrap().join().unwrap()
@@ -78,12 +78,12 @@ impl Drop for TestServer {
     }
 }
 
-/// A complete handshake for a path.
+/// Returns a complete handshake for a path.
 pub fn upgrade(path: &str) -> String {
     request(path, &[])
 }
 
-/// A complete handshake with more fields, each of which takes the place of one of its name.
+/// Returns a handshake with more header fields. A field replaces the usual one of its name; an empty value removes it.
 pub fn request(path: &str, fields: &[(&str, &str)]) -> String {
     let usual = [
         ("Host", "localhost"),
@@ -98,7 +98,7 @@ pub fn request(path: &str, fields: &[(&str, &str)]) -> String {
     format!("GET {path} HTTP/1.1\r\n{lines}\r\n")
 }
 
-/// A frame as it came over the wire.
+/// A frame as it was received.
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub struct Frame {
     /// FIN, the reserved bits and the opcode.
@@ -111,24 +111,24 @@ impl Frame {
         Self { first, payload: payload.as_ref().to_vec() }
     }
 
-    /// A Close with a code and a reason.
+    /// Returns a Close frame with a code and a reason.
     pub fn close(code: u16, reason: &str) -> Self {
         Self::new(0x88, [&code.to_be_bytes(), reason.as_bytes()].concat())
     }
 
-    /// The code of a Close.
+    /// Returns the close code of a Close frame.
     pub fn code(&self) -> u16 {
         assert_eq!(self.first, 0x88, "not a Close: {self:?}");
         u16::from_be_bytes([self.payload[0], self.payload[1]])
     }
 }
 
-/// A masked frame as a client sends it.
+/// Returns a masked frame as a client sends it.
 pub fn masked(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     masked_with(first, payload.as_ref(), [0x37, 0xfa, 0x21, 0x3d])
 }
 
-/// The same with a mask of one's own.
+/// Returns a frame with this mask.
 pub fn masked_with(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -147,21 +147,21 @@ pub fn masked_with(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     bytes
 }
 
-/// A whole text message as a client sends it.
+/// Returns a whole text message as a client sends it.
 pub fn text(payload: &str) -> Vec<u8> {
     masked(0x81, payload)
 }
 
-/// A client that speaks raw bytes; each of its waits is bounded.
+/// A client that sends and receives raw bytes. Each of its waits is bounded by [`TEST_TIMEOUT`].
 pub struct Client<S = TcpStream> {
     pub stream: S,
 }
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let stream = TcpStream::connect_timeout(&address, TEST_TIMEOUT).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TEST_TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }
@@ -172,7 +172,7 @@ impl Client {
 }
 
 impl<S: Read + Write> Client<S> {
-    /// Becomes an open session.
+    /// Sends a handshake and reads its 101.
     pub fn open(mut self, path: &str) -> Self {
         self.send(upgrade(path));
         let head = self.read_head();
@@ -184,19 +184,19 @@ impl<S: Read + Write> Client<S> {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Reads to the empty line of an answer.
+    /// Reads a response up to its empty line.
     pub fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
             let n = self.stream.read(&mut byte).unwrap();
-            assert!(n == 1, "the answer ended: {}", String::from_utf8_lossy(&head));
+            assert!(n == 1, "the response ended: {}", String::from_utf8_lossy(&head));
             head.push(byte[0]);
         }
         String::from_utf8(head).unwrap()
     }
 
-    /// Reads one frame; servers must not mask (RFC 6455, 5.1).
+    /// Reads one frame, which must not be masked (RFC 6455, 5.1).
     pub fn read_frame(&mut self) -> Frame {
         let [first, length] = self.read_array();
         assert!(length & 0x80 == 0, "a masked frame from the server");
@@ -224,26 +224,29 @@ impl<S: Read + Write> Client<S> {
         rest
     }
 
-    /// The server must end the stream without another byte.
+    /// Checks that the server ends the stream without another byte.
     pub fn expect_end(&mut self) {
         let rest = self.read_rest();
         assert!(rest.is_empty(), "{} bytes more: {:?}", rest.len(), String::from_utf8_lossy(&rest));
     }
 
-    /// The connection must end soon, by an end of stream or a reset.
+    /// Checks that the connection ends, by an end of stream or a reset.
     pub fn expect_gone(&mut self) {
-        let mut scrap = [0; 4096];
+        let mut buffer = [0; 4096];
         loop {
-            match self.stream.read(&mut scrap) {
+            match self.stream.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(_) => {}
-                Err(e) if matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return,
-                Err(e) => panic!("the connection goes on: {e}"),
+                Err(e) => {
+                    let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::UnexpectedEof];
+                    assert!(gone.contains(&e.kind()), "the connection has not ended: {e}");
+                    return;
+                }
             }
         }
     }
 
-    /// The client's side of a clean end, started by the client.
+    /// Performs the closing handshake, started by the client with 1000.
     pub fn close(mut self) {
         self.send(masked(0x88, 1000_u16.to_be_bytes()));
         assert_eq!(self.read_frame(), Frame::close(1000, ""));
@@ -257,25 +260,26 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// Sends a plain request and reads the whole answer.
+/// Sends a plain request and reads the whole response.
 pub fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut client = Client::connect(address);
     client.send(request);
     String::from_utf8(client.read_rest()).unwrap()
 }
 
-/// Waits until something holds, which it must within [`PATIENCE`].
+/// Waits until the condition holds. Panics after [`TEST_TIMEOUT`].
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// A number from the server's metrics.
+/// Returns a value of `/metrics`, which the server updates once a tick.
 pub fn metric(address: SocketAddr, name: &str) -> u64 {
-    let answer = exchange(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let line = answer.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-    line.unwrap_or_else(|| panic!("no {name} in {answer}")).rsplit(' ').next().unwrap().parse().unwrap()
+    let response = exchange(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let line =
+        response.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    line.unwrap_or_else(|| panic!("no {name} in {response}")).rsplit(' ').next().unwrap().parse().unwrap()
 }

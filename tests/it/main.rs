@@ -1,4 +1,4 @@
-//! Behaviour of the server, as seen from outside.
+//! Integration tests of the server.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,37 +8,40 @@
     clippy::format_collect,
     clippy::decimal_bitwise_operands,
     unreachable_pub,
-    reason = "a test says what it saw by failing"
+    reason = "a test reports by panicking"
 )]
 
-mod answers;
-mod binary;
 mod browser;
 mod capacity;
 mod certificate;
 mod clients;
 mod close;
-mod compression;
 mod deflate;
+mod deflate_client;
 mod deflate_faults;
+mod deflate_properties;
 mod echo;
 mod endpoints;
-mod extensions;
 mod faults;
+mod frame_inspector;
 mod fuzz;
 mod handshake;
 mod harness;
+mod http_errors;
 mod keepalive;
 mod limits;
 mod memory;
 mod page;
+mod proc_status;
 mod process;
 mod process_start;
 mod push;
+mod random;
 mod rooms;
 mod scheduling;
+mod server_process;
 mod shutdown;
-mod tap;
 mod timing;
 mod tls;
+mod transports;
 mod webdriver;

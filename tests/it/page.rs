@@ -1,15 +1,15 @@
-//! What a plain HTTP request gets.
+//! Responses to plain HTTP requests.
 
 use crate::harness::{TestServer, exchange};
 
 fn get(server: &TestServer, path: &str) -> (String, String) {
-    let answer = exchange(server.address, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let response = exchange(server.address, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
 }
 
 #[test]
-fn the_page_is_served_whole_and_loads_nothing_from_elsewhere() {
+fn page_is_complete_and_loads_nothing_from_other_hosts() {
     let server = TestServer::start();
     let (head, body) = get(&server, "/");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -35,21 +35,23 @@ fn the_page_is_served_whole_and_loads_nothing_from_elsewhere() {
 }
 
 #[test]
-fn a_head_request_gets_the_length_and_no_body() {
+fn head_request_gets_the_length_and_no_body() {
     let server = TestServer::start();
     let (_, body) = get(&server, "/");
-    let answer = exchange(server.address, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(answer.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{answer}");
-    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    let response = exchange(server.address, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(response.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{response}");
+    assert!(response.ends_with("\r\n\r\n"), "{response}");
 }
 
 #[test]
-fn health_and_metrics_are_for_machines() {
+fn health_and_metrics_are_machine_readable() {
     let server = TestServer::start();
     assert_eq!(get(&server, "/health").1, "ok\n");
     let (head, body) = get(&server, "/metrics");
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
-    for line in body.lines().filter(|line| !line.starts_with('#')) {
+    let values: Vec<_> = body.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(values.len() > 10, "{body}");
+    for line in values {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert!(name.starts_with("ws_echo_") && value.parse::<u64>().is_ok(), "{line}");
     }

@@ -1,31 +1,32 @@
-//! The real binary: its ready line, its signals, its exit codes, its words.
+//! The real binary: ready line, options, signals, exit codes, output and logs.
 
 use std::fs;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::process::{ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use rlimit::Resource;
 
-use crate::binary::{Process, command, command_after};
-use crate::harness::{Client, Frame, PATIENCE, eventually, masked, text, upgrade};
+use crate::harness::{Client, Frame, TEST_TIMEOUT, eventually, masked, text, upgrade};
+use crate::proc_status::ProcStatus;
+use crate::server_process::{ServerProcess, command, command_after};
 
-/// Runs to the end without anybody connecting.
+/// Runs the server to its end. Returns the exit code and standard error.
 pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = command(arguments).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
 #[test]
-fn an_interrupt_and_a_termination_stop_it_cleanly_with_a_summary() {
+fn sigint_and_sigterm_stop_cleanly_with_a_summary() {
     for signal in ["INT", "TERM"] {
-        let process = Process::start(&[]);
-        let mut talker = process.open("/");
-        talker.send(text("Hello, world!"));
-        assert_eq!(talker.read_text(), "Received: Hello, world!");
+        let process = ServerProcess::start(&[]);
+        let mut client = process.open("/");
+        client.send(text("Hello, world!"));
+        assert_eq!(client.read_text(), "Received: Hello, world!");
         let mut idle = process.open("/echo");
         process.signal(signal);
-        for client in [&mut talker, &mut idle] {
+        for client in [&mut client, &mut idle] {
             assert_eq!(client.read_frame(), Frame::close(1001, "server shutting down"));
             client.send(masked(0x88, 1001_u16.to_be_bytes()));
             client.expect_end();
@@ -39,26 +40,25 @@ fn an_interrupt_and_a_termination_stop_it_cleanly_with_a_summary() {
 }
 
 #[test]
-fn the_ready_line_comes_when_every_worker_waits() {
-    let process = Process::start(&["--workers", "2000"]);
-    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap();
-    assert!(threads.trim().parse::<usize>().unwrap() > 2000, "{threads} threads behind the ready line");
+fn ready_line_is_printed_after_all_workers_have_started() {
+    let process = ServerProcess::start(&["--workers", "2000"]);
+    let threads = ProcStatus(process.id()).threads();
+    assert!(threads > 2000, "{threads} threads behind the ready line");
 }
 
 #[test]
-fn a_second_interrupt_ends_it_at_once_with_130() {
-    let process = Process::start(&["--drain-timeout", "1h"]);
-    let mut deaf = process.open("/echo");
+fn second_sigint_exits_at_once_with_130() {
+    let process = ServerProcess::start(&["--drain-timeout", "1h"]);
+    let mut client = process.open("/echo");
     process.signal("INT");
-    assert_eq!(deaf.read_frame().code(), 1001, "the first is clean");
+    assert_eq!(client.read_frame().code(), 1001, "the first is clean");
     process.signal("INT");
     assert_eq!(process.wait().0, Some(130));
 }
 
 #[test]
-fn a_port_in_use_is_one_line_that_says_what_to_do() {
-    let first = Process::start(&[]);
+fn port_in_use_is_one_line_that_names_the_option() {
+    let first = ServerProcess::start(&[]);
     let (code, err) = run(&["--listen", &first.address.to_string()]);
     assert_eq!(code, Some(1));
     assert!(err.contains("cannot listen on") && err.contains("another port with --listen"), "{err}");
@@ -66,7 +66,7 @@ fn a_port_in_use_is_one_line_that_says_what_to_do() {
 }
 
 #[test]
-fn a_value_that_makes_no_sense_is_a_usage_error_that_names_option_value_and_what_is_accepted() {
+fn invalid_option_value_is_a_usage_error_that_names_what_is_accepted() {
     for (option, value, accepted) in [
         ("--listen", "1234", "HOST:PORT"),
         ("--workers", "0", "from 1"),
@@ -85,20 +85,54 @@ fn a_value_that_makes_no_sense_is_a_usage_error_that_names_option_value_and_what
     }
 }
 
-#[test]
-fn the_environment_sets_options_and_arguments_win() {
-    let process = Process::spawn(
-        command(&["--workers", "4"])
-            .env("WS_ECHO_LISTEN", "127.0.0.1:0")
-            .env("WS_ECHO_REPLY_PREFIX", "From env: "),
-    );
-    let mut client = process.open("/");
-    client.send(text("x"));
-    assert_eq!(client.read_text(), "From env: x");
+/// Starts a server with an option in the environment, as an argument, or both.
+fn start_with_option(name: &str, environment: Option<&str>, argument: Option<&str>) -> ServerProcess {
+    let variable = format!("WS_ECHO_{}", name.to_uppercase().replace('-', "_"));
+    let argument = argument.map(|value| format!("--{name}={value}"));
+    let mut command = command(&["--workers", "4", "--listen", "127.0.0.1:0"]);
+    ServerProcess::spawn(command.args(argument).envs(environment.map(|value| (variable, value))))
 }
 
 #[test]
-fn too_many_workers_are_refused_with_the_limit_the_number_that_fits_and_the_way_out() {
+fn option_in_the_environment_is_used_and_arguments_win() {
+    for (environment, argument, prefix) in [
+        (None, None, "Received: "),
+        (Some("one "), None, "one "),
+        (None, Some("two "), "two "),
+        (Some("one "), Some("two "), "two "),
+        (Some("two "), Some("one "), "one "),
+    ] {
+        let process = start_with_option("reply-prefix", environment, argument);
+        let mut client = process.open("/");
+        client.send(text("x"));
+        assert_eq!(client.read_text(), format!("{prefix}x"), "{environment:?} {argument:?}");
+    }
+}
+
+/// An echo that is delayed by ten intervals comes before a Ping only if no Ping is sent.
+#[test]
+fn ping_interval_in_the_environment_is_used_and_arguments_win() {
+    let (ping, echo) = (Frame::new(0x89, ""), Frame::new(0x81, "x"));
+    for (environment, argument, first) in
+        [(Some("100ms"), None, &ping), (Some("100ms"), Some("0s"), &echo), (Some("0s"), Some("100ms"), &ping)]
+    {
+        let process = start_with_option("ping-interval", environment, argument);
+        let mut client = process.open("/delay?ms=1000");
+        client.send(text("x"));
+        assert_eq!(client.read_frame(), *first, "{environment:?} {argument:?}");
+    }
+}
+
+#[test]
+fn listen_address_in_the_environment_is_used() {
+    let mut command = command(&["--workers", "4"]);
+    let process = ServerProcess::spawn(command.env("WS_ECHO_LISTEN", "127.0.0.1:0"));
+    assert_ne!(process.address.port(), 1234, "the default");
+    process.open("/").close();
+}
+
+#[test]
+fn too_many_workers_are_rejected_with_the_number_that_fits() {
     let (code, err) = run(&["--listen", "127.0.0.1:0", "--workers", "10000000"]);
     assert_eq!(code, Some(1), "{err}");
     for part in ["cannot start 10000000 workers", " allows ", "use --workers ", "raise the limit with `"] {
@@ -108,9 +142,9 @@ fn too_many_workers_are_refused_with_the_limit_the_number_that_fits_and_the_way_
 }
 
 #[test]
-fn the_default_number_of_workers_lowers_itself_with_a_warning() {
+fn default_workers_are_lowered_to_what_fits_with_a_warning() {
     let lowered = r#"ulimit -n 300; exec "$@""#;
-    let process = Process::spawn(&mut command_after(&["sh", "-c", lowered, "sh"], &[]));
+    let process = ServerProcess::spawn(&mut command_after(&["sh", "-c", lowered, "sh"], &[]));
     process.open("/").close();
     process.signal("TERM");
     let (code, _, err) = process.wait();
@@ -119,38 +153,39 @@ fn the_default_number_of_workers_lowers_itself_with_a_warning() {
 }
 
 #[test]
-fn running_out_of_descriptors_pauses_the_accept_loop_and_burns_no_core() {
-    let process = Process::start(&[]);
+fn descriptor_exhaustion_pauses_the_accept_loop_without_spinning() {
+    let process = ServerProcess::start(&[]);
     let mut served = process.open("/echo");
     let pid = process.child.id();
     let before = take_all_descriptors(pid);
-    let mut stranded = Client::connect(process.address);
-    stranded.send(upgrade("/echo"));
+    let mut waiting = Client::connect(process.address);
+    waiting.send(upgrade("/echo"));
     let cpu = cpu_ticks(pid);
     served.stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut byte = [0];
-    assert!(served.stream.read(&mut byte).is_err(), "half a second in which nothing happens");
-    let burnt = cpu_ticks(pid) - cpu;
-    assert!(burnt <= 10, "{burnt} ticks of CPU in half a second");
-    served.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let nothing = served.stream.read(&mut byte).expect_err("half a second without traffic");
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    let used = cpu_ticks(pid) - cpu;
+    assert!(used <= 10, "{used} ticks of CPU in half a second");
+    served.stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     served.send(text("still served"));
     assert_eq!(served.read_text(), "still served");
     rlimit::prlimit(pid.cast_signed(), Resource::NOFILE, Some(before), None).unwrap();
-    assert!(stranded.read_head().starts_with("HTTP/1.1 101 "), "it is served when there is room again");
+    assert!(waiting.read_head().starts_with("HTTP/1.1 101 "), "it is served when descriptors are free again");
     process.signal("TERM");
-    drop((served, stranded));
+    drop((served, waiting));
     let (code, _, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(
         err.matches("cannot accept connections").count(),
         1,
-        "said once, not ten times a second: {err}"
+        "logged once, not ten times a second: {err}"
     );
 }
 
-/// Leaves a process no descriptor to open. Returns its limits of before.
+/// Lowers the limit of a process so that it cannot open another descriptor. Returns its previous limits.
 fn take_all_descriptors(pid: u32) -> (u64, u64) {
-    // The limit is on the number, and the lowest one that is free is taken: a process may have inherited high ones.
+    // The limit is on the number of the next descriptor, which is the lowest free one.
     let free = (0..10_000).find(|fd| !fs::exists(format!("/proc/{pid}/fd/{fd}")).unwrap()).unwrap();
     let (mut soft, mut hard) = (0, 0);
     rlimit::prlimit(pid.cast_signed(), Resource::NOFILE, None, Some((&mut soft, &mut hard))).unwrap();
@@ -158,7 +193,7 @@ fn take_all_descriptors(pid: u32) -> (u64, u64) {
     (soft, hard)
 }
 
-/// User and system time of a process, in clock ticks of a hundredth of a second.
+/// Returns the user and system time of a process, in clock ticks of a hundredth of a second.
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -166,17 +201,17 @@ fn cpu_ticks(pid: u32) -> u64 {
 }
 
 #[test]
-fn it_stops_while_it_is_out_of_descriptors() {
-    let process = Process::start(&[]);
+fn descriptor_exhaustion_does_not_prevent_shutdown() {
+    let process = ServerProcess::start(&[]);
     take_all_descriptors(process.child.id());
-    let _stranded = Client::connect(process.address);
+    let _waiting = Client::connect(process.address);
     process.signal("INT");
     assert_eq!(process.wait().0, Some(0));
 }
 
 #[test]
-fn messages_are_logged_at_debug_escaped_and_cut() {
-    let process = Process::spawn(
+fn log_shows_messages_at_debug_escaped_and_shortened() {
+    let process = ServerProcess::spawn(
         command(&["--listen", "127.0.0.1:0", "--workers", "4"]).env("RUST_LOG", "ws_echo=debug"),
     );
     let mut client = process.open("/");
@@ -195,8 +230,8 @@ fn messages_are_logged_at_debug_escaped_and_cut() {
 }
 
 #[test]
-fn json_logs_are_an_object_a_line() {
-    let process = Process::start(&["--log-format", "json"]);
+fn log_format_json_is_one_object_a_line() {
+    let process = ServerProcess::start(&["--log-format", "json"]);
     process.open("/").close();
     process.signal("INT");
     let (_, _, err) = process.wait();
@@ -210,16 +245,16 @@ fn json_logs_are_an_object_a_line() {
 }
 
 #[test]
-fn a_closed_standard_output_is_no_reason_to_stop() {
-    let mut process = Process::start(&[]);
-    drop(std::mem::replace(&mut process.out, BufReader::new(spare())));
+fn closed_standard_output_does_not_stop_the_server() {
+    let mut process = ServerProcess::start(&[]);
+    drop(std::mem::replace(&mut process.out, BufReader::new(ended_output())));
     process.open("/").close();
     process.signal("TERM");
     eventually("it ends", || process.child.try_wait().unwrap().is_some());
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
 
-/// A standard output of another process that has ended.
-fn spare() -> ChildStdout {
+/// Returns the standard output of another process, which has ended.
+fn ended_output() -> ChildStdout {
     Command::new("true").stdout(Stdio::piped()).spawn().unwrap().stdout.take().unwrap()
 }

@@ -1,18 +1,18 @@
-//! Which threads preempt others when they are woken, read from the kernel.
+//! Scheduling policies of the threads, read from the kernel.
 
 use std::fs::{self, DirEntry};
 use std::io;
 use std::thread;
 use std::time::Instant;
 
-use crate::binary::{Process, command_after};
-use crate::harness::{Client, Frame, PATIENCE, masked};
+use crate::harness::{Client, Frame, TEST_TIMEOUT, masked};
+use crate::server_process::{ServerProcess, command_after};
 
 /// `SCHED_OTHER` and `SCHED_BATCH` in `/proc` (sched(7)).
 const NORMAL: &str = "0";
 const BATCH: &str = "3";
 
-/// What the kernel says of a thread (`proc_pid_stat(5)`).
+/// The kernel's data of a thread (`proc_pid_stat(5)`).
 #[derive(Debug)]
 struct Thread {
     id: u32,
@@ -22,19 +22,19 @@ struct Thread {
 }
 
 impl Thread {
-    /// Whether this is a worker; the supervisor and the refusal lane have a suffix.
+    /// Returns whether this is a worker. The names of the supervisor and the rejector have a suffix.
     fn is_worker(&self) -> bool {
         self.name.strip_prefix("ws:").is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
     }
 }
 
-/// A server that is started under that policy, whatever the tests run under.
-fn start(policy: &str, workers: &str) -> Process {
-    Process::spawn(&mut command_after(&["chrt", policy, "0"], &["--workers", workers]))
+/// Starts a server under a policy, whatever the tests run under.
+fn start(policy: &str, workers: &str) -> ServerProcess {
+    ServerProcess::spawn(&mut command_after(&["chrt", policy, "0"], &["--workers", workers]))
 }
 
-/// The threads of a process.
-fn threads(process: &Process) -> Vec<Thread> {
+/// Returns the threads of a process.
+fn threads(process: &ServerProcess) -> Vec<Thread> {
     let tasks = fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let thread = |task: io::Result<DirEntry>| {
         let id = task.unwrap().file_name().to_str().unwrap().parse().unwrap();
@@ -46,37 +46,37 @@ fn threads(process: &Process) -> Vec<Thread> {
     tasks.map(thread).collect()
 }
 
-/// Waits until the threads are as they should be.
-fn await_threads(process: &Process, condition: impl Fn(&[Thread]) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the condition holds for the threads.
+fn await_threads(process: &ServerProcess, condition: impl Fn(&[Thread]) -> bool) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !condition(&threads(process)) {
         assert!(Instant::now() < deadline, "{:?}", threads(process));
         thread::yield_now();
     }
 }
 
-/// Says something after everybody has gone to sleep, and waits for the echo.
-fn say_late(process: &Process, client: &mut Client) {
-    say(process, client, b"late");
+/// Sends a small message when all threads sleep, and waits for the echo.
+fn send_small(process: &ServerProcess, client: &mut Client) {
+    send(process, client, b"small");
 }
 
-/// Says this after everybody has gone to sleep, and waits for the echo.
-fn say(process: &Process, client: &mut Client, bytes: &[u8]) {
+/// Sends a message when all threads sleep, and waits for the echo.
+fn send(process: &ServerProcess, client: &mut Client, bytes: &[u8]) {
     await_sleep(process);
     client.send(masked(0x82, bytes));
     assert!(client.read_frame() == Frame::new(0x82, bytes));
 }
 
-/// Waits until every thread waits for something.
-fn await_sleep(process: &Process) {
+/// Waits until every thread sleeps.
+fn await_sleep(process: &ServerProcess) {
     await_threads(process, |threads| threads.iter().all(|thread| thread.state == "S"));
 }
 
-/// Says something until the only worker, once it sleeps again, does so under that policy.
-fn say_until(process: &Process, client: &mut Client, bytes: &[u8], policy: &str) {
-    let deadline = Instant::now() + PATIENCE;
+/// Sends messages until the only worker sleeps under that policy.
+fn send_until(process: &ServerProcess, client: &mut Client, bytes: &[u8], policy: &str) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
-        say(process, client, bytes);
+        send(process, client, bytes);
         await_sleep(process);
         let threads = threads(process);
         if threads.iter().any(|thread| thread.is_worker() && thread.policy == policy) {
@@ -87,7 +87,7 @@ fn say_until(process: &Process, client: &mut Client, bytes: &[u8], policy: &str)
 }
 
 #[test]
-fn who_accepts_or_waits_for_a_connection_lets_others_finish_and_nobody_else() {
+fn scheduling_is_batch_for_accept_loop_and_idle_workers_only() {
     let process = start("--other", "4");
     await_threads(&process, |threads| {
         threads.iter().all(|thread| {
@@ -99,35 +99,35 @@ fn who_accepts_or_waits_for_a_connection_lets_others_finish_and_nobody_else() {
 }
 
 #[test]
-fn the_worker_of_a_session_whose_messages_come_one_by_one_goes_first_until_its_end() {
+fn scheduling_is_normal_for_a_session_of_small_messages_until_its_end() {
     let process = start("--other", "1");
     let worker_is_under = |policy| {
         move |threads: &[Thread]| threads.iter().any(|thread| thread.is_worker() && thread.policy == policy)
     };
     let mut client = process.open("/echo");
-    say_until(&process, &mut client, b"small", NORMAL);
-    say_late(&process, &mut client);
+    send_until(&process, &mut client, b"small", NORMAL);
+    send_small(&process, &mut client);
     assert!(worker_is_under(NORMAL)(&threads(&process)));
     client.close();
     await_threads(&process, worker_is_under(BATCH));
 }
 
 #[test]
-fn the_worker_of_a_session_with_large_messages_lets_others_finish_while_they_come() {
+fn scheduling_is_batch_while_a_session_receives_large_messages() {
     let process = start("--other", "1");
     let mut client = process.open("/echo");
     for _ in 0..2 {
-        say_until(&process, &mut client, b"small", NORMAL);
-        say_until(&process, &mut client, &vec![7; 64 << 10], BATCH);
+        send_until(&process, &mut client, b"small", NORMAL);
+        send_until(&process, &mut client, &vec![7; 64 << 10], BATCH);
     }
 }
 
 #[test]
-fn the_policy_that_the_server_was_started_under_stays() {
+fn scheduling_policy_of_the_server_process_is_kept() {
     let process = start("--batch", "2");
     let mut client = process.open("/echo");
     for _ in 0..20 {
-        say_late(&process, &mut client);
+        send_small(&process, &mut client);
     }
     let threads = threads(&process);
     assert!(threads.iter().all(|thread| thread.policy == BATCH), "{threads:?}");

@@ -1,4 +1,4 @@
-//! The endpoints that keep time: their pace, and that stop and vanished peers end every wait.
+//! Endpoints that wait: their intervals, and that a shutdown or a disconnect ends every wait.
 
 use std::io::Write;
 use std::thread;
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::harness::{Client, Frame, PATIENCE, TestServer, config, eventually, masked, metric, text};
-use crate::tls::TlsServer;
+use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, eventually, masked, metric, text};
+use crate::transports::Transport;
 use ws_echo::Config;
 
 fn json(client: &mut Client) -> Json {
@@ -16,7 +16,7 @@ fn json(client: &mut Client) -> Json {
 }
 
 #[test]
-fn a_delayed_echo_comes_in_order_and_not_too_soon_and_many_wait_at_once() {
+fn delay_keeps_order_and_delays_many_messages_at_once() {
     let server = TestServer::start();
     let mut client = server.open("/delay?ms=200&jitter=100ms");
     let since = Instant::now();
@@ -32,7 +32,7 @@ fn a_delayed_echo_comes_in_order_and_not_too_soon_and_many_wait_at_once() {
 }
 
 #[test]
-fn pings_are_answered_while_an_echo_waits() {
+fn ping_gets_its_pong_while_an_echo_waits() {
     let server = TestServer::start();
     for path in ["/delay?ms=1h", "/throttle?bytes=1", "/push?every=1h&count=2", "/source?count=1000000000"] {
         let mut client = server.open(path);
@@ -44,30 +44,30 @@ fn pings_are_answered_while_an_echo_waits() {
     }
 }
 
-/// Sends until the server stops reading. Returns how many bytes it took.
-fn stuff(client: &mut Client) -> usize {
+/// Sends until the server stops reading. Returns the number of bytes sent.
+fn send_until_blocked(client: &mut Client) -> usize {
     client.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let message = masked(0x82, vec![1; 64 << 10]);
     let mut sent = 0;
     while client.stream.write_all(&message).is_ok() {
         sent += message.len();
-        assert!(sent < 200 << 20, "the server takes everything");
+        assert!(sent < 200 << 20, "the server reads without end");
     }
     sent
 }
 
 #[test]
-fn a_peer_that_sends_too_much_is_held_back_and_still_told_of_the_stop() {
+fn backpressure_stops_reading_and_shutdown_still_sends_1001() {
     let server = TestServer::start();
-    let mut stuffed: Vec<Client> =
+    let mut blocked: Vec<Client> =
         ["/delay?ms=1h", "/throttle?bytes=1"].into_iter().map(|path| server.open(path)).collect();
-    for client in &mut stuffed {
-        stuff(client);
+    for client in &mut blocked {
+        send_until_blocked(client);
     }
     server.stop.request();
-    for client in &mut stuffed {
+    for client in &mut blocked {
         while client.read_frame() != Frame::close(1001, "server shutting down") {}
-        // In the middle of a message: this cannot be answered with a Close any more.
+        // In the middle of a message, so that no Close can follow.
         client.end_sending();
         client.expect_gone();
     }
@@ -78,7 +78,7 @@ fn a_peer_that_sends_too_much_is_held_back_and_still_told_of_the_stop() {
 }
 
 #[test]
-fn a_stop_ends_every_wait_at_once() {
+fn shutdown_ends_the_waits_of_all_endpoints() {
     let server = TestServer::with(Config { workers: 20, ..config() });
     let paths =
         ["/delay?ms=1h", "/throttle?bytes=1", "/push?every=1h", "/stats", "/silent", "/broadcast", "/sink"];
@@ -100,11 +100,11 @@ fn a_stop_ends_every_wait_at_once() {
 }
 
 #[test]
-fn a_wait_does_not_outlast_the_drain_deadline_of_a_deaf_peer() {
+fn shutdown_ends_a_wait_of_a_silent_client_at_the_drain_timeout() {
     let drain_timeout = Duration::from_millis(500);
     let server = TestServer::with(Config { drain_timeout, ..config() });
-    let mut deaf = server.open("/delay?ms=1h");
-    deaf.send(text("wait"));
+    let mut silent = server.open("/delay?ms=1h");
+    silent.send(text("wait"));
     eventually("it waits", || metric(server.address, "ws_echo_messages_received_total") == 1);
     let since = Instant::now();
     let totals = server.finish().totals;
@@ -113,39 +113,46 @@ fn a_wait_does_not_outlast_the_drain_deadline_of_a_deaf_peer() {
 }
 
 #[test]
-fn a_peer_that_vanishes_is_noticed_during_the_wait() {
+fn disconnect_is_noticed_while_an_endpoint_waits() {
     let server = TestServer::start();
-    for path in [
+    let paths = [
         "/delay?ms=1h",
         "/throttle?bytes=1",
         "/push?every=1h",
         "/stats",
         "/broadcast",
         "/source?count=1000000000",
-    ] {
-        let mut client = server.open(path);
-        client.send(text("wait"));
-        drop(client);
-    }
-    // At most the scrape itself is open.
-    eventually("nobody is left", || metric(server.address, "ws_echo_connections_open") <= 1);
+    ];
+    let clients: Vec<Client> = paths
+        .into_iter()
+        .map(|path| {
+            let mut client = server.open(path);
+            client.send(text("wait"));
+            client
+        })
+        .collect();
+    eventually("all are counted", || metric(server.address, "ws_echo_connections_open") >= 6);
+    drop(clients);
+    // The request for the metrics may be open.
+    eventually("all are closed", || metric(server.address, "ws_echo_connections_open") <= 1);
     assert_eq!(server.finish().totals.closed[&("vanished", 1006)], 6);
 }
 
 #[test]
-fn a_paused_worker_is_not_taken_for_a_silent_peer() {
-    let short = Duration::from_millis(100);
-    let server = TestServer::with(Config { ping_interval: short, pong_timeout: short, ..config() });
-    let mut client = server.open("/delay?ms=500ms");
+fn keepalive_spares_a_client_whose_worker_pauses() {
+    let (ping_interval, pong_timeout) = (Duration::from_millis(100), Duration::from_secs(1));
+    let server = TestServer::with(Config { ping_interval, pong_timeout, ..config() });
+    // The pause is longer than both together.
+    let mut client = server.open("/delay?ms=2s");
     let mut feed = client.stream.try_clone().unwrap();
-    // More than may wait, so the worker pauses without reading.
+    // More than the endpoint queues, so the worker pauses without reading.
     let sender = thread::spawn(move || {
-        for _ in 0..60 {
+        for _ in 0..20 {
             feed.write_all(&masked(0x82, vec![1; 64 << 10])).unwrap();
         }
     });
     let mut echoes = 0;
-    while echoes < 60 {
+    while echoes < 20 {
         let frame = client.read_frame();
         match frame.first {
             0x82 => echoes += 1,
@@ -157,10 +164,10 @@ fn a_paused_worker_is_not_taken_for_a_silent_peer() {
 }
 
 #[test]
-fn pushes_are_numbered_and_keep_their_pace() {
+fn push_endpoint_numbers_its_messages_and_keeps_its_interval() {
     let server = TestServer::start();
-    let mut client = server.open("/push?every=50ms&count=5&size=100");
     let since = Instant::now();
+    let mut client = server.open("/push?every=50ms&count=5&size=100");
     for n in 1..=5 {
         let message = client.read_text();
         assert_eq!(message.len(), 100, "{message}");
@@ -173,7 +180,7 @@ fn pushes_are_numbered_and_keep_their_pace() {
 }
 
 #[test]
-fn a_source_sends_what_it_was_asked_for_and_a_summary() {
+fn source_sends_the_requested_messages_and_a_summary() {
     let server = TestServer::start();
     let mut client = server.open("/source?size=64KiB&count=100");
     for _ in 0..100 {
@@ -187,7 +194,7 @@ fn a_source_sends_what_it_was_asked_for_and_a_summary() {
 }
 
 #[test]
-fn a_sink_says_what_it_took_when_asked_or_after_so_many() {
+fn sink_sends_its_summary_on_request_or_after_count_messages() {
     let server = TestServer::start();
     let mut client = server.open("/sink?count=3");
     client.send([masked(0x82, [0; 100]), text("ten bytes.")].concat());
@@ -200,7 +207,7 @@ fn a_sink_says_what_it_took_when_asked_or_after_so_many() {
 }
 
 #[test]
-fn a_throttled_echo_takes_its_time_and_arrives_whole() {
+fn throttle_limits_the_rate_and_echoes_the_whole_message() {
     let server = TestServer::start();
     let mut client = server.open("/throttle?bytes=1000");
     let payload: Vec<u8> = (0..500_usize).map(|n| u8::try_from(n % 251).unwrap()).collect();
@@ -223,7 +230,7 @@ fn a_throttled_echo_takes_its_time_and_arrives_whole() {
 }
 
 #[test]
-fn statistics_come_by_themselves() {
+fn stats_are_sent_unsolicited() {
     let server = TestServer::with(Config { write_timeout: Duration::from_millis(100), ..config() });
     let mut client = server.open("/stats");
     let mut other = server.open("/echo");
@@ -236,13 +243,13 @@ fn statistics_come_by_themselves() {
         if stats["open"] == 2 && stats["totals"]["bytes_in"] == 5 {
             break;
         }
-        assert!(since.elapsed() < PATIENCE, "{stats}");
+        assert!(since.elapsed() < TEST_TIMEOUT, "{stats}");
     }
 }
 
 #[test]
-fn time_is_kept_over_tls_too() {
-    let tls = TlsServer::start();
+fn tls_timed_endpoints_keep_their_intervals() {
+    let tls = Transport::Tls.start();
     let mut delayed = tls.open("/delay?ms=200");
     let since = Instant::now();
     for n in 0..20 {
@@ -263,7 +270,7 @@ fn time_is_kept_over_tls_too() {
         assert_eq!(source.read_frame().payload.len(), 20_000);
     }
     assert!(source.read_text().contains("\"messages\":50"));
-    // A Ping in the middle of a wait, and the stop at its end.
+    // A Ping during a wait, and the shutdown that ends it.
     let mut waiting = tls.open("/throttle?bytes=1");
     waiting.send([text("long"), masked(0x89, "ping")].concat());
     while waiting.read_frame() != Frame::new(0x8a, "ping") {}

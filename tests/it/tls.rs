@@ -1,4 +1,4 @@
-//! TLS, with rustls as the client.
+//! Behaviour that only TLS has, with rustls as the client. Other tests run over both transports.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -15,23 +15,21 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
-use tungstenite::Message;
 use ws_echo::Routes;
-use ws_echo::session::handle::PushError;
 use ws_echo::{Certificate, Config, Listener};
 
-use crate::harness::{Client, Frame, PATIENCE, TestServer, config, eventually, masked, text, upgrade};
+use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, masked, text, upgrade};
 
 pub type Secure = Client<StreamOwned<ClientConnection, TcpStream>>;
 
-/// Certificate and key in files of their own, gone when this goes out of scope.
+/// A certificate and its key in temporary files, removed on drop.
 pub struct Files {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
 
 impl Files {
-    /// For `localhost`, new at each call.
+    /// Makes a new certificate for `localhost`.
     pub fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         Self::with(&made.cert.pem(), &made.signing_key.serialize_pem())
@@ -55,7 +53,7 @@ impl Files {
         Arc::new(Certificate::load(&self.certificate, &self.key).unwrap())
     }
 
-    /// A client that trusts this certificate.
+    /// Returns the configuration of a client that trusts this certificate.
     pub fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
         client_config(&self.certificate, versions)
     }
@@ -68,7 +66,7 @@ impl Drop for Files {
     }
 }
 
-/// A client that trusts the certificates in a file.
+/// Returns the configuration of a client that trusts the certificates in a file.
 pub fn client_config(roots: &Path, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(roots).unwrap() {
@@ -84,7 +82,7 @@ pub fn client_config(roots: &Path, versions: &[&'static SupportedProtocolVersion
     Arc::new(config)
 }
 
-/// Connects, and holds the TLS handshake.
+/// Connects and performs the TLS handshake.
 pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Secure {
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
@@ -95,15 +93,15 @@ pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Secure {
     Client { stream: StreamOwned::new(tls, socket) }
 }
 
-/// A server with TLS, and a client that trusts it.
-pub struct TlsServer {
-    pub server: TestServer,
+/// A server with TLS and the configuration of a client that trusts it.
+struct TlsServer {
+    server: TestServer,
     client: Arc<ClientConfig>,
     files: Files,
 }
 
 impl TlsServer {
-    pub fn start() -> Self {
+    fn start() -> Self {
         Self::with(config(), Routes::standard())
     }
 
@@ -114,21 +112,21 @@ impl TlsServer {
         Self { server, client: files.client(&[&TLS13]), files }
     }
 
-    pub fn open(&self, path: &str) -> Secure {
+    fn open(&self, path: &str) -> Secure {
         connect(self.server.address, &self.client).open(path)
     }
 
-    pub fn finish(self) -> ws_echo::metrics::snapshot::Snapshot {
+    fn finish(self) -> ws_echo::metrics::snapshot::Snapshot {
         self.server.finish().totals
     }
 }
 
 #[test]
-fn both_versions_echo_and_end_cleanly() {
+fn tls_1_2_and_1_3_echo_and_close_cleanly() {
     let files = Files::new();
-    let (facts, seen) = mpsc::channel();
-    let routes = Routes::standard().with("/facts", move |conversation| {
-        facts.send(conversation.request().tls.clone()).unwrap();
+    let (info, seen) = mpsc::channel();
+    let routes = Routes::standard().with("/info", move |session| {
+        info.send(session.request().tls.clone()).unwrap();
         Ok(())
     });
     let certificate = files.load();
@@ -141,16 +139,16 @@ fn both_versions_echo_and_end_cleanly() {
         assert_eq!(client.read_text(), "Received: Hello, world!");
         // The stream only ends without an error after a close_notify.
         client.close();
-        let mut client = connect(server.address, &client_config).open("/facts");
-        let facts = seen.recv_timeout(PATIENCE).unwrap().expect("this is TLS");
-        assert_eq!((facts.version, facts.alpn.as_deref()), (name, Some("http/1.1")));
+        let mut client = connect(server.address, &client_config).open("/info");
+        let info = seen.recv_timeout(TEST_TIMEOUT).unwrap().expect("this is TLS");
+        assert_eq!((info.version, info.alpn.as_deref()), (name, Some("http/1.1")));
         assert_eq!(client.read_frame(), Frame::close(1000, ""));
     }
     assert_eq!(server.finish().totals.closed[&("client", 1000)], 2);
 }
 
 #[test]
-fn a_burst_and_a_message_in_many_records_are_echoed() {
+fn tls_burst_and_message_in_many_records_are_echoed() {
     let tls = TlsServer::start();
     let mut client = tls.open("/echo");
     let burst: Vec<u8> = (0..100).flat_map(|n| text(&format!("{n:01000}"))).collect();
@@ -167,7 +165,7 @@ fn a_burst_and_a_message_in_many_records_are_echoed() {
 }
 
 #[test]
-fn large_echoes_survive_pings_between_them() {
+fn tls_large_echoes_are_intact_with_pings_between() {
     let ping_interval = Duration::from_millis(10);
     let tls = TlsServer::with(Config { ping_interval, ..config() }, Routes::standard());
     thread::scope(|scope| {
@@ -189,7 +187,10 @@ fn large_echoes_survive_pings_between_them() {
                         }
                     };
                     client.send(masked(0x8a, ""));
-                    assert!(echo.first == 0x82 && echo.payload == payload, "echo {round} of {size} is torn");
+                    assert!(
+                        echo.first == 0x82 && echo.payload == payload,
+                        "echo {round} of {size} is damaged"
+                    );
                 }
             });
         }
@@ -197,24 +198,7 @@ fn large_echoes_survive_pings_between_them() {
 }
 
 #[test]
-fn a_ping_and_the_close_reach_a_client_whose_worker_is_blocked_in_a_read() {
-    let ping_interval = Duration::from_millis(50);
-    let tls = TlsServer::with(Config { ping_interval, ..config() }, Routes::standard());
-    let mut client = tls.open("/echo");
-    for _ in 0..3 {
-        assert_eq!(client.read_frame(), Frame::new(0x89, ""));
-        client.send(masked(0x8a, ""));
-    }
-    tls.server.stop.request();
-    let goodbye = std::iter::repeat_with(|| client.read_frame()).find(|frame| frame.first != 0x89).unwrap();
-    assert_eq!(goodbye, Frame::close(1001, "server shutting down"));
-    client.send(masked(0x88, 1001_u16.to_be_bytes()));
-    client.expect_end();
-    assert_eq!(tls.finish().clean, 1);
-}
-
-#[test]
-fn all_clients_get_one_close_when_the_server_stops_in_mid_conversation() {
+fn tls_shutdown_sends_one_close_to_every_busy_client() {
     let tls = TlsServer::with(Config { workers: 20, ..config() }, Routes::standard());
     thread::scope(|scope| {
         let started: Vec<_> = (0..20)
@@ -239,7 +223,7 @@ fn all_clients_get_one_close_when_the_server_stops_in_mid_conversation() {
             })
             .collect();
         for started in started {
-            started.recv_timeout(PATIENCE).unwrap();
+            started.recv_timeout(TEST_TIMEOUT).unwrap();
         }
         tls.server.stop.request();
     });
@@ -248,99 +232,13 @@ fn all_clients_get_one_close_when_the_server_stops_in_mid_conversation() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_cut() {
-    let config = Config { write_timeout: Duration::from_millis(400), ..config() };
-    let tls = TlsServer::with(config, Routes::standard());
-    let mut deaf = tls.open("/echo");
-    let message = masked(0x82, vec![1; 1 << 20]);
-    let since = Instant::now();
-    let error = loop {
-        match deaf.stream.write_all(&message) {
-            Ok(()) => assert!(since.elapsed() < PATIENCE, "the server takes without end"),
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-    let totals = tls.finish();
-    assert_eq!((totals.closed[&("cut", 1006)], totals.aborted), (1, 1), "{totals:?}");
-}
-
-#[test]
-fn messages_pushed_by_other_threads_never_tear_a_record() {
-    let (handles, handed) = mpsc::channel();
-    let routes = Routes::standard().with("/handle", move |conversation| {
-        handles.send(conversation.handle()).unwrap();
-        ws_echo::endpoints::echo::echo(conversation)
-    });
-    let tls = TlsServer::with(config(), routes);
-    let mut client = tls.open("/handle");
-    let handle = handed.recv_timeout(PATIENCE).unwrap();
-    let (echoes, pushes, size) = (100_usize, 300_usize, 90_000);
-    thread::scope(|scope| {
-        for thread in 0..2_u8 {
-            let handle = &handle;
-            scope.spawn(move || {
-                let message = Message::binary(vec![thread; 5000]);
-                for _ in 0..pushes {
-                    eventually("a push is taken", || match handle.push(&message) {
-                        Ok(()) => true,
-                        Err(PushError::Busy) => false,
-                        Err(PushError::Closed) => panic!("the session has ended"),
-                    });
-                }
-            });
-        }
-        let (mut sent, mut echoed, mut pushed) = (0, 0, [0; 2]);
-        while echoed < echoes || pushed != [pushes; 2] {
-            if sent == echoed && sent < echoes {
-                client.send(masked(0x81, vec![b'e'; size]));
-                sent += 1;
-            }
-            let Frame { first, payload } = client.read_frame();
-            if first == 0x81 {
-                assert!(payload.len() == size && payload.iter().all(|&b| b == b'e'), "echo {echoed} is torn");
-                echoed += 1;
-            } else {
-                assert!(first == 0x82 && payload == vec![payload[0]; 5000], "a push is torn");
-                pushed[usize::from(payload[0])] += 1;
-            }
-        }
-    });
-    client.close();
-}
-
-#[test]
-fn a_push_to_a_client_that_does_not_read_is_busy_and_what_was_taken_arrives() {
-    let (handles, handed) = mpsc::channel();
-    let routes = Routes::standard().with("/handle", move |conversation| {
-        handles.send(conversation.handle()).unwrap();
-        ws_echo::endpoints::echo::echo(conversation)
-    });
-    let tls = TlsServer::with(config(), routes);
-    let mut client = tls.open("/handle");
-    let handle = handed.recv_timeout(PATIENCE).unwrap();
-    let message = Message::binary(vec![7; 100_000]);
-    let (mut pushed, since) = (0, Instant::now());
-    while handle.push(&message).is_ok() {
-        pushed += 1;
-        assert!(since.elapsed() < PATIENCE, "pushed without end");
-    }
-    assert_eq!(handle.push(&message), Err(PushError::Busy));
-    for n in 0..pushed {
-        assert!(client.read_frame() == Frame::new(0x82, vec![7; 100_000]), "push {n} of {pushed} is torn");
-    }
-    client.send(text("and on"));
-    assert_eq!(client.read_text(), "and on");
-}
-
-#[test]
-fn a_second_connection_resumes_the_session_of_the_first() {
+fn tls_session_is_resumed_by_a_second_connection() {
     let tls = TlsServer::start();
     for version in [&TLS12, &TLS13] {
         let client = tls.files.client(&[version]);
         let handshake = || {
             let mut session = connect(tls.server.address, &client).open("/echo");
-            session.send(text("a ticket has come with the answer"));
+            session.send(text("a ticket has come with the echo"));
             session.read_text();
             let kind = session.stream.conn.handshake_kind();
             session.close();
@@ -352,82 +250,82 @@ fn a_second_connection_resumes_the_session_of_the_first() {
 }
 
 #[test]
-fn who_is_refused_is_told_over_tls() {
+fn tls_rejected_connection_gets_503() {
     let tls = TlsServer::with(Config { workers: 1, waiting: 0, ..config() }, Routes::standard());
     let served = tls.open("/echo");
-    // A peer that does not go on with its handshake keeps nobody else from an answer.
-    let mute = tls.server.connect();
+    // A peer that does not continue its handshake does not delay the response to others.
+    let silent = tls.server.connect();
     for version in [&TLS12, &TLS13] {
         let mut refused = connect(tls.server.address, &tls.files.client(&[version]));
-        let answer = String::from_utf8(refused.read_rest()).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("all workers are busy"), "{answer}");
+        let response = String::from_utf8(refused.read_rest()).unwrap();
+        assert!(response.starts_with("HTTP/1.1 503 ") && response.contains("--workers"), "{response}");
     }
     served.close();
-    drop(mute);
+    drop(silent);
     assert_eq!(tls.finish().refused["full"], 3);
 }
 
 #[test]
-fn who_is_in_its_tls_handshake_when_the_server_stops_is_cut() {
+fn tls_handshake_in_progress_is_aborted_at_shutdown() {
     let tls = TlsServer::start();
-    let mut half = tls.server.connect();
-    half.send([22, 3, 1]);
+    let mut handshaking = tls.server.connect();
+    handshaking.send([22, 3, 1]);
     // Connections are accepted in order: when this one is served, the one before it has a worker too.
     tls.open("/echo").close();
     tls.server.stop.request();
-    half.expect_gone();
+    handshaking.expect_gone();
     let totals = tls.finish();
     assert_eq!((totals.closed[&("tls", 0)], totals.clean, totals.aborted), (1, 1, 0), "{totals:?}");
 }
 
 #[test]
-fn a_plain_request_is_told_that_this_port_speaks_tls() {
+fn tls_port_answers_a_plain_request_with_400() {
     let tls = TlsServer::start();
     let mut client = tls.server.connect();
     client.send(upgrade("/"));
-    let answer = String::from_utf8(client.read_rest()).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("wss:// or https://"), "{answer}");
+    let response = String::from_utf8(client.read_rest()).unwrap();
+    assert!(response.starts_with("HTTP/1.1 400 ") && response.contains("wss:// or https://"), "{response}");
     tls.open("/echo").close();
     assert_eq!(tls.finish().closed[&("http", 400)], 1);
 }
 
 #[test]
-fn what_is_neither_tls_nor_a_request_gets_an_alert() {
+fn tls_port_answers_random_bytes_with_an_alert() {
     let tls = TlsServer::start();
     let mut client = tls.server.connect();
     client.send([0x80; 100]);
-    let answer = client.read_rest();
+    let response = client.read_rest();
     // RFC 8446, 6: an alert (21), fatal (2).
-    assert_eq!((answer[0], answer[5]), (21, 2), "{answer:?}");
+    assert_eq!((response[0], response[5]), (21, 2), "{response:?}");
     drop(client);
     assert_eq!(tls.finish().closed[&("tls", 0)], 1);
 }
 
 #[test]
-fn a_handshake_that_is_not_complete_in_time_is_cut_and_its_worker_is_free() {
+fn tls_handshake_timeout_aborts_and_frees_the_worker() {
     let config = Config { workers: 1, handshake_timeout: Duration::from_millis(400), ..config() };
     let tls = TlsServer::with(config, Routes::standard());
     let name = ServerName::try_from("localhost").unwrap();
     let mut hello = Vec::new();
     ClientConnection::new(Arc::clone(&tls.client), name).unwrap().write_tls(&mut hello).unwrap();
-    // A record that stops half-way, one that comes byte by byte, and one whose answer is never answered.
+    // A record that is not completed, one that arrives byte by byte, and one whose reply gets no reply.
     let pieces = [(&hello[..20], 20), (&hello[..], 1), (&hello[..], hello.len())];
     for (bytes, piece) in pieces {
         let mut client = tls.server.connect();
         client.stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         let mut pieces = bytes.chunks(piece);
         let since = Instant::now();
-        let mut scrap = [0; 4096];
+        let mut buffer = [0; 4096];
         loop {
             if let Some(piece) = pieces.next()
                 && client.stream.write_all(piece).is_err()
             {
                 break;
             }
-            match client.stream.read(&mut scrap) {
+            match client.stream.read(&mut buffer) {
                 Ok(0) => break,
                 Err(e) if e.kind() == ErrorKind::ConnectionReset => break,
-                _ => assert!(since.elapsed() < PATIENCE, "held by {} bytes", bytes.len()),
+                _ => assert!(since.elapsed() < TEST_TIMEOUT, "held by {} bytes", bytes.len()),
             }
         }
         let held = since.elapsed();
@@ -438,14 +336,14 @@ fn a_handshake_that_is_not_complete_in_time_is_cut_and_its_worker_is_free() {
 }
 
 #[test]
-fn an_end_without_close_notify_is_a_clean_end_after_a_close_and_no_end_before_it() {
+fn tls_end_without_close_notify_is_clean_only_after_a_close() {
     let tls = TlsServer::start();
     let mut client = tls.open("/echo");
     client.send(masked(0x88, 1000_u16.to_be_bytes()));
     assert_eq!(client.read_frame(), Frame::close(1000, ""));
     client.stream.sock.shutdown(std::net::Shutdown::Both).unwrap();
     let mut client = tls.open("/echo");
-    client.send(text("cut off"));
+    client.send(text("no Close follows"));
     client.read_text();
     client.stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
     client.expect_end();
@@ -455,7 +353,7 @@ fn an_end_without_close_notify_is_a_clean_end_after_a_close_and_no_end_before_it
 }
 
 #[test]
-fn messages_right_before_a_close_notify_are_answered() {
+fn tls_messages_before_a_close_notify_are_echoed() {
     let tls = TlsServer::start();
     let mut client = tls.open("/echo");
     client.stream.conn.writer().write_all(&text("the last")).unwrap();
@@ -471,10 +369,10 @@ fn messages_right_before_a_close_notify_are_answered() {
 }
 
 #[test]
-fn a_damaged_record_ends_the_session_with_an_alert() {
+fn tls_damaged_record_ends_the_session_with_an_alert() {
     let tls = TlsServer::start();
     let mut client = tls.open("/echo");
-    // A record of application data that nobody encrypted.
+    // A record of application data that is not encrypted.
     client.stream.sock.write_all(&[&[23, 3, 3, 0, 40][..], &[9; 40]].concat()).unwrap();
     let error = client.stream.read(&mut [0; 16]).unwrap_err();
     assert!(error.to_string().contains("BadRecordMac"), "{error}");

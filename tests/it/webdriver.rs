@@ -11,40 +11,40 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::PATIENCE;
+use crate::harness::TEST_TIMEOUT;
 
-/// One browser at a time: each is several processes, and the tests look at times.
-static TURN: Mutex<()> = Mutex::new(());
+/// One browser at a time: each has several processes, and the tests measure times.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The field of an element reference in the `WebDriver` protocol.
 const REFERENCE: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser with one window, which goes when it goes out of scope.
+/// A browser with one window, closed on drop.
 pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
     profile: PathBuf,
-    _turn: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
 impl Browser {
-    /// Starts one, with the page at that address in a window of that size.
+    /// Starts a browser with a page in a window of that size.
     pub fn open(url: &str, size: (u32, u32)) -> Self {
         Self::start(url, size, None)
     }
 
-    /// The same for a person with that home directory, where Chromium looks for the certificates to trust.
+    /// Starts a browser with that home directory, where Chromium looks for trusted certificates.
     pub fn open_at_home(home: &Path, url: &str, size: (u32, u32)) -> Self {
         Self::start(url, size, Some(home))
     }
 
     fn start(url: &str, (width, height): (u32, u32), home: Option<&Path>) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (driver, port) = start_driver(home);
         let profile = std::env::temp_dir().join(format!("ws-echo-browser-{}-{port}", std::process::id()));
         fs::create_dir_all(&profile).unwrap();
-        let mut browser = Self { driver, port, session: String::new(), profile, _turn: turn };
+        let mut browser = Self { driver, port, session: String::new(), profile, _lock: lock };
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -81,12 +81,12 @@ impl Browser {
         self.command("POST", "/url", &json!({ "url": url }));
     }
 
-    /// The result of a script's `return`.
+    /// Runs a script and returns its result.
     pub fn run(&self, script: &str) -> Json {
         self.command("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The text of an element, as a person sees it.
+    /// Returns the visible text of an element.
     pub fn text(&self, selector: &str) -> String {
         self.on(selector, "GET", "/text", &Json::Null).as_str().unwrap().to_owned()
     }
@@ -109,7 +109,7 @@ impl Browser {
 
     /// Waits until the text of an element satisfies the test, and returns it.
     pub fn wait_for(&self, selector: &str, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         loop {
             let text = self.text(selector);
             if holds(&text) {
@@ -125,13 +125,13 @@ impl Browser {
         self.wait_for(selector, words, |text| text.contains(words))
     }
 
-    /// Has the browser prefer light or dark.
+    /// Sets the preferred colour scheme, `light` or `dark`.
     pub fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
-    /// A picture of the whole page, where somebody asks for pictures with `WS_ECHO_SCREENSHOTS=DIRECTORY`.
+    /// Saves a picture of the whole page if `WS_ECHO_SCREENSHOTS` names a directory.
     pub fn picture(&self, name: &str) {
         let Ok(directory) = std::env::var("WS_ECHO_SCREENSHOTS") else { return };
         let asked = json!({ "captureBeyondViewport": true });
@@ -140,7 +140,7 @@ impl Browser {
         fs::write(PathBuf::from(directory).join(format!("{name}.png")), bytes).unwrap();
     }
 
-    /// The end of a test: the console must be empty but for lines that contain one of those words.
+    /// Checks that every line of the console contains one of those words.
     pub fn finish(self, expected: &[&str]) {
         let entries = self.command("POST", "/se/log", &json!({ "type": "browser" }));
         for entry in entries.as_array().unwrap() {
@@ -168,7 +168,7 @@ impl Browser {
     fn call(&self, method: &str, path: &str, body: &Json) -> Json {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(2 * TEST_TIMEOUT)).unwrap();
         let port = self.port;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\n\
@@ -176,7 +176,7 @@ impl Browser {
             body.len(),
         );
         stream.write_all(head.as_bytes()).unwrap();
-        // The driver keeps the connection, whatever it is asked for.
+        // The driver ignores `Connection: close`.
         let mut answer = BufReader::new(stream);
         let mut length = 0;
         for line in answer.by_ref().lines() {
@@ -201,7 +201,7 @@ impl Drop for Browser {
         if !self.session.is_empty() && !thread::panicking() {
             self.command("DELETE", "", &Json::Null);
         }
-        // Asked to, the driver takes its browser with it; it would not if it were killed first.
+        // At this request the driver ends its browser, which it does not do when it is killed.
         if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
             let _ =
                 stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -214,8 +214,8 @@ impl Drop for Browser {
     }
 }
 
-/// A driver, and the port that it has taken. It takes a free one for IPv4 and then the same for IPv6, where it may
-/// be in use: then it ends, and another one is started.
+/// Starts a driver and returns its port. It picks a free port for IPv4 and then the same for IPv6, where it may be in
+/// use. In that case it ends, and another one is started.
 fn start_driver(home: Option<&Path>) -> (Child, u16) {
     let mut output = String::new();
     for _ in 0..10 {

@@ -1,5 +1,5 @@
-//! What RFC 6455 and RFC 7692 say a server has to make of a client's bytes, written down once more: plainly, slowly,
-//! and with all the bytes at hand.
+//! A reference reader: the rules of RFC 6455 and RFC 7692 for the bytes of a client, written a second time, simple and
+//! slow, with all bytes in memory.
 
 use ws_echo::protocol::inflate::{InflateError, inflate};
 
@@ -11,22 +11,22 @@ use crate::harness::Frame;
 pub enum End {
     /// Between two frames, or inside one.
     Open,
-    /// With a Close, whose payload is to be sent back.
+    /// With a Close, whose payload must be echoed.
     Closed(Vec<u8>),
-    /// With something that deserves one of these codes.
+    /// With an error for one of these close codes.
     Failed(Vec<u16>),
 }
 
-/// Everything a server has to answer.
+/// Everything that needs a reply.
 #[derive(Debug)]
 pub struct Reading {
-    /// The whole messages, inflated: their first byte tells whether they came compressed.
+    /// The complete messages, inflated. Their first byte shows whether they were compressed.
     pub messages: Vec<Frame>,
     pub pings: Vec<Vec<u8>>,
     pub end: End,
 }
 
-/// A data message of which not everything has come.
+/// A data message that is not complete.
 struct Partial {
     first: u8,
     payload: Vec<u8>,
@@ -35,7 +35,7 @@ struct Partial {
 /// Reads a client's bytes.
 pub fn read(wire: &[u8], deflate: bool) -> Reading {
     let mut reading = Reading { messages: Vec::new(), pings: Vec::new(), end: End::Open };
-    if let Err(end) = reading.follow(wire, deflate) {
+    if let Err(end) = reading.read_frames(wire, deflate) {
         reading.end = end;
     }
     reading
@@ -46,7 +46,7 @@ fn fail<T>(code: u16) -> Result<T, End> {
 }
 
 impl Reading {
-    fn follow(&mut self, mut wire: &[u8], deflate: bool) -> Result<(), End> {
+    fn read_frames(&mut self, mut wire: &[u8], deflate: bool) -> Result<(), End> {
         let mut open: Option<Partial> = None;
         while let [first, after @ ..] = wire {
             check_first(*first, open.is_some(), deflate)?;
@@ -96,7 +96,7 @@ impl Reading {
     }
 }
 
-/// The rules of the first byte (RFC 6455, 5.2, 5.4 and 5.5; RFC 7692, 6).
+/// Checks the rules of the first byte (RFC 6455, 5.2, 5.4 and 5.5; RFC 7692, 6).
 fn check_first(first: u8, open: bool, deflate: bool) -> Result<(), End> {
     let (fin, rsv, opcode) = (first & 0x80 != 0, first & 0x70, first & 0x0f);
     let starts = matches!(opcode, 0x1 | 0x2);
@@ -110,7 +110,7 @@ fn check_first(first: u8, open: bool, deflate: bool) -> Result<(), End> {
     if rsv_fits && fits { Ok(()) } else { fail(1002) }
 }
 
-/// The rest of the header: length, mask, and what follows. A header that is not whole ends the reading.
+/// Returns the rest of the header: length, mask, and the bytes behind it. An incomplete header ends the reading.
 fn header(first: u8, bytes: &[u8]) -> Result<(u64, [u8; 4], &[u8]), End> {
     let [second, bytes @ ..] = bytes else { return Err(End::Open) };
     let short = second & 0x7f;
@@ -142,13 +142,13 @@ impl Partial {
         self.first & 0x0f == 0x1
     }
 
-    /// What can be said before the message is whole; `whole` is true when its last frame is.
+    /// Checks what can be checked before the message is complete. `whole` is true if its last frame is complete.
     fn check_so_far(&self, whole: bool) -> Result<(), End> {
         let checked = self.is_text() && !self.is_compressed();
-        let hopeless =
+        let invalid =
             checked && str::from_utf8(&self.payload).is_err_and(|error| error.error_len().is_some());
-        // The size counts when a frame is whole; which fault is met first depends on how the bytes come in.
-        match (hopeless, whole && self.payload.len() > MAX_MESSAGE) {
+        // The size is checked when a frame is complete. Which error comes first depends on how the bytes arrive.
+        match (invalid, whole && self.payload.len() > MAX_MESSAGE) {
             (true, true) => Err(End::Failed(vec![1007, 1009])),
             (true, false) => fail(1007),
             (false, true) => fail(1009),

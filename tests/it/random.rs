@@ -1,14 +1,20 @@
-//! Chance that can be repeated: everything follows from the seed.
+//! Pseudo-random numbers and bytes: everything follows from the seed, so every case can be repeated.
 
-pub struct Dice(u64);
+/// A sequence of pseudo-random numbers.
+pub struct Random(u64);
 
-impl Dice {
+/// Returns bytes that do not compress; the same seed gives the same bytes.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    Random::new(seed).bytes(length)
+}
+
+impl Random {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits of the sequence (`SplitMix64`).
-    pub fn roll(&mut self) -> u64 {
+    /// Returns the next 64 bits of the sequence (`SplitMix64`).
+    fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,12 +22,12 @@ impl Dice {
         bits ^ (bits >> 31)
     }
 
-    /// A number from 0 to `end`, which it never is.
+    /// Returns a number from 0 to `end`, exclusive.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % end as u64).unwrap()
+        usize::try_from(self.next_u64() % end as u64).unwrap()
     }
 
-    /// True so many times out of a hundred.
+    /// Returns true with that probability in percent.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -31,17 +37,17 @@ impl Dice {
     }
 
     pub fn byte(&mut self) -> u8 {
-        self.roll().to_be_bytes()[0]
+        self.next_u64().to_be_bytes()[0]
     }
 
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let words = (0..length.div_ceil(8)).map(|_| self.roll().to_le_bytes());
+        let words = (0..length.div_ceil(8)).map(|_| self.next_u64().to_le_bytes());
         let mut bytes: Vec<u8> = words.flatten().collect();
         bytes.truncate(length);
         bytes
     }
 
-    /// Breaks something: bytes changed, left out, said twice, or the end cut off.
+    /// Damages bytes: changes, removes, repeats or inserts some, or truncates them.
     pub fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.below(3) {
             if bytes.is_empty() {
@@ -67,7 +73,7 @@ impl Dice {
         }
     }
 
-    /// Cuts bytes into the pieces in which they are sent: all at once, one by one, or anyhow.
+    /// Splits bytes into the pieces in which they are sent: one piece, single bytes, or random lengths.
     pub fn pieces<'a>(&mut self, bytes: &'a [u8]) -> Vec<&'a [u8]> {
         let most = match self.below(4) {
             0 => bytes.len().max(1),

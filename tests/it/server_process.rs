@@ -6,29 +6,29 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, PATIENCE, upgrade};
+use crate::harness::{Client, TEST_TIMEOUT, upgrade};
 
-/// A running server, killed when it goes out of scope.
-pub struct Process {
+/// A running server, killed on drop.
+pub struct ServerProcess {
     pub child: Child,
     pub out: BufReader<ChildStdout>,
     pub address: SocketAddr,
 }
 
-/// The server with these arguments, and nothing that the tests' own environment says.
+/// Returns the server with these arguments, without the variables of the tests' own environment.
 pub fn command(arguments: &[&str]) -> Command {
-    bare(Command::new(env!("CARGO_BIN_EXE_ws-echo")), arguments)
+    without_environment(Command::new(env!("CARGO_BIN_EXE_ws-echo")), arguments)
 }
 
-/// The server on a free port, as a program starts it that changes what a process is born with.
+/// Returns the server on a free port, started by a program that changes limits, signals or priorities first.
 pub fn command_after(starter: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(starter[0]);
     command.args(&starter[1..]).args([env!("CARGO_BIN_EXE_ws-echo"), "--listen", "127.0.0.1:0"]);
-    bare(command, arguments)
+    without_environment(command, arguments)
 }
 
-/// That command with these arguments, without what the tests' own environment says.
-fn bare(mut command: Command, arguments: &[&str]) -> Command {
+/// Adds arguments and removes the variables of the tests' own environment.
+fn without_environment(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WS_ECHO_") || name == "RUST_LOG") {
         command.env_remove(name);
@@ -36,7 +36,7 @@ fn bare(mut command: Command, arguments: &[&str]) -> Command {
     command
 }
 
-impl Process {
+impl ServerProcess {
     pub fn start(arguments: &[&str]) -> Self {
         let few: &[_] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
         Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(few).args(arguments))
@@ -65,11 +65,11 @@ impl Process {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Waits for the end: exit code, standard output after the ready line, standard error.
+    /// Waits for the end. Returns the exit code, the standard output after the ready line, and standard error.
     pub fn wait(mut self) -> (Option<i32>, String, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TEST_TIMEOUT;
         while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end");
+            assert!(Instant::now() < deadline, "the server does not end");
             thread::sleep(Duration::from_millis(5));
         }
         let (mut out, mut err) = (String::new(), String::new());
@@ -79,14 +79,14 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads a ready line and says where the server listens.
+/// Reads a ready line and returns the address in it.
 pub fn ready_line(out: &mut impl BufRead, scheme: &str) -> SocketAddr {
     let mut line = String::new();
     out.read_line(&mut line).unwrap();

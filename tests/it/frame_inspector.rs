@@ -1,9 +1,8 @@
-//! Properties of the tap, on frames as clients may send them and on bytes nobody chose.
+//! Properties of the frame inspector, on valid frames and on random bytes.
 
 use crate::harness::masked_with;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::time::Instant;
 
 use proptest::prelude::*;
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
@@ -14,7 +13,7 @@ use ws_echo::protocol::{
     violation::Violation,
 };
 
-/// What one call of `scan` is given, again and again until the bytes are used up.
+/// The lengths of the pieces that `scan` gets, repeated until the bytes are used up.
 type Cuts = Vec<usize>;
 
 /// A data message as a client may send it.
@@ -23,10 +22,10 @@ struct Sent {
     kind: MessageKind,
     compressed: bool,
     payload: Vec<u8>,
-    /// Where the payload is cut into frames, in parts of 255.
+    /// Where the payload is split into frames, in parts of 255.
     fragments: Vec<u8>,
     mask: [u8; 4],
-    /// A ping goes in front of every frame.
+    /// A Ping precedes every frame.
     pings: bool,
 }
 
@@ -35,7 +34,7 @@ impl Sent {
         if self.compressed { MessageInfo::Compressed(self.kind) } else { MessageInfo::Plain }
     }
 
-    /// Appends the frames, and notes where byte 0 of a compressed message is.
+    /// Appends the frames, and records the position of byte 0 of a compressed message.
     fn write(&self, wire: &mut Vec<u8>, rewritten: &mut Vec<usize>) {
         let mut cuts: Vec<usize> =
             self.fragments.iter().map(|part| self.payload.len() * usize::from(*part) / 255).collect();
@@ -89,16 +88,16 @@ fn cuts() -> impl Strategy<Value = Cuts> {
     prop_oneof![Just(vec![1]), Just(vec![usize::MAX]), prop::collection::vec(1..5000_usize, 1..8)]
 }
 
-/// Gives the bytes to the tap in pieces; what it hands over, and what it found.
-fn scan(tap: &mut FrameInspector, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violation>) {
+/// Gives the bytes to the inspector in pieces. Returns the bytes that it passed on and the violation.
+fn scan(inspector: &mut FrameInspector, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Option<Violation>) {
     let mut bytes = bytes.to_vec();
     let mut at = 0_usize;
     for cut in cuts.iter().cycle() {
         let end = bytes.len().min(at.saturating_add(*cut));
-        at += tap.scan(&mut bytes[at..end]);
+        at += inspector.scan(&mut bytes[at..end]);
         if at < end {
-            assert!(tap.violation().is_some());
-            assert_eq!(tap.scan(&mut [0x81, 0x80]), 0, "nothing is handed over after a violation");
+            assert!(inspector.violation().is_some());
+            assert_eq!(inspector.scan(&mut [0x81, 0x80]), 0, "nothing is passed on after a violation");
             break;
         }
         if at == bytes.len() {
@@ -106,26 +105,26 @@ fn scan(tap: &mut FrameInspector, bytes: &[u8], cuts: &[usize]) -> (Vec<u8>, Opt
         }
     }
     bytes.truncate(at);
-    (bytes, tap.violation())
+    (bytes, inspector.violation())
 }
 
-/// Reads through the tap, as the server's transport does.
-pub struct Tapped {
-    pub tap: FrameInspector,
+/// A stream that reads through the inspector, as the server's transport does.
+pub struct InspectedStream {
+    pub inspector: FrameInspector,
     bytes: io::Cursor<Vec<u8>>,
     cuts: VecDeque<usize>,
-    /// Every other read gets nothing yet: whether the next one does, where that is so.
+    /// If set, every other read returns `WouldBlock`; the value is true when the last one did.
     pause: Option<bool>,
 }
 
-impl Tapped {
-    /// Bytes that come in pieces of these lengths, over and over.
+impl InspectedStream {
+    /// Returns a stream of bytes in pieces of these lengths, repeated.
     pub fn new(deflate: bool, bytes: Vec<u8>, cuts: VecDeque<usize>) -> Self {
-        Self { tap: FrameInspector::new(deflate), bytes: io::Cursor::new(bytes), cuts, pause: None }
+        Self { inspector: FrameInspector::new(deflate), bytes: io::Cursor::new(bytes), cuts, pause: None }
     }
 }
 
-impl Read for Tapped {
+impl Read for InspectedStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(pause) = &mut self.pause {
             *pause = !*pause;
@@ -137,14 +136,14 @@ impl Read for Tapped {
         self.cuts.push_back(cut);
         let limit = buffer.len().min(cut);
         let count = self.bytes.read(&mut buffer[..limit])?;
-        match self.tap.scan(&mut buffer[..count]) {
-            0 => self.tap.violation().map_or(Ok(0), |violation| Err(io::Error::other(violation))),
+        match self.inspector.scan(&mut buffer[..count]) {
+            0 => self.inspector.violation().map_or(Ok(0), |violation| Err(io::Error::other(violation))),
             handed => Ok(handed),
         }
     }
 }
 
-impl Write for Tapped {
+impl Write for InspectedStream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         Ok(buffer.len())
     }
@@ -154,40 +153,40 @@ impl Write for Tapped {
     }
 }
 
-fn websocket(deflate: bool, bytes: Vec<u8>, cuts: &[usize]) -> WebSocket<Tapped> {
-    over(Tapped::new(deflate, bytes, cuts.iter().copied().collect()))
+fn websocket(deflate: bool, bytes: Vec<u8>, cuts: &[usize]) -> WebSocket<InspectedStream> {
+    over(InspectedStream::new(deflate, bytes, cuts.iter().copied().collect()))
 }
 
-fn over(stream: Tapped) -> WebSocket<Tapped> {
+fn over(stream: InspectedStream) -> WebSocket<InspectedStream> {
     let config = WebSocketConfig::default().read_buffer_size(4096);
     WebSocket::from_raw_socket(stream, Role::Server, Some(config))
 }
 
 proptest! {
     #[test]
-    fn the_tap_changes_byte_0_of_compressed_messages_and_nothing_else(
+    fn inspector_changes_only_byte_0_of_compressed_messages(
         messages in prop::collection::vec(sent(), 1..8),
         cuts in cuts(),
     ) {
         let (mut wire, mut rewritten) = (Vec::new(), Vec::new());
         write_all(&messages, &mut wire, &mut rewritten);
-        let mut tap = FrameInspector::new(true);
-        let (handed, violation) = scan(&mut tap, &wire, &cuts);
+        let mut inspector = FrameInspector::new(true);
+        let (handed, violation) = scan(&mut inspector, &wire, &cuts);
         prop_assert_eq!(violation, None);
         for at in rewritten {
             wire[at] = wire[at] & 0x80 | 2;
         }
         prop_assert!(handed == wire);
-        prop_assert!(!tap.between_messages(), "messages are still queued");
+        prop_assert!(!inspector.between_messages(), "messages are still queued");
         for message in &messages {
-            prop_assert_eq!(tap.next_message_info(), Some(message.info()));
+            prop_assert_eq!(inspector.next_message_info(), Some(message.info()));
         }
-        prop_assert_eq!(tap.next_message_info(), None);
-        prop_assert!(tap.between_messages());
+        prop_assert_eq!(inspector.next_message_info(), None);
+        prop_assert!(inspector.between_messages());
     }
 
     #[test]
-    fn tungstenite_and_the_tap_agree_on_every_message(
+    fn inspector_and_tungstenite_agree_on_every_message(
         messages in prop::collection::vec(sent(), 1..8),
         cuts in cuts(),
     ) {
@@ -200,10 +199,10 @@ proptest! {
             let received = loop {
                 match socket.read() {
                     Ok(Message::Ping(_)) => {}
-                    // tungstenite has worked on all there was. Between messages it holds no byte of it, so a new one
-                    // over the same stream misses nothing.
+                    // tungstenite has processed all bytes. Between messages it buffers none, so a new one over the
+                    // same stream loses nothing.
                     Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if socket.get_ref().tap.between_messages() {
+                        if socket.get_ref().inspector.between_messages() {
                             socket = over(socket.into_inner());
                             rebuilt += 1;
                         }
@@ -211,16 +210,16 @@ proptest! {
                     other => break other.map_err(|error| TestCaseError::fail(error.to_string()))?,
                 }
             };
-            prop_assert_eq!(socket.get_mut().tap.next_message_info(), Some(message.info()));
+            prop_assert_eq!(socket.get_mut().inspector.next_message_info(), Some(message.info()));
             prop_assert_eq!(received.is_text(), message.kind == MessageKind::Text && !message.compressed);
             prop_assert!(received.into_data() == message.payload);
         }
-        prop_assert!(socket.get_ref().tap.between_messages(), "the last message leaves nothing behind");
+        prop_assert!(socket.get_ref().inspector.between_messages(), "between messages at the end");
         prop_assert!(cuts != [1] || rebuilt >= messages.len(), "byte by byte there is a pause before each message");
     }
 
     #[test]
-    fn without_deflate_rsv1_is_a_violation_at_byte_0(message in sent(), cuts in cuts()) {
+    fn inspector_without_deflate_reports_rsv1_at_byte_0(message in sent(), cuts in cuts()) {
         let (mut wire, mut rewritten) = (Vec::new(), Vec::new());
         message.write(&mut wire, &mut rewritten);
         let (handed, violation) = scan(&mut FrameInspector::new(false), &wire, &cuts);
@@ -230,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_pass_the_tap_without_panic_and_change_in_byte_0_only(
+    fn inspector_never_panics_and_changes_only_byte_0(
         deflate in any::<bool>(),
         bytes in bytes_like_frames(),
         cuts in cuts(),
@@ -246,14 +245,14 @@ proptest! {
         }
     }
 
-    /// What the tap lets through to the end must be for tungstenite to judge, without a panic.
+    /// tungstenite gets what the inspector passes on, and must not panic.
     #[test]
-    fn any_bytes_end_in_tungstenite_behind_the_tap(bytes in bytes_like_frames(), cuts in cuts()) {
+    fn inspector_and_tungstenite_never_panic(bytes in bytes_like_frames(), cuts in cuts()) {
         let mut socket = websocket(true, bytes, &cuts);
         loop {
             match socket.read() {
                 Ok(message) if message.is_text() || message.is_binary() => {
-                    prop_assert!(socket.get_mut().tap.next_message_info().is_some(), "a message without an info");
+                    prop_assert!(socket.get_mut().inspector.next_message_info().is_some(), "a message without an info");
                 }
                 Ok(_) => {}
                 Err(_) => break,
@@ -262,7 +261,7 @@ proptest! {
     }
 
     #[test]
-    fn text_is_refused_at_the_earliest_byte(
+    fn invalid_utf8_is_reported_at_the_earliest_byte(
         valid in any::<String>(),
         invalid in prop::collection::vec(any::<u8>(), 0..6),
         mask in any::<[u8; 4]>(),
@@ -288,7 +287,7 @@ proptest! {
     }
 }
 
-/// Bytes that often look like the beginning of a frame, so that the later rules are reached too.
+/// Random bytes that often look like the beginning of a frame, so that later rules are reached too.
 fn bytes_like_frames() -> impl Strategy<Value = Vec<u8>> {
     let byte_0 = prop_oneof![
         4 => prop::sample::select(vec![0x81_u8, 0x82, 0x01, 0x02, 0x00, 0x80, 0x89, 0x8a, 0xc1, 0xc2, 0x41]),
@@ -299,40 +298,11 @@ fn bytes_like_frames() -> impl Strategy<Value = Vec<u8>> {
         (byte_0, length, prop::collection::vec(any::<u8>(), 0..24)).prop_map(|(first, second, rest)| {
             let mut bytes = vec![first, second];
             bytes.extend(rest);
-            // Mostly as long as it says.
+            // Mostly as long as its header says.
             if second & 0x7f < 20 {
                 bytes.resize(6 + usize::from(second & 0x7f), 0x20);
             }
             bytes
         });
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-}
-
-/// `cargo test --release --test it tap_cost -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement, not a check"]
-fn tap_cost_on_plain_traffic() {
-    const ROUNDS: u32 = 50;
-    let texts =
-        [("ASCII", 20, "x"), ("ASCII", 1 << 10, "x"), ("ASCII", 1 << 20, "x"), ("Greek", 1 << 20, "λ")];
-    for (name, size, character) in texts {
-        let mut wire = Vec::new();
-        let mut messages = 0_u32;
-        while wire.len() < 1 << 18 {
-            frame(&mut wire, 0x81, character.repeat(size / character.len()).as_bytes(), [1, 2, 3, 4]);
-            messages += 1;
-        }
-        for read in [wire.len() / messages as usize, 8192] {
-            let mut tap = FrameInspector::new(true);
-            let start = Instant::now();
-            for _ in 0..ROUNDS {
-                for piece in wire.chunks_mut(read) {
-                    assert_eq!(tap.scan(piece), piece.len());
-                }
-                while tap.next_message_info().is_some() {}
-            }
-            let cost = start.elapsed().as_secs_f64() * 1e9 / f64::from(messages * ROUNDS);
-            println!("{size} bytes of {name}, in reads of {read}: {cost:.1} ns a message");
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Compressed messages as a client may make them that sets every bit itself.
+//! A client that makes compressed messages itself, with flate2.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,19 +10,19 @@ use flate2::{Compress, Compression, FlushCompress};
 use crate::harness::{Client, Frame, TestServer, request};
 
 pub const OFFER: &str = "permessage-deflate";
-pub const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+pub const ACCEPTED: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 /// First bytes of whole compressed messages: FIN, RSV1 and the opcode.
 pub const TEXT: u8 = 0xc1;
 pub const BINARY: u8 = 0xc2;
 
-/// What a sender takes off the end of a message, and the receiver adds (section 7.2).
+/// The end of a compressed message, which the sender removes and the receiver adds (RFC 7692, 7.2).
 pub const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The payload of a message compressed by itself, as another implementation would make it.
+/// Compresses a message without context.
 pub fn deflated_at(level: u32, message: impl AsRef<[u8]>) -> Vec<u8> {
     thread_local! {
-        /// One for each level: to make one costs far more than to use it.
+        /// One for each level: creating one is far slower than using it.
         static COMPRESSORS: RefCell<BTreeMap<u32, Compress>> = const { RefCell::new(BTreeMap::new()) };
     }
     let message = message.as_ref();
@@ -42,16 +42,16 @@ pub fn deflated(message: impl AsRef<[u8]>) -> Vec<u8> {
     deflated_at(6, message)
 }
 
-/// The message in a compressed payload, which must be whole.
+/// Inflates a payload, which must be complete.
 pub fn inflated(payload: &[u8]) -> Vec<u8> {
-    // An empty final block tells a decoder that stops nowhere else where to stop.
+    // An empty final block, at which the decoder stops.
     let stream = [payload, &TAIL, &[0x03, 0x00]].concat();
     let mut message = Vec::new();
     DeflateDecoder::new(&stream[..]).read_to_end(&mut message).unwrap();
     message
 }
 
-/// Sends a handshake with these offers, a line each, and gives what was agreed on.
+/// Sends a handshake with these offers, a header line each. Returns the accepted extension.
 pub fn offer(mut client: Client, path: &str, offers: &[&str]) -> (Client, Option<String>) {
     let lines: Vec<_> = offers.iter().map(|offer| ("Sec-WebSocket-Extensions", *offer)).collect();
     client.send(request(path, &lines));
@@ -66,14 +66,14 @@ pub fn offer(mut client: Client, path: &str, offers: &[&str]) -> (Client, Option
     (client, value)
 }
 
-/// A session in which compression was agreed on.
+/// Opens a session with compression.
 pub fn open(server: &TestServer, path: &str) -> Client {
     let (client, agreed) = offer(server.connect(), path, &[OFFER]);
-    assert_eq!(agreed.as_deref(), Some(ANSWER));
+    assert_eq!(agreed.as_deref(), Some(ACCEPTED));
     client
 }
 
-/// Reads a compressed message: its first byte and what it inflates to.
+/// Reads a compressed message and inflates it.
 pub fn read_inflated(client: &mut Client) -> Frame {
     let Frame { first, payload } = client.read_frame();
     assert!(first & 0x40 != 0, "not compressed: first byte {first:#x}, {} bytes", payload.len());
