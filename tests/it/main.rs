@@ -29,6 +29,7 @@ mod handshake;
 mod harness;
 mod http_errors;
 mod keepalive;
+mod layers;
 mod limits;
 mod memory;
 mod page;
