@@ -20,6 +20,7 @@ mod deflate;
 mod deflate_client;
 mod deflate_faults;
 mod deflate_properties;
+mod documentation;
 mod echo;
 mod endpoints;
 mod faults;
