@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::{env, process, thread};
 
-use crate::binary::{Process, ready_line};
-use crate::harness::{Client, Frame, PATIENCE, masked, upgrade};
+use crate::harness::{Client, Frame, TEST_TIMEOUT, masked, upgrade};
+use crate::server_process::{ServerProcess, ready_line};
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ws-echo");
@@ -41,7 +41,7 @@ impl Drop for Directory {
 
 /// Starts a program in exactly this environment with these arguments, followed by those of a server on a free port.
 /// Kills a program that does not print its ready line in time.
-fn start(program: impl AsRef<Path>, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+fn start(program: impl AsRef<Path>, arguments: &[&str], environment: &[(&str, &str)]) -> ServerProcess {
     let mut command = Command::new(program.as_ref());
     command.args(arguments).args(["--listen", "127.0.0.1:0", "--workers", "8"]);
     command.env_clear().envs(environment.iter().copied());
@@ -53,15 +53,15 @@ fn start(program: impl AsRef<Path>, arguments: &[&str], environment: &[(&str, &s
         let address = ready_line(&mut out, "ws");
         let _ = sender.send((out, address));
     });
-    let Ok((out, address)) = receiver.recv_timeout(PATIENCE) else {
+    let Ok((out, address)) = receiver.recv_timeout(TEST_TIMEOUT) else {
         let _ = child.kill();
         panic!("{command:?} did not get ready: {:?}", child.wait_with_output());
     };
-    Process { child, out, address }
+    ServerProcess { child, out, address }
 }
 
 /// Echoes a message, stops the server with SIGTERM, and expects exit code 0.
-fn echo_and_stop(server: Process) {
+fn echo_and_stop(server: ServerProcess) {
     let mut client = Client::connect(server.address);
     client.send(upgrade("/echo"));
     assert!(client.read_head().starts_with("HTTP/1.1 101 "));
