@@ -2,17 +2,24 @@
 
 use crate::harness::{eventually, masked};
 use crate::proc_status::ProcStatus;
-use crate::server_process::ServerProcess;
+use crate::server_process::{ServerProcess, command};
 
 /// Number of sessions.
 const SESSIONS: u64 = 100;
 
-/// Resident memory that an idle session may keep, in bytes. The message has sixteen times as many.
+/// Resident memory that an idle session may keep, in bytes. A message of 1 MiB has sixteen times as many.
 const KEPT_PER_SESSION: u64 = 64 << 10;
+
+/// Starts a server on which glibc may use as many arenas as on a machine with eight cores: each arena that keeps a large
+/// block keeps it for good.
+fn start_with_many_arenas() -> ServerProcess {
+    let arguments = ["--listen", "127.0.0.1:0", "--workers", "100", "--ping-interval", "0s"];
+    ServerProcess::spawn(command(&arguments).env("MALLOC_ARENA_MAX", "64"))
+}
 
 #[test]
 fn memory_of_large_messages_is_released_by_idle_sessions() {
-    let process = ServerProcess::start(&["--workers", "100", "--ping-interval", "0s"]);
+    let process = start_with_many_arenas();
     let status = ProcStatus(process.id());
     let mut clients: Vec<_> = (0..SESSIONS).map(|_| process.open("/echo")).collect();
     let small = masked(0x82, "small");
@@ -21,11 +28,12 @@ fn memory_of_large_messages_is_released_by_idle_sessions() {
         assert_eq!(client.read_frame().payload, b"small");
     }
     let before = status.resident();
-    let large = masked(0x82, vec![7; 1 << 20]);
-    for round in 0..3 {
+    let sizes = [1 << 20, 1 << 20, 3 << 20, 200_000, 1 << 20];
+    for (round, size) in sizes.into_iter().enumerate() {
+        let large = masked(0x82, vec![7; size]);
         for client in &mut clients {
             client.send(&large);
-            assert_eq!(client.read_frame().payload.len(), 1 << 20);
+            assert_eq!(client.read_frame().payload.len(), size);
             // The last frame may be a control frame.
             client.send(masked(0x89, ""));
             assert_eq!(client.read_frame().first, 0x8a);

@@ -258,7 +258,10 @@ fn tls_rejected_connection_gets_503() {
     for version in [&TLS12, &TLS13] {
         let mut refused = connect(tls.server.address, &tls.files.client(&[version]));
         let response = String::from_utf8(refused.read_rest()).unwrap();
-        assert!(response.starts_with("HTTP/1.1 503 ") && response.contains("all workers are busy"), "{response}");
+        assert!(
+            response.starts_with("HTTP/1.1 503 ") && response.contains("all workers are busy"),
+            "{response}"
+        );
     }
     served.close();
     drop(silent);
