@@ -23,8 +23,7 @@ pub struct Config {
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
-    /// Maximum time for the TLS handshake and the request head; also the maximum time in the queue for a
-    /// worker.
+    /// Maximum time to wait for a worker, and then for the TLS handshake and the request head together.
     pub handshake_timeout: Duration,
     /// Time without received data after which the supervisor sends a Ping (RFC 6455, section 5.5.2). Zero
     /// disables Pings.
@@ -76,7 +75,7 @@ const MIN_TICK: Duration = Duration::from_millis(10);
 const MAX_TICK: Duration = Duration::from_secs(1);
 
 impl Config {
-    /// Longest time-out on the command line. Also replaces a drain timeout whose deadline overflows.
+    /// Longest time-out on the command line. Also replaces a drain time-out whose deadline overflows.
     pub(crate) const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 
     /// Returns the interval at which the supervisor checks the time-outs: a fifth of the shortest one,

@@ -35,8 +35,8 @@
 //!
 //! # The path of a message
 //!
-//! 1. `SocketReader::receive` (`transport/socket_reader.rs`) receives bytes. Before a receive that may block,
-//!    `FrameWriter::flush` sends the replies that have gathered.
+//! 1. `SocketReader::receive` (`transport/socket_reader.rs`) receives bytes. Before a receive that may block, the
+//!    replies that have gathered are sent: by `ByteSource::read` of `SocketReader`, over TLS by `FrameWriter::decrypt`.
 //! 2. `FrameInspector::scan` (`protocol/frame_inspector.rs`) follows the frames, rejects what breaks a rule, and clears
 //!    RSV1 of compressed messages, which tungstenite does not support.
 //! 3. tungstenite unmasks and joins the frames. `WebSocketSession::next_message` (`session/websocket.rs`) takes the
@@ -48,15 +48,17 @@
 //!
 //! # The path of a stop
 //!
-//! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. The second request exits the process with code 130.
+//! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. The second signal exits the process with code 130.
 //! 2. `Supervisor::run` (`server/supervisor.rs`) receives it and calls `begin_drain` (`server/drain.rs`).
 //! 3. `Admission::close` rejects new connections, and the queued ones get 503 from the rejector.
-//! 4. `notify_shutdown` sends 503 to clients in the handshake and Close 1001 to sessions, through `FrameWriter::try_close`.
-//!    `continue_drain` repeats it every 10 ms for sessions whose writer was busy.
-//! 5. `AcceptInterrupt::interrupt` (`server/listener.rs`) wakes the accept loops, which end.
-//! 6. A worker that receives the Close of its peer ends its session; `SessionGuard` (`server/connection.rs`) reports it.
-//! 7. After [`Config::drain_timeout`] the supervisor aborts the sessions that are left. `has_stopped` returns `true` when
-//!    none is left, and `run` returns the [`Summary`].
+//! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::try_respond`, and Close 1001 to
+//!    sessions, through `FrameWriter::try_close`. `continue_drain` repeats it every 10 ms for those whose writer was
+//!    busy.
+//! 5. `InterruptibleListener::interrupt` (`server/listener.rs`) wakes the accept loops, which end.
+//! 6. A worker that receives the Close of its peer ends its session; `SessionGuard` (`server/connection.rs`) reports
+//!    it.
+//! 7. After [`Config::drain_timeout`] the supervisor aborts the remaining sessions. `has_stopped` returns `true` when
+//!    none remains, and `run` returns the [`Summary`].
 //!
 //! # Example: an endpoint of your own
 //!

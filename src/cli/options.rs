@@ -77,7 +77,7 @@ pub(super) struct Protocol {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Time-outs")]
 pub(super) struct Timeouts {
-    /// Maximum time to receive the request head
+    /// Maximum time to wait for a worker, and then for the TLS handshake and the request head
     #[arg(long, env = "WS_ECHO_HANDSHAKE_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "5s", value_parser = timeout)]
     pub(super) handshake_timeout: Duration,

@@ -30,7 +30,7 @@ impl Backlog {
     /// queued.
     ///
     /// # Errors
-    /// How the session ended.
+    /// The end of the session, if it has ended.
     pub(super) fn next(&mut self, session: &mut WebSocketSession) -> Result<(Instant, Message), SessionEnd> {
         if let Some((received_at, message)) = self.queue.pop_front() {
             self.bytes -= message.len();
@@ -43,7 +43,7 @@ impl Backlog {
     /// Blocks until `time`. Queues messages received meanwhile; stops reading when the queue is full.
     ///
     /// # Errors
-    /// How the session ended.
+    /// The end of the session, if it has ended.
     pub(super) fn wait_until(
         &mut self,
         time: Instant,

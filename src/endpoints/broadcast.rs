@@ -46,7 +46,8 @@ fn handle(session: &mut WebSocketSession, rooms: &Rooms, name: &str) -> Result<(
 }
 
 /// Blocks until the next message of this session. While members have unsent bytes, flushes them every
-/// [`FLUSH_INTERVAL`]: their own workers block in a read, and the supervisor flushes only once a second.
+/// [`FLUSH_INTERVAL`]: their own workers block in a read, and the supervisor flushes only at its ticks, which
+/// are up to a second apart.
 fn next_message(session: &mut WebSocketSession, membership: &Membership) -> Result<Message, SessionEnd> {
     while membership.room.flush_members() {
         if let Some(message) = session.receive_within(FLUSH_INTERVAL)? {

@@ -10,7 +10,7 @@ use crate::session::websocket::WebSocketSession;
 /// Echoes every message unchanged until the session ends. Never returns `Ok`.
 ///
 /// # Errors
-/// How the session ended.
+/// The end of the session.
 pub fn echo(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
     loop {
         let message = session.receive()?;
@@ -22,7 +22,7 @@ pub fn echo(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
 /// until the session ends. Never returns `Ok`.
 ///
 /// # Errors
-/// How the session ended.
+/// The end of the session.
 pub fn echo_with_prefix(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
     let prefix = session.config().reply_prefix.clone();
     loop {
@@ -36,7 +36,7 @@ pub fn echo_with_prefix(session: &mut WebSocketSession) -> Result<(), SessionEnd
 /// Echoes `count` messages.
 ///
 /// # Errors
-/// How the session ended before.
+/// The end of the session, if it has ended before.
 pub(super) fn echo_times(session: &mut WebSocketSession, count: u64) -> Result<(), SessionEnd> {
     for _ in 0..count {
         let message = session.receive()?;

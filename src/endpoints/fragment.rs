@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::coding::Data;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::session::end::SessionEnd;
-use crate::session::websocket::{WebSocketSession, opcode_and_payload};
+use crate::session::websocket::{WebSocketSession, kind_and_payload};
 
 /// Builds `/fragment`.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
@@ -28,17 +28,17 @@ fn send_fragmented(
     size: usize,
     ping: bool,
 ) -> Result<(), SessionEnd> {
-    let (mut opcode, mut rest) = opcode_and_payload(message);
+    let (mut kind, mut rest) = kind_and_payload(message);
     loop {
         let (fragment, tail) = rest.split_at(size.min(rest.len()));
         rest = tail;
-        session.send_fragment(opcode, rest.is_empty(), fragment)?;
+        session.send_fragment(kind, rest.is_empty(), fragment)?;
         if rest.is_empty() {
             return Ok(());
         }
         if ping {
             session.send_ping()?;
         }
-        opcode = Data::Continue;
+        kind = Data::Continue;
     }
 }

@@ -108,7 +108,7 @@ pub(super) struct Membership<'a> {
     rooms: &'a Rooms,
     name: &'a str,
     pub(super) room: Arc<Room>,
-    /// Number of the member's session.
+    /// Number of the member's connection.
     id: u64,
 }
 

@@ -71,7 +71,7 @@ fn to_json(snapshot: &Snapshot, rates: &Json) -> Json {
         "rates": rates,
         "totals": {
             "accepted": snapshot.accepted,
-            "refused": snapshot.refused.values().sum::<u64>(),
+            "refused": snapshot.rejected.values().sum::<u64>(),
             "sessions_ended": snapshot.sessions,
             "closed_cleanly": snapshot.clean,
             "cut": snapshot.aborted,

@@ -8,7 +8,7 @@ use super::backlog::Backlog;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::session::end::SessionEnd;
-use crate::session::websocket::{WebSocketSession, opcode_and_payload};
+use crate::session::websocket::{WebSocketSession, kind_and_payload};
 
 /// Number of fragments per second, if they have at least 1 byte and at most [`MAX_FRAGMENT`] bytes.
 const FRAGMENTS_PER_SECOND: usize = 20;
@@ -35,7 +35,7 @@ fn echo_throttled(session: &mut WebSocketSession, bytes_per_second: usize) -> Re
     loop {
         let (received_at, message) = backlog.next(session)?;
         due = due.max(received_at);
-        let (mut opcode, mut rest) = opcode_and_payload(&message);
+        let (mut kind, mut rest) = kind_and_payload(&message);
         loop {
             let (fragment, tail) = rest.split_at(size.min(rest.len()));
             rest = tail;
@@ -43,11 +43,11 @@ fn echo_throttled(session: &mut WebSocketSession, bytes_per_second: usize) -> Re
             if due.saturating_duration_since(Instant::now()) >= MIN_WAIT {
                 backlog.wait_until(due, session)?;
             }
-            session.send_fragment(opcode, rest.is_empty(), fragment)?;
+            session.send_fragment(kind, rest.is_empty(), fragment)?;
             if rest.is_empty() {
                 break;
             }
-            opcode = Data::Continue;
+            kind = Data::Continue;
         }
     }
 }

@@ -40,7 +40,7 @@ impl Snapshot {
             "counter",
             "Connections rejected with 503, by reason.",
         );
-        for (reason, count) in &self.refused {
+        for (reason, count) in &self.rejected {
             let _ = writeln!(out, "ws_echo_connections_refused_total{{reason=\"{reason}\"}} {count}");
         }
         write_header(

@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// Connections waiting for a worker now.
     pub waiting: u64,
     /// Connections rejected with 503, by reason.
-    pub refused: BTreeMap<&'static str, u64>,
+    pub rejected: BTreeMap<&'static str, u64>,
     /// Ended connections, by cause and by close code or HTTP status (0 if there is neither).
     pub closed: BTreeMap<(&'static str, u16), u64>,
     /// Ended WebSocket sessions.
@@ -90,8 +90,8 @@ impl AddAssign for Traffic {
 }
 
 impl Snapshot {
-    /// Counts an ended connection under `labels` (cause, and close code or HTTP status). `clean` is whether its
-    /// closing handshake was complete.
+    /// Counts an ended connection under `labels` (cause, and close code or HTTP status). `clean` is whether
+    /// its closing handshake was complete.
     pub(crate) fn record_end(&mut self, labels: (&'static str, u16), clean: bool) {
         *self.closed.entry(labels).or_default() += 1;
         self.clean += u64::from(clean);

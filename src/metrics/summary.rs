@@ -15,15 +15,15 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Snapshot { accepted, peak, refused, closed, sessions, clean, aborted, traffic, .. } =
+        let Snapshot { accepted, peak, rejected, closed, sessions, clean, aborted, traffic, .. } =
             &self.totals;
         writeln!(f, "stopped after {:.1?}", self.totals.uptime)?;
         writeln!(
             f,
             "  connections  {accepted} accepted, {} refused{}, {peak} open at most",
-            refused.values().sum::<u64>(),
+            rejected.values().sum::<u64>(),
             Parenthesised(
-                refused.iter().map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")))
+                rejected.iter().map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")))
             ),
         )?;
         writeln!(

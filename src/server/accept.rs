@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 
 use super::admission::{AcceptedConnection, Admission, AdmitResult};
-use super::listener::{AcceptInterrupt, Listener};
+use super::listener::{InterruptibleListener, Listener};
 use super::rejector::{RejectReason, Rejector};
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
@@ -25,7 +25,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Upper limit of `SO_SNDTIMEO`. A blocked send returns after this time with the number of bytes sent so far,
-/// so that the supervisor sees progress at least once a second. It does not end the session.
+/// so that the supervisor can measure progress. The time-out does not end the session.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs one accept loop per acceptor and blocks until all of them have ended, after a stop request. The first
@@ -56,7 +56,7 @@ fn spawn_accept_loop(
     dispatcher: &ConnectionDispatcher,
     stop: &ShutdownSignal,
 ) -> Result<JoinHandle<()>, Error> {
-    let name = format!("ws:{}:acc", acceptor.interrupt.port());
+    let name = format!("ws:{}:acc", acceptor.listener.port());
     let (thread_dispatcher, thread_stop) = (dispatcher.clone(), stop.clone());
     let spawned = thread::Builder::new()
         .name(name)
@@ -70,8 +70,7 @@ fn spawn_accept_loop(
 
 /// A bound listener that is ready for its accept loop.
 pub(super) struct Acceptor {
-    /// The listener, and what unblocks its accept loop.
-    pub(super) interrupt: AcceptInterrupt,
+    pub(super) listener: InterruptibleListener,
     /// The certificate of a TLS listener; `None` for plain TCP.
     certificate: Option<Arc<Certificate>>,
 }
@@ -83,9 +82,9 @@ impl Acceptor {
     /// [`Error::Listen`] if a system call on the socket fails.
     pub(super) fn new(listener: Listener) -> Result<Self, Error> {
         let Listener { socket, certificate } = listener;
-        let interrupt = AcceptInterrupt::new(socket)
+        let listener = InterruptibleListener::new(socket)
             .map_err(|source| Error::Listen { address: "the socket".into(), source })?;
-        Ok(Self { interrupt, certificate })
+        Ok(Self { listener, certificate })
     }
 }
 
@@ -101,18 +100,18 @@ pub(super) struct ConnectionDispatcher {
 }
 
 impl ConnectionDispatcher {
-    /// Accepts connections until a stop is requested and the backlog of the kernel is empty: connections that
-    /// were complete at that time get a response.
+    /// Accepts connections until an accept fails after the stop request. Usually the backlog of the kernel is
+    /// empty then: connections that were complete at the stop request get a response.
     fn run_accept_loop(&self, acceptor: Acceptor, stop: &ShutdownSignal) {
         // Owned, so that the listener closes when its loop ends.
-        let Acceptor { interrupt, certificate } = acceptor;
-        // The kernel completes connections without the accept loop, so it need not preempt a client.
+        let Acceptor { listener, certificate } = acceptor;
+        // The kernel completes connections without the accept loop, so this thread need not preempt a client.
         Policy::Batch.apply();
         let mut last_accept_error_log: Option<Instant> = None;
         let mut yielded = false;
         loop {
-            match interrupt.listener().accept() {
-                Ok((_, peer)) if interrupt.is_interrupt(peer) => {}
+            match listener.accept() {
+                Ok((_, peer)) if listener.is_interrupt(peer) => {}
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
                     self.dispatch(AcceptedConnection { socket, peer, accepted_at: Instant::now(), tls });
@@ -121,13 +120,14 @@ impl ConnectionDispatcher {
                 // The peer reset the connection before it was accepted, or a signal arrived.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
-                // The backlog is empty: all connections in it were accepted and rejected.
+                // Any other error ends the loop after a stop request. `WouldBlock` means that all connections
+                // of the backlog were accepted.
                 Err(_) if stop.is_requested() => break,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     // One yield before blocking: in a storm the next connection is there when the workers
                     // have run, and needs no wake-up of this thread.
                     if yielded {
-                        interrupt.wait_readable();
+                        listener.wait_readable();
                     } else {
                         thread::yield_now();
                     }
@@ -165,9 +165,9 @@ impl ConnectionDispatcher {
         }
     }
 
-    /// Returns `SO_SNDTIMEO`: a quarter of the write timeout, from 1 ms to [`SEND_TIMEOUT`].
+    /// Returns `SO_SNDTIMEO`: a quarter of the write time-out, from 1 ms to [`SEND_TIMEOUT`].
     fn send_timeout(&self) -> Duration {
-        // Zero would mean no timeout (socket(7)).
+        // Zero would mean no time-out (socket(7)).
         (self.state.config.write_timeout / 4).clamp(Duration::from_millis(1), SEND_TIMEOUT)
     }
 

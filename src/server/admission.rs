@@ -4,9 +4,9 @@
 //! the lifetime of the server, and that job takes connections from the bounded queue here.
 //!
 //! Idle workers block in a [`PipeSemaphore`]. Why a pipe semaphore and not a condition variable: since Linux
-//! 6.16 the kernel keeps all futex waiters of a process in a hash table of few lists, and with 10,000 idle
-//! workers each wake-up walks past hundreds of waiters. Readers of a pipe wait in a list of that pipe only.
-//! See scripts/TUNING.md.
+//! 6.16 the kernel keeps all futex waiters of a process in a hash table with few buckets, and with 10,000
+//! idle workers each wake-up walks past hundreds of waiters. Readers of a pipe wait in a list of that pipe
+//! only. See scripts/TUNING.md.
 
 use std::collections::VecDeque;
 use std::io;
@@ -52,13 +52,12 @@ pub(crate) struct Admission {
     queue_limit: usize,
 }
 
-/// The part of [`Admission`] behind the lock.
+/// The part of [`Admission`] that the lock protects.
 #[derive(Debug)]
 struct AdmissionState {
     /// Workers that wait at the semaphore and for which no wake-up is pending.
     idle: usize,
-    /// Posted wake-ups that no worker has consumed. Each reserves one connection of the queue beyond the
-    /// limit.
+    /// Posted wake-ups that no worker has consumed. Each adds one place to the queue.
     pending_wakeups: usize,
     /// Connections without a worker, oldest first.
     queue: VecDeque<AcceptedConnection>,
@@ -84,7 +83,8 @@ impl Admission {
         ConnectionReceiver { admission: Arc::clone(self), busy: false }
     }
 
-    /// Queues a connection and wakes an idle worker, if there is one. Does not block.
+    /// Queues a connection and wakes an idle worker, if there is one. Does not block: at most one wake-up per
+    /// worker is pending, and the pipe of the semaphore holds 65,536 (pipe(7)).
     pub(crate) fn admit(&self, connection: AcceptedConnection) -> AdmitResult {
         let mut state = self.lock();
         if state.closed {
@@ -105,8 +105,8 @@ impl Admission {
     }
 
     /// Acknowledges `consumed` wake-ups and pops the oldest queued connection. Returns `None` and counts the
-    /// worker as idle if the queue is empty. One critical section: a connection queued between the pop and
-    /// the count would never be woken for.
+    /// worker as idle if the queue is empty. One critical section: no worker would be woken for a connection
+    /// queued between the two.
     fn take_next(&self, consumed: usize) -> Option<AcceptedConnection> {
         let mut state = self.lock();
         state.pending_wakeups -= consumed;

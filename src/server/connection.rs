@@ -25,8 +25,9 @@ use crate::transport::record_layer::RecordLayer;
 use crate::transport::termination::TerminationReason;
 use crate::transport::tls_reader::TlsHandshakeError;
 
-/// Runs one connection on the calling worker and blocks until it has ended. A panic of the handler ends this
-/// connection with 1011 (500 before the 101) and does not reach the thread pool.
+/// Runs one connection on the calling worker and blocks until it has ended. A panic of the handler or of the
+/// handshake ends this connection with 1011 (500 before the 101) and does not reach the thread pool. Both are
+/// logged as "handler panicked".
 pub(crate) fn run_connection(connection: AcceptedConnection, state: &ServerState) {
     let AcceptedConnection { socket, peer, tls, .. } = connection;
     let record_layer = match tls.map_or(Ok(RecordLayer::Plain), RecordLayer::tls) {
@@ -34,7 +35,7 @@ pub(crate) fn run_connection(connection: AcceptedConnection, state: &ServerState
         Err(error) => return error!("{peer} cannot set up TLS: {error}"),
     };
     let secure = matches!(record_layer, RecordLayer::Tls(_));
-    let id = state.last_session_id.fetch_add(1, Relaxed) + 1;
+    let id = state.last_connection_id.fetch_add(1, Relaxed) + 1;
     let handle = Arc::new(SessionHandle::new(id, peer, socket, record_layer));
     let mut guard = SessionGuard::new(Arc::clone(&handle), state);
     guard.end = catch_unwind(AssertUnwindSafe(|| run_session(&handle, secure, state))).unwrap_or_else(|_| {
@@ -52,13 +53,13 @@ struct SessionGuard<'a> {
     opened_at: Instant,
     /// How the connection ended; `Aborted` until that is known.
     end: SessionEnd,
-    /// The handler panicked.
+    /// The handler or the handshake panicked.
     panicked: bool,
 }
 
 impl<'a> SessionGuard<'a> {
     fn new(handle: Arc<SessionHandle>, state: &'a ServerState) -> Self {
-        // Fails only after the supervisor gave up on this worker at the end of the drain.
+        // Fails only if the supervisor has ended: after the drain it does not wait for this worker.
         let _ = state.events.send(Event::Opened(Arc::clone(&handle)));
         Self { handle, state, opened_at: Instant::now(), end: SessionEnd::Aborted, panicked: false }
     }
@@ -102,8 +103,8 @@ fn run_session(handle: &Arc<SessionHandle>, secure: bool, state: &ServerState) -
 }
 
 /// Performs the TLS handshake, reads the request head and sends the response. Returns the session and its
-/// handler after a 101; otherwise `Err` with how the connection ended. The supervisor bounds the time of all
-/// this by the handshake timeout (`session_timers`).
+/// handler after a 101, or the end of the connection as `Err`. The supervisor bounds the time of all this by
+/// the handshake time-out (`session_timers`).
 ///
 /// Not inlined, and the session is boxed: a stack page that was touched once stays with its thread, so the
 /// stack frame of the handshake must not lie below that of the session.
@@ -133,7 +134,7 @@ fn perform_handshake(
         Ok(accepted) => accepted,
         Err(response) => return Err(respond(&mut stream, handle, &head, &response)),
     };
-    if !matches!(handle.writer().send_upgrade(&upgrade.response), Ok(true)) {
+    if !matches!(handle.writer().queue_upgrade(&upgrade.response), Ok(true)) {
         // The supervisor has sent its 408 or 503 before.
         return Err(handshake_outcome(handle));
     }
@@ -226,7 +227,7 @@ fn send_response(
     }
 }
 
-/// Returns how a connection ended that did not become a session and got no response from its worker.
+/// Returns the end of a connection that became no session and got no response from its worker.
 fn handshake_outcome(handle: &SessionHandle) -> SessionEnd {
     match handle.termination_reason() {
         _ if handle.counters().reads.get() == 0 => SessionEnd::NoRequest,

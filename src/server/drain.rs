@@ -1,4 +1,4 @@
-//! The drain: from the stop request until the registry of sessions is empty or the drain timeout has passed.
+//! The drain: from the stop request until the registry of sessions is empty or the drain time-out has passed.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::transport::connection::Phase;
 use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 
-/// Time after the drain deadline for workers to notice that their sockets were shut down.
+/// Time after the drain deadline for blocked calls of workers to return after `shutdown(2)`.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
@@ -28,14 +28,14 @@ impl Supervisor {
             self.reject(connection, RejectReason::ShuttingDown);
         }
         self.continue_drain(now);
-        // Last, because a connect may take a while. Dropping the interrupts lets each listener close with its
-        // loop.
-        for interrupt in self.interrupts.drain(..) {
-            interrupt.interrupt();
+        // Last, because a connect may take a while. `drain` drops the supervisor's clone of each listener, so
+        // that the listener closes when its loop ends.
+        for listener in self.listeners.drain(..) {
+            listener.interrupt();
         }
     }
 
-    /// Sends the shutdown notice to sessions that have not got it. After the drain deadline, aborts all
+    /// Sends the shutdown notice to sessions to which it was not sent. After the drain deadline, aborts all
     /// sessions.
     pub(super) fn continue_drain(&mut self, now: Instant) {
         let Some(deadline) = self.drain_deadline else { return };
@@ -49,7 +49,8 @@ impl Supervisor {
     }
 
     /// Returns whether a stop was requested and all accept loops, workers and sessions have ended. Also
-    /// returns true [`ABORT_GRACE`] after the drain deadline, with a warning if workers still run.
+    /// returns `true` [`ABORT_GRACE`] after the drain deadline, and logs a warning with the number of workers
+    /// that still run.
     pub(super) fn has_stopped(&self) -> bool {
         let Some(deadline) = self.drain_deadline else { return false };
         // Checked in this order: a worker sends its last event before it counts as idle.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::tls::certificate::Certificate;
 
 /// Maximum number of connections that the kernel holds before they are accepted; it applies
 /// `net.core.somaxconn` as well (listen(2)). With the 128 of the standard library a storm loses SYNs, and
-/// each costs its client a second.
+/// each lost SYN delays its client by a second.
 const BACKLOG: i32 = 4096;
 
 /// Maximum time to connect to a listener in order to unblock its accept loop.
@@ -107,8 +107,8 @@ impl From<Vec<Listener>> for Listeners {
     }
 }
 
-/// Returns the lines for standard output: `listening on URL` for each listener, for which scripts wait, and a
-/// hint for people.
+/// Returns the lines for standard output. One line `listening on URL` for each listener: scripts wait for
+/// it. The last line is a hint for people.
 #[must_use]
 pub fn ready_lines(listeners: &[Listener]) -> String {
     let mut lines: Vec<_> = listeners.iter().map(|listener| format!("listening on {listener}")).collect();
@@ -119,7 +119,7 @@ pub fn ready_lines(listeners: &[Listener]) -> String {
 
 /// A non-blocking listener whose accept loop can wait for connections and be unblocked by another thread.
 #[derive(Clone, Debug)]
-pub(crate) struct AcceptInterrupt {
+pub(crate) struct InterruptibleListener {
     listener: Arc<TcpListener>,
     /// The address to connect to: that of the listener, or loopback if the listener has no specific address.
     address: SocketAddr,
@@ -127,7 +127,7 @@ pub(crate) struct AcceptInterrupt {
     source_port: Arc<AtomicU16>,
 }
 
-impl AcceptInterrupt {
+impl InterruptibleListener {
     /// Sets the listener to non-blocking mode.
     ///
     /// # Errors
@@ -143,9 +143,10 @@ impl AcceptInterrupt {
         Ok(Self { listener: Arc::new(listener), address, source_port: Arc::default() })
     }
 
-    /// Returns the listener.
-    pub(crate) fn listener(&self) -> &TcpListener {
-        &self.listener
+    /// Accepts a connection and returns it with the peer's address. Does not block: fails with `WouldBlock`
+    /// if the backlog is empty.
+    pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.listener.accept()
     }
 
     /// Blocks until a connection can be accepted. May return early; the caller has to accept and wait again.
@@ -168,7 +169,8 @@ impl AcceptInterrupt {
         }
     }
 
-    /// Connects to the listener from a source port that is stored before the accept loop sees the connection.
+    /// Connects to the listener from a source port that is stored before the accept loop accepts the
+    /// connection.
     fn connect_to_self(&self) -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(self.address.ip(), 0).into())?;

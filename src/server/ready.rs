@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::metrics::summary::Summary;
 use crate::platform::limits;
 
-/// Capacity of the channel to the supervisor. A worker blocks while the channel is full.
+/// Capacity of the channel to the supervisor. Workers and accept loops block while the channel is full.
 const EVENT_QUEUE_CAPACITY: usize = 4096;
 
 /// A server with bound listeners and no threads.
@@ -51,14 +51,14 @@ impl Server {
     pub fn start(self) -> Result<ReadyServer, Error> {
         let Self { listeners, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
-        let port = acceptors.first().map_or(0, |acceptor| acceptor.interrupt.port());
+        let port = acceptors.first().map_or(0, |acceptor| acceptor.listener.port());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
         let state = Arc::new(ServerState {
             config: Arc::new(config),
             routes,
             events: event_sender,
             snapshot: Arc::default(),
-            last_session_id: AtomicU64::new(0),
+            last_connection_id: AtomicU64::new(0),
         });
         let workers = Workers::start(format!("ws:{port}"), &state)?;
         Ok(ReadyServer { acceptors, port, workers, state, events })
@@ -86,7 +86,7 @@ pub struct ReadyServer {
 
 impl ReadyServer {
     /// Serves until the stop request, then drains. Blocks until the last session has ended or the drain
-    /// timeout has passed. Returns the totals.
+    /// time-out has passed. Returns the totals.
     ///
     /// # Errors
     /// [`Error::Threads`] if a thread cannot be started.
@@ -105,7 +105,7 @@ impl ReadyServer {
             events,
             Arc::clone(workers.admission()),
             rejector.clone(),
-            acceptors.iter().map(|acceptor| acceptor.interrupt.clone()).collect(),
+            acceptors.iter().map(|acceptor| acceptor.listener.clone()).collect(),
         );
         let supervisor_stop = stop.clone();
         let supervisor_thread = thread::Builder::new()
@@ -116,8 +116,8 @@ impl ReadyServer {
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // The thread ends because all its senders are dropped. A panic in it was printed and loses no
-        // session.
+        // The thread ends because all its senders are dropped. A panic of the rejector is ignored: it was
+        // printed, and no session depends on it.
         let _ = rejector_thread.join();
         accepted.map(|()| summary)
     }

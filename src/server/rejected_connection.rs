@@ -36,7 +36,7 @@ struct PendingTlsResponse {
 
 impl RejectedConnection {
     /// Sends the response, or prepares the TLS handshake before it. Returns `None` if the peer has
-    /// disconnected.
+    /// disconnected, a call on the socket fails, or rustls fails.
     pub(super) fn new(connection: AcceptedConnection, response: &Response, now: Instant) -> Option<Self> {
         let AcceptedConnection { socket, tls, .. } = connection;
         socket.set_nonblocking(true).ok()?;
@@ -56,13 +56,13 @@ impl RejectedConnection {
         self.tls_response.is_some()
     }
 
-    /// Does what is possible without blocking. Returns whether the connection has to be held further.
+    /// Does what is possible without blocking. Returns whether the connection has to be kept.
     pub(super) fn advance(&mut self, now: Instant) -> bool {
         if now >= self.deadline {
             return false;
         }
         match &mut self.tls_response {
-            None => !drain_until_eof(&self.socket),
+            None => !discard_received(&self.socket),
             Some(pending) => match pending.advance(&self.socket) {
                 Ok(true) => {
                     self.tls_response = None;
@@ -118,7 +118,7 @@ impl PendingTlsResponse {
 ///
 /// Closing a socket with unread bytes makes the kernel send RST, and the peer could lose the response (RFC
 /// 9112, 9.6).
-fn drain_until_eof(mut socket: &TcpStream) -> bool {
+fn discard_received(mut socket: &TcpStream) -> bool {
     let mut discarded = [0; 4096];
     loop {
         match socket.read(&mut discarded) {

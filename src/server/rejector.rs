@@ -37,7 +37,7 @@ const RETRY_AFTER: &str = "1";
 pub(crate) enum RejectReason {
     /// All workers are busy and the queue is full.
     QueueFull,
-    /// The connection was queued for the whole handshake timeout.
+    /// The connection was queued for longer than the handshake time-out.
     QueueTimeout,
     /// The server shuts down.
     ShuttingDown,
@@ -102,7 +102,7 @@ struct RejectorThread {
     connections: VecDeque<RejectedConnection>,
     /// Upper limit of `connections`.
     max_connections: usize,
-    /// How many of them are in their TLS handshake.
+    /// Number of `connections` in their TLS handshake.
     handshaking: usize,
 }
 

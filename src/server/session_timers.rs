@@ -1,16 +1,19 @@
 //! The timers of one session: what is due, as a function of the time and of the session's counters.
 //!
-//! | timeout | from | to |
+//! | time-out | from | to |
 //! |---|---|---|
-//! | handshake timeout | the worker takes the connection | the 101 or another response |
+//! | handshake time-out | the worker takes the connection | the 101 or another response |
 //! | ping interval | the last read that returned bytes | the Ping |
-//! | pong timeout | the Ping | Close 1011 |
-//! | write timeout | the last byte that the kernel took | abort of a peer that does not read |
-//! | close timeout | the Close | abort |
+//! | pong time-out | the Ping | Close 1011 |
+//! | write time-out | the last byte that the kernel took | abort of a peer that does not read |
+//! | close time-out | the Close | abort |
 //! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
 //!
-//! What bounds a handshake: the handshake timeout, here for a connection with a worker (TLS handshake and
-//! request head together), and in `Supervisor::reject_expired` for a connection in the queue.
+//! The handshake time-out applies twice: here to a connection with a worker (TLS handshake and request head
+//! together), and before that to a connection in the queue (`Supervisor::reject_expired`).
+//!
+//! The supervisor polls the timers at each tick. The time between two ticks is a fifth of the shortest
+//! time-out, 10 ms to 1 s ([`Config::tick`]), and 10 ms during the drain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +38,7 @@ pub(super) struct SessionTimers {
     reads: u64,
     /// When `reads` last changed.
     last_read_at: Instant,
-    /// When a Ping was sent after which no byte was read.
+    /// When the last Ping was sent, if nothing was read since.
     ping_sent_at: Option<Instant>,
     /// The writer's progress counter.
     write_progress: u64,
@@ -45,18 +48,18 @@ pub(super) struct SessionTimers {
     pub(super) aborted: bool,
 }
 
-/// What a timeout requires.
+/// What a time-out requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeoutAction {
-    /// The handshake timeout has passed: send 408.
+    /// The handshake time-out has passed: send 408.
     HandshakeTimeout,
     /// The ping interval has passed: send a Ping.
     SendPing,
-    /// The pong timeout has passed: send Close 1011.
+    /// The pong time-out has passed: send Close 1011.
     KeepaliveTimeout,
-    /// The write timeout has passed, the peer does not read: abort.
+    /// The write time-out has passed, the peer does not read: abort.
     WriteTimeout,
-    /// The close timeout or the linger timeout has passed: abort.
+    /// The close time-out or the linger time-out has passed: abort.
     CloseTimeout,
 }
 
@@ -78,7 +81,7 @@ impl SessionTimers {
     }
 
     /// Reads the session's counters and returns the action that is due at `now`. During the drain only the
-    /// write timeout and the linger timeout apply: the drain deadline replaces the others.
+    /// write time-out and the linger time-out apply: the drain deadline replaces the others.
     pub(super) fn poll_timeouts(
         &mut self,
         now: Instant,
@@ -101,7 +104,7 @@ impl SessionTimers {
         }
     }
 
-    /// Starts the pong timeout.
+    /// Starts the pong time-out.
     pub(super) fn record_ping(&mut self, now: Instant) {
         self.ping_sent_at = Some(now);
     }
@@ -115,7 +118,7 @@ impl SessionTimers {
         }
         let reads = self.handle.counters().reads.get();
         // A worker that sleeps does not read, so the Pong stays unread. Another Ping is sent after each ping
-        // interval instead; a peer that has gone responds with RST.
+        // interval instead: if the peer's process has ended, its kernel replies with RST.
         let sleeping_with_ping = self.handle.sleeper().is_sleeping() && self.ping_sent_at.is_some();
         if reads != self.reads || sleeping_with_ping {
             self.reads = reads;
@@ -132,7 +135,7 @@ impl SessionTimers {
         self.write_progress = write_progress;
     }
 
-    /// Returns the action of the ping interval or of the pong timeout, if one has passed.
+    /// Returns the action of the ping interval or of the pong time-out, if one has passed.
     fn keepalive(&self, now: Instant, config: &Config) -> Option<TimeoutAction> {
         match self.ping_sent_at {
             Some(at) => (now - at >= config.pong_timeout).then_some(TimeoutAction::KeepaliveTimeout),

@@ -1,7 +1,7 @@
 //! The stop request, and the signals that send it.
 //!
-//! The request reaches all threads at once. That all threads *have* stopped is a separate fact, which the
-//! supervisor establishes (`drain`).
+//! The request sets a flag, which the accept loops read, and wakes the supervisor, which starts the drain.
+//! The supervisor determines when all threads have stopped (`drain`).
 //!
 //! The first Ctrl-C or SIGTERM requests the stop. The second Ctrl-C (or SIGTERM) ends the process at once
 //! with exit code 130: it does not wait for the drain and prints no summary (`platform::signals`).
@@ -70,8 +70,8 @@ impl Default for ShutdownSignal {
 }
 
 /// Installs the signal handlers of the process. Ctrl-C and SIGTERM request the stop; a second one ends the
-/// process with exit code 130. SIGHUP reloads the certificate, or requests the stop if there is no
-/// certificate.
+/// process with exit code 130. SIGHUP reloads the certificate. Without a certificate it requests the stop, or
+/// is ignored if it was ignored at the start, as under `nohup`.
 ///
 /// # Errors
 /// [`Error::Signals`] if a handler or the thread `signals` cannot be set up.

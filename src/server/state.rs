@@ -21,8 +21,8 @@ pub(crate) struct ServerState {
     pub(crate) events: Sender<Event>,
     /// The totals as of the supervisor's last tick.
     pub(crate) snapshot: SharedSnapshot,
-    /// Number of the session that was created last; 0 before the first.
-    pub(crate) last_session_id: AtomicU64,
+    /// Number of the connection that a worker took last; 0 before the first.
+    pub(crate) last_connection_id: AtomicU64,
 }
 
 /// What accept loops and workers report to the supervisor.
@@ -41,11 +41,11 @@ pub(crate) enum Event {
 /// How a connection ended. Its counters are in its handle.
 #[derive(Debug)]
 pub(crate) struct SessionReport {
-    /// Number of the session.
+    /// Number of the connection among those that workers of the server have taken, from 1.
     pub(crate) id: u64,
     pub(crate) end: SessionEnd,
     /// The 101 was sent: this was a WebSocket session.
     pub(crate) upgraded: bool,
-    /// The handler panicked.
+    /// The handler or the handshake panicked.
     pub(crate) panicked: bool,
 }

@@ -14,7 +14,7 @@ use log::{info, warn};
 use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::admission::{AcceptedConnection, Admission};
-use super::listener::AcceptInterrupt;
+use super::listener::InterruptibleListener;
 use super::rejector::{RejectReason, Rejector};
 use super::session_timers::{SessionTimers, TimeoutAction};
 use super::shutdown::ShutdownSignal;
@@ -28,8 +28,8 @@ use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 use crate::transport::write_queue::single_frame_header;
 
-/// Time between two ticks during the drain: a session whose writer was busy gets its Close, and the end is
-/// noticed, at most this late.
+/// Time between two ticks during the drain. The longest delay of a repeated Close and of the end of the
+/// drain.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
 /// Time between two log lines with totals, while the totals change.
@@ -47,11 +47,11 @@ pub(crate) struct Supervisor {
     /// The queue of connections that wait for a worker.
     pub(super) admission: Arc<Admission>,
     rejector: Rejector,
-    /// Unblocks the accept loops; emptied when the drain begins.
-    pub(super) interrupts: Vec<AcceptInterrupt>,
+    /// To unblock the accept loops; emptied when the drain begins.
+    pub(super) listeners: Vec<InterruptibleListener>,
     /// Number of accept loops that run.
     pub(super) accept_loops: usize,
-    /// The registry: sessions that were opened and not closed, by number.
+    /// The registry: connections that a worker has taken and not finished, by number.
     pub(super) sessions: HashMap<u64, SessionTimers>,
     /// The totals without the traffic of open sessions.
     totals: Snapshot,
@@ -69,7 +69,7 @@ impl Supervisor {
         events: Receiver<Event>,
         admission: Arc<Admission>,
         rejector: Rejector,
-        interrupts: Vec<AcceptInterrupt>,
+        listeners: Vec<InterruptibleListener>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -77,8 +77,8 @@ impl Supervisor {
             events,
             admission,
             rejector,
-            accept_loops: interrupts.len(),
-            interrupts,
+            accept_loops: listeners.len(),
+            listeners,
             sessions: HashMap::new(),
             totals: Snapshot::default(),
             started_at: now,
@@ -145,7 +145,7 @@ impl Supervisor {
     }
 
     fn count_rejection(&mut self, reason: RejectReason) {
-        *self.totals.refused.entry(reason.label()).or_default() += 1;
+        *self.totals.rejected.entry(reason.label()).or_default() += 1;
     }
 
     /// Counts a queued connection as rejected and passes it to the rejector, which sends 503.
@@ -173,7 +173,7 @@ impl Supervisor {
         }
     }
 
-    /// Rejects connections that have been queued for the handshake timeout.
+    /// Rejects connections that have been queued for longer than the handshake time-out.
     fn reject_expired(&mut self, now: Instant) {
         if let Some(cutoff) = now.checked_sub(self.state.config.handshake_timeout) {
             for connection in self.admission.take_expired(cutoff) {
@@ -220,10 +220,12 @@ impl Supervisor {
     }
 }
 
-/// Applies a timeout to a session. If the writer is busy, nothing is sent and the next tick tries again.
-/// Returns whether a Ping was sent.
+/// Applies a time-out to a session. Returns whether a Ping was sent.
 ///
-/// A slow reader is dropped here: if the kernel takes no byte for the write timeout, the session is aborted.
+/// If the writer is busy, nothing is sent and the next tick tries again. For a Close the worker tries too: it
+/// queues the Close in its next send or flush.
+///
+/// A slow reader is dropped here: if the kernel takes no byte for the write time-out, the session is aborted.
 /// A slow reader in a room of `/broadcast` is evicted earlier, with Close 1013 (`endpoints::rooms`).
 fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> bool {
     let handle = &timers.handle;
@@ -250,7 +252,8 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
             timers.record_ping(now);
             return true;
         }
-        // Lingering, not Closing: a peer that did not respond in time does not get the close timeout as well.
+        // Lingering, not Closing: a peer that did not respond in time does not get the close time-out as
+        // well.
         (_, Ok(TrySend::Sent | TrySend::Queued)) => handle.advance_to(Phase::Lingering),
         (_, Ok(TrySend::Busy | TrySend::Closed)) => {}
     }

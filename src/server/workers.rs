@@ -19,7 +19,8 @@ const STACK_SIZE: usize = 256 << 10;
 
 /// The workers of one server. Dropping them ends each worker as soon as it is idle.
 pub(crate) struct Workers {
-    /// The threads. Each runs one job for the lifetime of the server; the pool ends a thread without a job.
+    /// The threads. Each runs one job until [`Admission::shutdown_workers`]. After its job a thread ends when
+    /// the pool is dropped.
     _pool: ThreadPool,
     admission: Arc<Admission>,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// Lets a worker wait without reading from its socket, until a time-out or until the session is terminated.
 ///
-/// A worker normally waits in a read with a time-out. That does not work if the worker must not read, so that TCP flow
-/// control slows the peer down: unread bytes make every read and every `poll(2)` return at once.
+/// For a worker that must not read, so that TCP flow control slows the peer down. Waiting in a read with a time-out is
+/// not possible then: unread bytes make every read and every `poll(2)` return at once.
 #[derive(Debug, Default)]
 pub(crate) struct CancellableSleep {
     /// Whether the session was terminated.

@@ -14,20 +14,20 @@ use crate::transport::connection::Phase;
 use crate::transport::termination::TerminationReason;
 
 impl WebSocketSession {
-    /// Sends a Close with `code` and `reason` and blocks until the peer's Close or the end of the connection. Returns
+    /// Sends a Close with `code` and `reason` and blocks until the peer's Close arrives or the connection ends. Returns
     /// how the session ended. A reason longer than 123 bytes is truncated (RFC 6455, 5.5).
     pub fn close(&mut self, code: u16, reason: &str) -> SessionEnd {
         let result = self.handle.writer().close(code, reason);
         self.handle.advance_to(Phase::Closing);
         match result {
             Ok(true) => self.await_close(SessionEnd::by_server(code, reason)),
-            Ok(false) => self.await_posted_close(),
+            Ok(false) => self.await_queued_close(),
             Err(error) => self.close_with_error(Error::Io(error)),
         }
     }
 
     /// Blocks until the peer replies to a Close that another thread queued.
-    pub(super) fn await_posted_close(&mut self) -> SessionEnd {
+    pub(super) fn await_queued_close(&mut self) -> SessionEnd {
         self.handle.advance_to(Phase::Closing);
         let end = self.termination_end().unwrap_or(SessionEnd::AbnormalClosure);
         self.await_close(end)

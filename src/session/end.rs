@@ -23,7 +23,7 @@ pub enum SessionEnd {
     },
     /// The connection ended without a Close (code 1006 of RFC 6455, 7.4.1).
     AbnormalClosure,
-    /// The server aborted the connection without a Close: after a write timeout, or after a panic if no Close could be
+    /// The server aborted the connection without a Close: after a write time-out, or after a panic if no Close could be
     /// sent.
     Aborted,
     /// The endpoint ended the connection without a Close on purpose.

@@ -24,7 +24,7 @@ impl WebSocketSession {
     /// [`Data::Continue`] for the others. `last` marks the last frame.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn send_fragment(&mut self, kind: Data, last: bool, payload: &[u8]) -> Result<(), SessionEnd> {
         let header = FrameHeader { is_final: last, ..single_frame_header(OpCode::Data(kind)) };
         let result = self.handle.writer().send(&header, b"", payload, false);
@@ -38,7 +38,7 @@ impl WebSocketSession {
     /// Sends an empty Ping.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn send_ping(&mut self) -> Result<(), SessionEnd> {
         let header = single_frame_header(OpCode::Control(Control::Ping));
         let result = self.handle.writer().send(&header, b"", b"", false);
@@ -50,7 +50,7 @@ impl WebSocketSession {
     /// Sends bytes as they are. They need not be a valid frame.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn send_raw(&mut self, bytes: &[u8]) -> Result<(), SessionEnd> {
         self.handle.writer().write_raw_frame(bytes).map_err(|error| self.io_failed(&error))
     }
@@ -60,8 +60,9 @@ impl WebSocketSession {
         self.transport.suppress_pongs();
     }
 
-    /// Sends all unsent bytes, then ends the connection without a closing handshake. Blocks until the peer has taken
-    /// the bytes and, with [`DropMode::Fin`], has ended its side or the supervisor aborts the connection.
+    /// Sends all unsent bytes, then ends the connection without a closing handshake. Blocks until the kernel has
+    /// accepted the bytes and, with [`DropMode::Fin`], until the peer has ended its side or the supervisor aborts the
+    /// connection. With [`DropMode::Rst`] the kernel discards bytes that it has not sent (`SO_LINGER`, socket(7)).
     pub fn drop_connection(&mut self, mode: DropMode) -> SessionEnd {
         if let Err(error) = self.handle.writer().flush() {
             return self.io_failed(&error);

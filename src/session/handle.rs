@@ -17,11 +17,11 @@ use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 use crate::transport::write_queue::single_frame_header;
 
-/// A session as other threads see it. Share it in an `Arc`, and drop it when the session ends: it keeps the socket's
+/// A session, for other threads. Share it in an `Arc`, and drop it when the session ends: it keeps the socket's
 /// descriptor open.
 #[derive(Debug)]
 pub struct SessionHandle {
-    /// Number of the connection within its server, from 1.
+    /// Number of the connection among those that workers of the server have taken, from 1.
     id: u64,
     peer: SocketAddr,
     /// Shared with the worker's stream.
@@ -30,7 +30,7 @@ pub struct SessionHandle {
     upgraded: AtomicBool,
     /// The sleep of a worker that must not read. Termination cancels it.
     sleeper: CancellableSleep,
-    /// Whether the socket is closed without `shutdown(2)`, which sends a RST.
+    /// Whether the socket is closed with a RST, that is without `shutdown(2)` before.
     reset_on_close: AtomicBool,
 }
 
@@ -57,7 +57,7 @@ impl SessionHandle {
         }
     }
 
-    /// Returns the number of the connection within its server, from 1.
+    /// Returns the number of the connection among those that workers of the server have taken, from 1.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
@@ -69,8 +69,9 @@ impl SessionHandle {
         self.peer
     }
 
-    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the worker. Does not
-    /// block. Bytes that the kernel does not take at once are sent later.
+    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the worker; a Ping or
+    /// Pong also between two fragments of a message. Does not block. Bytes that the kernel does not take at once are
+    /// sent later.
     ///
     /// # Errors
     /// Returns [`PushError::Busy`] or [`PushError::Closed`] if nothing was sent. A Close or a raw frame is always
@@ -156,7 +157,7 @@ impl SessionHandle {
         self.upgraded.load(Relaxed)
     }
 
-    /// Ends the connection when the worker leaves it. Sends a TLS `close_notify` without blocking, then aborts.
+    /// Ends the connection when its worker has finished. Sends a TLS `close_notify` without blocking, then aborts.
     pub(crate) fn finish(&self) {
         self.writer().send_close_notify();
         self.abort();
@@ -176,7 +177,7 @@ impl SessionHandle {
     pub(crate) fn evict_slow_consumer(&self) {
         match self.try_close(TerminationReason::TooSlow) {
             Ok(TrySend::Sent | TrySend::Queued) => self.advance_to(Phase::Closing),
-            // Busy: the worker sends the Close after its write, or the supervisor aborts at the write timeout.
+            // Busy: the worker sends the Close after its write, or the supervisor aborts at the write time-out.
             Ok(TrySend::Busy | TrySend::Closed) => {}
             Err(_) => {
                 self.set_termination_reason(TerminationReason::TooSlow);
@@ -190,12 +191,13 @@ impl SessionHandle {
         &self.sleeper
     }
 
-    /// Makes the connection end with a RST when its descriptor is closed.
+    /// Records that `shutdown(2)` must not be called before the socket is closed, because it would send a FIN. The
+    /// RST itself needs `SO_LINGER`, which `fault_injection` sets.
     pub(crate) fn reset_on_close(&self) {
         self.reset_on_close.store(true, Relaxed);
     }
 
-    /// Returns whether the connection ends with a RST. `shutdown(2)` would send a FIN instead.
+    /// Returns whether [`reset_on_close`](Self::reset_on_close) was called.
     pub(crate) fn resets_on_close(&self) -> bool {
         self.reset_on_close.load(Relaxed)
     }

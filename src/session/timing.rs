@@ -16,11 +16,11 @@ use super::end::SessionEnd;
 use super::websocket::WebSocketSession;
 
 impl WebSocketSession {
-    /// Blocks until the next data message, for at most `timeout`. Returns `None` on time-out. With a zero time-out it
-    /// returns only a message that was already received.
+    /// Blocks until the next data message arrives, for at most `timeout`. Returns `None` on time-out. With a zero
+    /// time-out it returns only a message that was already received.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn receive_within(&mut self, timeout: Duration) -> Result<Option<Message>, SessionEnd> {
         self.transport.set_deadline(Instant::now().checked_add(timeout));
         let received = self.next_message();
@@ -34,7 +34,7 @@ impl WebSocketSession {
     /// Blocks until `time` and discards the messages received meanwhile.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn discard_until(&mut self, time: Instant) -> Result<(), SessionEnd> {
         loop {
             let discarded = self.receive_within(time.saturating_duration_since(Instant::now()))?;
@@ -47,11 +47,11 @@ impl WebSocketSession {
     /// Blocks until `time` without reading, so that TCP flow control slows the peer down.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn stop_reading_until(&mut self, time: Instant) -> Result<(), SessionEnd> {
         self.handle.writer().flush().map_err(|error| self.io_failed(&error))?;
         if self.handle.sleeper().wait(time.saturating_duration_since(Instant::now())) {
-            return Err(self.await_posted_close());
+            return Err(self.await_queued_close());
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A session as its handler sees it: receive, send, close.
+//! A session, for its handler: receive, send, close.
 
 use std::io;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const BUFFER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of bytes that tungstenite may hold back for sending. It writes Pongs and Closes only, each at once.
 const CONTROL_BUFFER: usize = 4 << 10;
 
-/// What client and server agreed on when the session was opened.
+/// The request that opened the session, and what was negotiated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionRequest {
     /// The path of the request target.
@@ -99,11 +99,11 @@ impl WebSocketSession {
         Arc::clone(&self.handle)
     }
 
-    /// Blocks until the next data message and returns it. Sends all unsent bytes before it blocks, and sends Pongs
-    /// for Pings meanwhile.
+    /// Blocks until the next data message arrives and returns it. Sends all unsent bytes before it blocks, and sends
+    /// Pongs for Pings meanwhile.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn receive(&mut self) -> Result<Message, SessionEnd> {
         loop {
             if self.has_large_buffers {
@@ -116,7 +116,7 @@ impl WebSocketSession {
         }
     }
 
-    /// Blocks until the next data message. Returns `None` at the deadline of the transport, if it has one.
+    /// Blocks until the next data message arrives. Returns `None` at the deadline of the transport, if it has one.
     pub(super) fn next_message(&mut self) -> Result<Option<Message>, SessionEnd> {
         loop {
             match self.context.read(&mut self.transport) {
@@ -155,7 +155,7 @@ impl WebSocketSession {
     /// read, or when enough unsent bytes have gathered. Blocks if the peer does not read.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn send(&mut self, message: &Message) -> Result<(), SessionEnd> {
         match message {
             Message::Text(text) => self.send_parts(Data::Text, b"", text.as_bytes()),
@@ -167,7 +167,7 @@ impl WebSocketSession {
     /// Sends a text message of `prefix` and `text`, as [`send`](Self::send) does.
     ///
     /// # Errors
-    /// Returns how the session ended, if it did.
+    /// The end of the session, if it has ended.
     pub fn send_text(&mut self, prefix: &str, text: &str) -> Result<(), SessionEnd> {
         self.send_parts(Data::Text, prefix.as_bytes(), text.as_bytes())
     }
@@ -176,7 +176,7 @@ impl WebSocketSession {
     pub(super) fn check_sent(&mut self, result: io::Result<bool>) -> Result<(), SessionEnd> {
         match result {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.await_posted_close()),
+            Ok(false) => Err(self.await_queued_close()),
             Err(error) => Err(self.io_failed(&error)),
         }
     }
@@ -187,7 +187,7 @@ impl WebSocketSession {
         let writer = self.handle.writer();
         let header = single_frame_header(OpCode::Data(kind));
         let result = match self.codec.encode(prefix, payload) {
-            // `more` is false: waiting for the next message delays the reply by the time it takes to deflate that one.
+            // `more_follows` is false: to wait would delay this reply by the time to deflate the next one.
             Some(deflated) => writer.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated, false),
             None => writer.send(&header, prefix, payload, self.transport.has_more()),
         };
@@ -203,7 +203,7 @@ impl WebSocketSession {
         let counters = self.handle.counters();
         counters.messages_in.add(1);
         counters.bytes_in.add(message.len() as u64);
-        let (kind, payload) = opcode_and_payload(message);
+        let (kind, payload) = kind_and_payload(message);
         debug!("#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
     }
 }
@@ -235,7 +235,7 @@ impl std::fmt::Display for PayloadPreview<'_> {
 }
 
 /// Returns the kind and the payload of a data message.
-pub(crate) fn opcode_and_payload(message: &Message) -> (Data, &[u8]) {
+pub(crate) fn kind_and_payload(message: &Message) -> (Data, &[u8]) {
     match message {
         Message::Text(text) => (Data::Text, text.as_ref()),
         Message::Binary(bytes) => (Data::Binary, bytes),

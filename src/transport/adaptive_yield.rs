@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A yield longer than this counts as pre-emption by a CPU-bound process. The kernel ends the time slice of
+/// A yield longer than this counts as preemption by a CPU-bound process. The kernel ends the time slice of
 /// such a process after 4 ms (two processors, 250 Hz); see scripts/TUNING.md.
 const PREEMPTED_AFTER: Duration = Duration::from_micros(2250);
 
-/// Longest time per yield of other workers for which a yield counts as productive. If the other workers
-/// yielded less often than this, a CPU-bound process used the time. Without this check the p99 beside two
+/// A yield longer than this counts as productive only if other workers yielded at least once in each such
+/// interval, on average. Otherwise a CPU-bound process used the time. Without this check the p99 beside two
 /// such processes was 40 to 400 ms; see scripts/TUNING.md.
 const PRODUCTIVE_INTERVAL: Duration = Duration::from_micros(500);
 
@@ -37,7 +37,7 @@ pub(super) enum YieldOutcome {
     Immediate,
     /// Other workers and their peers.
     Productive,
-    /// Other threads than our workers, for less than a time slice.
+    /// Threads that are not workers, for less than a time slice.
     Uncertain,
     /// A CPU-bound process, for a time slice.
     Preempted,
@@ -72,7 +72,7 @@ pub(super) struct AdaptiveYield {
     /// Yields without data that remain until the session pauses for [`Self::PAUSE`] reads; 0 to
     /// [`Self::MAX_SCORE`].
     score: u8,
-    /// Raised by [`Self::PENALTY`] for each pre-emption, lowered by 1 for each productive yield with data.
+    /// Raised by [`Self::PENALTY`] for each preemption, lowered by 1 for each productive yield with data.
     penalty: u8,
     /// Reads without a yield until the next yield.
     reads_to_skip: u16,
@@ -89,9 +89,9 @@ impl AdaptiveYield {
     /// Reads without a yield when a session begins. Its first messages need a round trip each, so a yield
     /// finds nothing.
     const FIRST_PAUSE: u16 = 3;
-    /// Weight of a pre-emption: the number of productive yields with data that outweigh it.
+    /// Weight of a preemption: the number of productive yields with data that outweigh it.
     const PENALTY: u8 = 6;
-    /// Highest penalty, seven pre-emptions: then one yield (a time slice of 4 ms) in 4^7 = 16,384 reads.
+    /// Highest penalty, seven preemptions: then one yield (a time slice of 4 ms) in 4^7 = 16,384 reads.
     const MAX_PENALTY: u8 = 7 * Self::PENALTY;
 
     /// Returns whether to yield before this read. Call once for each read.

@@ -17,7 +17,7 @@ use crate::protocol::{frame_inspector::FrameInspector, message_info::MessageInfo
 /// write.
 pub(crate) struct BlockingStream {
     reader: SocketReader,
-    /// Bytes that were received behind the request head.
+    /// Bytes that were received after the request head.
     leftover: Vec<u8>,
     /// Bytes of `leftover` that were read.
     leftover_read: usize,
@@ -65,7 +65,7 @@ impl BlockingStream {
         self.inspector.as_mut().and_then(FrameInspector::next_message_info).unwrap_or(MessageInfo::Plain)
     }
 
-    /// Returns whether tungstenite holds no bytes after it has returned every complete message: the bytes
+    /// Returns whether tungstenite buffers nothing once it has returned every complete message: the bytes
     /// read so far end with a frame, and no fragmented message is unfinished.
     pub(crate) fn is_between_messages(&self) -> bool {
         self.inspector.as_ref().is_some_and(FrameInspector::between_messages)
@@ -76,7 +76,8 @@ impl BlockingStream {
         self.reader.record_message(length);
     }
 
-    /// Returns whether there are unread bytes that were read ahead, so that another message is likely.
+    /// Returns whether there are unread bytes that were read ahead; then another message is likely. Always
+    /// `false` over TLS.
     pub(crate) fn has_more(&self) -> bool {
         self.read_ahead.has_more()
     }

@@ -14,7 +14,7 @@ pub(crate) enum Phase {
     Handshake,
     /// Data frames may be sent and received.
     Open,
-    /// The server sent a Close frame and waits for the peer's.
+    /// The server sent a Close frame and waits for the peer's Close.
     Closing,
     /// The server sends nothing more and waits for the peer's end of stream.
     Lingering,

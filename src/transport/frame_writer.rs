@@ -26,8 +26,8 @@ pub(super) const DIRECT_WRITE_MIN: usize = 16 << 10;
 ///
 /// - The worker calls [`send`](Self::send), [`write_raw_frame`](Self::write_raw_frame),
 ///   [`flush`](Self::flush), [`close`](Self::close), [`shutdown_write`](Self::shutdown_write) and the methods
-///   for handshake and TLS. They wait for the lock, which other threads never hold for long, and may block in
-///   a send while they hold it. [`send_close_notify`](Self::send_close_notify) is for the worker too, but
+///   for handshake and TLS. They wait for the lock, which other threads never hold for long. They may block
+///   in a send while they hold it. [`send_close_notify`](Self::send_close_notify) is for the worker too, but
 ///   does not block.
 /// - Other threads, that is the supervisor and the workers of other sessions, call
 ///   [`try_send`](Self::try_send), [`try_close`](Self::try_close), [`try_respond`](Self::try_respond) and
@@ -42,7 +42,7 @@ pub(super) const DIRECT_WRITE_MIN: usize = 16 << 10;
 ///
 /// - It adds whole frames or a whole response, and bytes are sent in the order in which they were added. So
 ///   no frame interrupts another one, although a send may end inside a frame: the rest stays first in the
-///   queue.
+///   queue. The exception is [`write_raw_frame`](Self::write_raw_frame), which need not get a valid frame.
 /// - A Close frame or a final response, and the state after which nothing can be added, are set in the same
 ///   hold. So nothing follows a Close frame (RFC 6455, 5.5.1). [`try_close`](Self::try_close) sets the
 ///   termination reason in that hold too.
@@ -50,10 +50,10 @@ pub(super) const DIRECT_WRITE_MIN: usize = 16 << 10;
 /// - The queue records in the same hold whether a fragmented message is unfinished. Then other threads can
 ///   add control frames but no data frames (RFC 6455, 5.4).
 ///
-/// # How a control frame gets between two data frames
+/// # How a control frame (Ping, Close) gets between two data frames
 ///
 /// The worker releases the lock after each frame. Another thread that gets the lock then adds its frame
-/// behind the frames in the queue and sends what the kernel accepts at once; the next send of any thread
+/// after the frames in the queue and sends what the kernel accepts at once; the next send of any thread
 /// sends the rest. If the lock is taken, [`try_send`](Self::try_send) returns `Busy`, and the caller tries
 /// again later. A worker that sends all the time could make each try fail. Therefore
 /// [`try_close`](Self::try_close) also stores its reason, and the worker adds the Close frame itself in its
@@ -105,9 +105,9 @@ impl FrameWriter {
     /// handshake was queued.
     ///
     /// Small frames are queued; the queue is sent when it is larger than 48 KiB. A payload of 16 KiB or more
-    /// is sent at once, behind the queue, and this may block. If `more_follows`, that is if the caller will
+    /// is sent at once, after the queue, and this may block. If `more_follows`, that is if the caller will
     /// probably send another frame soon, larger frames are queued as well while the queue has at most 48 KiB,
-    /// and the bytes behind the last full TCP segment stay in the queue.
+    /// and the bytes after the last full TCP segment stay in the queue.
     pub(crate) fn send(
         &self,
         header: &FrameHeader,
@@ -154,10 +154,12 @@ impl FrameWriter {
         }
     }
 
-    /// Queues one whole frame that tungstenite built: a Pong or a Close. Sends the queue, and may block, if
-    /// it is larger than 48 KiB. Does nothing after a Close frame was queued.
+    /// Queues bytes as they are. Sends the queue, and may block, if it is larger than 48 KiB. Does nothing
+    /// after a Close frame was queued.
     ///
-    /// `bytes` must be a whole frame. tungstenite's write buffer has size 0, so each of its writes is one.
+    /// `bytes` is one whole frame that tungstenite built (its write buffer has size 0, so each of its writes
+    /// is one Pong or Close), or comes from an endpoint that injects faults and need not be a valid frame. If
+    /// it begins with the opcode of a Close, nothing can be added afterwards.
     pub(crate) fn write_raw_frame(&self, bytes: &[u8]) -> io::Result<()> {
         let mut queue = self.lock()?;
         if queue.state == WriteState::CloseQueued {
@@ -172,7 +174,7 @@ impl FrameWriter {
 
     /// Queues the 101 response, after which frames can be sent. Does not send it; the next flush does.
     /// Returns `false`, and queues nothing, if the supervisor queued a final response first.
-    pub(crate) fn send_upgrade(&self, response: &[u8]) -> io::Result<bool> {
+    pub(crate) fn queue_upgrade(&self, response: &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
         let in_handshake = queue.state == WriteState::Handshake;
         if in_handshake {
@@ -249,10 +251,10 @@ impl FrameWriter {
     }
 
     /// Decrypts received bytes: consumes bytes of `raw` until some can be copied to `plaintext`, and returns
-    /// their number.
+    /// the number of bytes copied.
     ///
     /// Returns `None` if more raw bytes are needed, and `Some(0)` after the peer's `close_notify`. In both
-    /// cases the queue was sent, which may block, because the worker will block in a receive or end the
+    /// cases it sends the queue first, and may block: the worker next blocks in a receive or ends the
     /// session.
     pub(crate) fn decrypt(&self, raw: &mut &[u8], plaintext: &mut [u8]) -> io::Result<Option<usize>> {
         let mut queue = self.lock()?;
@@ -331,7 +333,7 @@ impl FrameWriter {
         outcome
     }
 
-    /// Waits for the lock, for the worker. Fails only if a thread panicked while it held the lock.
+    /// Locks the queue; blocks. Only for the worker. Fails only if a thread panicked while it held the lock.
     fn lock(&self) -> io::Result<MutexGuard<'_, WriteQueue>> {
         self.queue.lock().map_err(|_| poisoned_lock_error())
     }

@@ -20,7 +20,7 @@ fn writer_and_peer() -> (FrameWriter, TcpStream) {
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let writer = FrameWriter::new(listener.accept().unwrap().0, RecordLayer::Plain);
-    writer.send_upgrade(b"").unwrap();
+    writer.queue_upgrade(b"").unwrap();
     (writer, peer)
 }
 
@@ -40,7 +40,7 @@ fn expect(peer: &mut TcpStream, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns the length of a message whose frame ends `remainder` bytes behind a full segment.
+/// Returns the length of a message whose frame ends `remainder` bytes after a full segment.
 fn length_with_remainder(writer: &FrameWriter, remainder: usize) -> usize {
     let segment = usize::try_from(SockRef::from(writer.socket()).tcp_mss().unwrap()).unwrap();
     segment * 70_000_usize.div_ceil(segment) + remainder - LONG_HEADER
@@ -58,7 +58,7 @@ fn send_defers_the_segment_remainder_if_more_follows() {
     assert_eq!(expect(&mut peer, 63 + 2 + 3)[62..], [7, 0x82, 3, 7, 7, 7]);
 }
 
-/// Asserts that a message whose frame ends `remainder` bytes behind a full segment is sent at once.
+/// Asserts that a message whose frame ends `remainder` bytes after a full segment is sent at once.
 fn assert_sent_whole(remainder: usize, more_follows: bool) {
     let (writer, mut peer) = writer_and_peer();
     let length = length_with_remainder(&writer, remainder);

@@ -5,7 +5,7 @@
 //! | `connection` | what the worker and other threads share: frame writer, counters, phase |
 //! | `frame_writer`, `write_queue` | the locked queue of frames, and the worker's methods |
 //! | `try_send` | the methods for other threads, which never block |
-//! | `record_layer` | the queue's bytes as they are, or as TLS records; counts sends |
+//! | `record_layer` | sends the queue's bytes as they are or as TLS records; performs the TLS handshake; decrypts |
 //! | `blocking_stream` | the `Read` and `Write` that tungstenite uses |
 //! | `socket_reader`, `tls_reader` | receive raw bytes, with a deadline; decrypt them |
 //! | [`read_ahead`] | one large receive in place of many small ones |

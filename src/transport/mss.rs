@@ -1,6 +1,6 @@
 //! Where a write ends if more data follows.
 //!
-//! When a write ends, TCP sends the bytes behind the last full segment in a segment of their own, which costs
+//! When a write ends, TCP sends the bytes after the last full segment in a segment of their own, which costs
 //! as much as a full one. So if more data follows, these bytes are kept and sent with it. `MSG_MORE` is not
 //! used: on a paced connection (BBR) the kernel holds the bytes until a timer expires; see scripts/TUNING.md.
 
@@ -12,7 +12,7 @@ use socket2::SockRef;
 /// it saves.
 const MAX_DEFERRED: usize = 2 << 10;
 
-/// Returns how many of the last bytes of a write of `length` bytes to keep for the next write: those behind
+/// Returns how many of the last bytes of a write of `length` bytes to keep for the next write: those after
 /// the last full segment. Returns 0 if there are more than 2 KiB of them, or if `socket` has no segment size.
 ///
 /// Reads the segment size from the kernel on each call (`TCP_MAXSEG`, tcp(7)), because it grows during a
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mss_remainder_is_at_most_two_kibibytes_behind_full_segments() {
+    fn mss_remainder_is_at_most_two_kibibytes_after_full_segments() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let segment = usize::try_from(SockRef::from(&socket).tcp_mss().unwrap()).unwrap();

@@ -3,13 +3,13 @@
 //! tungstenite reads into a small buffer, because each idle session keeps one; a message of 1 MiB would take
 //! 700 system calls. So after a read that filled its buffer, the next one receives up to 64 KiB into a pooled
 //! buffer without blocking, and later reads copy from there. A session holds a pooled buffer only while it
-//! has unread bytes. A read that may block always uses the caller's small buffer, also after a receive that
-//! did not fill the pooled buffer: nothing more had arrived then.
+//! has unread bytes. A read that may block always uses the caller's small buffer. So does the read after a
+//! receive that did not fill the pooled buffer, because it may block: nothing more had arrived.
 //!
 //! The used part of a pooled buffer begins in the middle of a page. The kernel copies with `rep movsb`, which
 //! on AMD processors from Zen 3 on is twenty times slower if the destination's offset in its page is a few
 //! bytes larger than that of the source. A sender with an empty queue begins a message at the start of a
-//! page, and a large allocation begins 16 bytes behind one. See scripts/TUNING.md.
+//! page, and a large allocation begins 16 bytes after one. See scripts/TUNING.md.
 
 use std::io;
 use std::ops::Range;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn read_ahead_needs_no_pooled_buffer_for_messages_smaller_than_the_callers() {
+    fn read_ahead_needs_no_pooled_buffer_for_small_messages() {
         let mut source = FakeSocket { bytes: &[7; 10_000], segment: 100, calls: 0 };
         let mut read_ahead = ReadAhead::default();
         for _ in 0..100 {

@@ -1,4 +1,5 @@
-//! Sends the write queue to the socket, as it is or as TLS records.
+//! Sends the write queue to the socket, as it is or as TLS records. Performs the TLS handshake and decrypts
+//! received bytes.
 //!
 //! rustls is a state machine without a socket: it consumes received bytes and holds records until they are
 //! sent. A record has a sequence number (RFC 8446, 5.3) and can be neither dropped nor encrypted again. So
@@ -34,12 +35,13 @@ pub(super) enum Blocking {
     Never,
 }
 
-/// How the bytes of a connection are sent.
+/// The layer between frames and the bytes of the socket.
 #[derive(Debug)]
 pub(crate) enum RecordLayer {
-    /// As they are.
+    /// No TLS: the bytes are sent and received as they are.
     Plain,
-    /// As TLS records. Boxed, so that a plain connection takes less memory.
+    /// TLS: the bytes are sent and received as TLS records. Boxed, so that a plain connection takes less
+    /// memory.
     Tls(Box<ServerConnection>),
 }
 

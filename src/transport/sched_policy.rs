@@ -1,9 +1,9 @@
 //! Chooses the scheduling policy of a session's worker ([`Policy`]).
 //!
-//! Under `SCHED_BATCH` a worker that is woken does not pre-empt the running thread. Sessions begin with it:
+//! Under `SCHED_BATCH` a worker that is woken does not preempt the running thread. Sessions begin with it:
 //! where thousands of connections arrive at once, each sends only one message at first. After
 //! [`WARMUP_READS`] reads a session uses `SCHED_NORMAL`, and `SCHED_BATCH` again while it receives large
-//! messages. If a worker pre-empts the client at the first of several large messages, the client sends the
+//! messages. If a worker preempts the client at the first of several large messages, the client sends the
 //! next one later. The measurements, and the cost beside CPU-bound processes, are in scripts/TUNING.md.
 
 use crate::platform::scheduling::Policy;
@@ -12,8 +12,8 @@ use crate::platform::scheduling::Policy;
 /// TLS the handshake counts too.
 const WARMUP_READS: u8 = 3;
 
-/// Least size of a large message, in bytes. `SCHED_BATCH` echoes a tenth more messages of 64 KiB; see
-/// scripts/TUNING.md.
+/// Least size of a large message, in bytes. With `SCHED_BATCH` the server echoes a tenth more messages of
+/// 64 KiB; see scripts/TUNING.md.
 const LARGE_MESSAGE_MIN: usize = 16 << 10;
 
 /// The history of one session, as far as its policy depends on it.

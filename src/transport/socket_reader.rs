@@ -137,8 +137,8 @@ impl SocketReader {
         Ok(())
     }
 
-    /// Counts a read that returned `received` bytes. The supervisor takes a change of the count as a sign of
-    /// life.
+    /// Counts a read that returned `received` bytes. The supervisor restarts the ping interval when the count
+    /// changes.
     fn record_read(&mut self, received: usize) {
         self.sched_policy.record_read();
         if received > 0 {
@@ -156,8 +156,8 @@ impl ByteSource for SocketReader {
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // Nothing was sent since the last call, so the queue was kept once and is sent now. Otherwise a peer
-        // that sends without a pause could delay replies without a limit.
+        // If nothing was sent since the last call, that call kept the queue, and this one sends it. Without
+        // this rule a peer that sends without a pause could delay replies without a limit.
         let progress = self.connection.writer().progress();
         if mem::replace(&mut self.progress_at_read_now, progress) == progress {
             self.connection.writer().flush()?;
@@ -182,7 +182,7 @@ mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, _) = listener.accept().unwrap();
         let connection = Arc::new(Connection::new(socket, RecordLayer::Plain));
-        connection.writer().send_upgrade(b"reply").unwrap();
+        connection.writer().queue_upgrade(b"reply").unwrap();
         (SocketReader::new(connection), peer)
     }
 

@@ -1,6 +1,6 @@
 //! Why a thread other than the worker ends a session, and the Close frame for it.
 
-/// Why a thread other than the worker ended a session. Stored in an atomic byte; 0 means "not ended".
+/// A reason to end a session. Stored in an atomic byte, in which 0 means that there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TerminationReason {
     /// The request head was not complete at the handshake deadline.

@@ -5,7 +5,7 @@ use std::io;
 
 use super::socket_reader::SocketReader;
 
-/// Size of the first receive buffer, and of that of a peer that sends little, in bytes.
+/// Size of the receive buffer at first and after a small receive, in bytes.
 const SMALL_BUFFER: usize = 2 << 10;
 
 /// Largest size of the receive buffer, in bytes: a TLS record of 16 KiB and most of another.

@@ -12,8 +12,8 @@ use super::frame_writer::{FrameWriter, poisoned_lock_error};
 use super::termination::TerminationReason;
 use super::write_queue::{WriteQueue, WriteState};
 
-/// Most bytes in the queue, with the new frame, if another thread adds a frame to a queue that is not empty.
-/// A peer that reads too slowly misses the frame.
+/// Maximum size of a queue that is not empty, including the new frame, in bytes, when another thread sends a
+/// frame. Above it the caller gets [`TrySend::Busy`].
 const HIGH_WATER_MARK: usize = 256 << 10;
 
 /// The result of a non-blocking send.
@@ -47,7 +47,7 @@ impl FrameWriter {
         })
     }
 
-    /// Sends a Close frame without blocking, behind everything in the queue, however long the queue is.
+    /// Sends a Close frame without blocking, after everything in the queue, however long the queue is.
     ///
     /// Stores `termination_reason` in the same hold of the lock, so a worker whose send returns `false` finds
     /// the reason. Returns [`TrySend::Busy`] if the worker holds the lock; the worker then queues the Close

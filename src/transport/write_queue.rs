@@ -1,4 +1,4 @@
-//! The state behind a frame writer's lock: the queue of frames, and which frames may still be added.
+//! The state that a frame writer's lock protects: the queue of frames, and which frames may still be added.
 
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, OpCode};

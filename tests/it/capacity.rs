@@ -35,7 +35,7 @@ fn queue_full_rejects_with_503_at_once_until_a_place_is_free() {
     second.close();
     server.open("/echo").close();
     let totals = server.finish().totals;
-    assert_eq!((totals.refused["full"], totals.sessions, totals.clean), (20, 4, 4));
+    assert_eq!((totals.rejected["full"], totals.sessions, totals.clean), (20, 4, 4));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn queue_wait_over_the_handshake_timeout_is_rejected_with_503() {
     queued.send(upgrade("/echo"));
     assert!(queued.read_head().starts_with("HTTP/1.1 503 "));
     served.close();
-    assert_eq!(server.finish().totals.refused["waited_too_long"], 1);
+    assert_eq!(server.finish().totals.rejected["waited_too_long"], 1);
 }
 
 #[test]
@@ -100,5 +100,5 @@ fn queue_wait_ends_when_a_worker_becomes_free() {
         }
     });
     let totals = server.finish().totals;
-    assert_eq!((totals.clean, totals.refused.len()), (1000, 0));
+    assert_eq!((totals.clean, totals.rejected.len()), (1000, 0));
 }

@@ -113,7 +113,7 @@ fn shutdown_rejects_handshaking_and_queued_connections_with_503() {
     assert_eq!(served.read_frame().code(), 1001);
     drop((handshaking, queued, silent, served));
     let totals = server.finish().totals;
-    assert_eq!((totals.closed[&("http", 503)], totals.refused["stopping"]), (1, 2), "{totals:?}");
+    assert_eq!((totals.closed[&("http", 503)], totals.rejected["stopping"]), (1, 2), "{totals:?}");
 }
 
 fn shutdown_aborts_stalled_clients_at_the_drain_timeout(transport: Transport) {
@@ -328,7 +328,7 @@ fn shutdown_during_a_connection_storm_gives_every_connection_its_outcome() {
     }
     // Both sides count the same, and `holding` besides.
     let all = |wanted| outcomes.iter().filter(|(_, outcome)| *outcome == wanted).count() as u64;
-    let rejected = |reason| totals.refused.get(reason).copied().unwrap_or_default();
+    let rejected = |reason| totals.rejected.get(reason).copied().unwrap_or_default();
     let in_handshake = totals.closed.get(&("http", 503)).copied().unwrap_or_default();
     assert_eq!(totals.clean, all(Outcome::Served) + 1, "{totals:?} {table:?}");
     assert_eq!(rejected("full"), all(Outcome::QueueFull), "{totals:?} {table:?}");

@@ -256,8 +256,8 @@ fn tls_rejected_connection_gets_503() {
     // A peer that does not continue its handshake does not delay the response to others.
     let silent = tls.server.connect();
     for version in [&TLS12, &TLS13] {
-        let mut refused = connect(tls.server.address, &tls.files.client(&[version]));
-        let response = String::from_utf8(refused.read_rest()).unwrap();
+        let mut rejected = connect(tls.server.address, &tls.files.client(&[version]));
+        let response = String::from_utf8(rejected.read_rest()).unwrap();
         assert!(
             response.starts_with("HTTP/1.1 503 ") && response.contains("all workers are busy"),
             "{response}"
@@ -265,7 +265,7 @@ fn tls_rejected_connection_gets_503() {
     }
     served.close();
     drop(silent);
-    assert_eq!(tls.finish().refused["full"], 3);
+    assert_eq!(tls.finish().rejected["full"], 3);
 }
 
 #[test]
