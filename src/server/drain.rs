@@ -22,7 +22,8 @@ impl Supervisor {
     /// busy.
     pub(super) fn begin_drain(&mut self, now: Instant) {
         let timeout = self.state.config.drain_timeout;
-        info!("shutting down: {} sessions, drain timeout {} s", self.sessions.len(), timeout.as_secs_f64());
+        let sessions = self.sessions.values().filter(|timers| timers.handle.is_upgraded()).count();
+        info!("shutting down: {sessions} sessions, drain timeout {} s", timeout.as_secs_f64());
         self.drain_deadline = Some(now.checked_add(timeout).unwrap_or(now + Config::MAX_TIMEOUT));
         for connection in self.admission.close() {
             self.reject(connection, RejectReason::ShuttingDown);
@@ -49,18 +50,18 @@ impl Supervisor {
     }
 
     /// Returns whether a stop was requested and all accept loops, workers and sessions have ended. Also
-    /// returns `true` [`ABORT_GRACE`] after the drain deadline, and logs a warning with the number of workers
-    /// that still run.
+    /// returns `true` [`ABORT_GRACE`] after the drain deadline, and logs a warning if workers still run then.
     pub(super) fn has_stopped(&self) -> bool {
         let Some(deadline) = self.drain_deadline else { return false };
         // Checked in this order: a worker sends its last event before it counts as idle.
-        let empty = self.admission.busy_workers() == 0 && self.events.is_empty() && self.sessions.is_empty();
+        let busy_workers = self.admission.busy_workers();
+        let empty = busy_workers == 0 && self.events.is_empty() && self.sessions.is_empty();
         if empty && self.accept_loops == 0 {
             return true;
         }
         let expired = Instant::now() >= deadline + ABORT_GRACE;
-        if expired {
-            warn!("{} workers still run after the drain timeout", self.admission.busy_workers());
+        if expired && busy_workers > 0 {
+            warn!("{busy_workers} workers still run after the drain timeout");
         }
         expired
     }
