@@ -48,7 +48,7 @@
 //!
 //! # The path of a stop
 //!
-//! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. The second signal exits the process with code 130.
+//! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. A SIGINT after it exits the process with code 130.
 //! 2. `Supervisor::run` (`server/supervisor.rs`) receives it and calls `begin_drain` (`server/drain.rs`).
 //! 3. `Admission::close` rejects new connections, and the queued ones get 503 from the rejector.
 //! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::try_respond`, and Close 1001 to

@@ -15,8 +15,8 @@ const AFTER_HELP: &str = "\
 Open the printed address in a browser for the test page.
 
 Ctrl-C or SIGTERM shuts the server down: it closes all sessions with 1001 and prints a summary.
-A second signal exits at once. SIGHUP reloads certificate and key; without --tls-listen it shuts
-the server down.
+Ctrl-C after one of them exits at once. SIGHUP reloads certificate and key; without --tls-listen
+it changes nothing.
 
 Durations: 500ms, 20s, 1m30s. Sizes: 512, 64KiB, 16MiB. Each option is also an environment
 variable, for example WS_ECHO_LISTEN or WS_ECHO_PING_INTERVAL. Options take precedence.

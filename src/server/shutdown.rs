@@ -3,8 +3,8 @@
 //! The request sets a flag, which the accept loops read, and wakes the supervisor, which starts the drain.
 //! The supervisor determines when all threads have stopped (`drain`).
 //!
-//! The first Ctrl-C or SIGTERM requests the stop. The second Ctrl-C (or SIGTERM) ends the process at once
-//! with exit code 130: it does not wait for the drain and prints no summary (`platform::signals`).
+//! The first SIGINT (Ctrl-C) or SIGTERM requests the stop. A SIGINT after it ends the process at once with exit
+//! code 130: it does not wait for the drain and prints no summary (`platform::signals`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::error::Error;
-use crate::platform::signals::{self, OnHangup};
+use crate::platform::signals;
 use crate::tls::certificate::Certificate;
 
 /// Requests the stop of a server from any thread. Clones refer to the same server.
@@ -69,21 +69,22 @@ impl Default for ShutdownSignal {
     }
 }
 
-/// Installs the signal handlers of the process. Ctrl-C and SIGTERM request the stop; a second one ends the
-/// process with exit code 130. SIGHUP reloads the certificate. Without a certificate it requests the stop, or
-/// is ignored if it was ignored at the start, as under `nohup`.
+/// Installs the signal handlers of the process. SIGINT (Ctrl-C) and SIGTERM request the stop; a SIGINT after
+/// one of them ends the process with exit code 130. SIGHUP reloads the certificate; without one it only logs a
+/// line.
 ///
 /// # Errors
 /// [`Error::Signals`] if a handler or the thread `signals` cannot be set up.
 pub fn watch_signals(stop: &ShutdownSignal, certificate: Option<Arc<Certificate>>) -> Result<(), Error> {
     let stop = stop.clone();
-    let on_hangup = certificate.map(|certificate| -> OnHangup {
-        Box::new(move || {
+    let on_hangup = move || match &certificate {
+        Some(certificate) => {
             if let Err(error) = certificate.reload() {
                 log::error!("{error}; the certificate in use stays");
             }
-        })
-    });
+        }
+        None => log::info!("SIGHUP ignored: there is no certificate to reload; SIGTERM stops the server"),
+    };
     signals::watch(move || stop.request(), on_hangup)
 }
 

@@ -1,20 +1,17 @@
 //! Certificates and keys in files: formats, errors, and SIGHUP.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Command};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::version::TLS13;
 use ws_echo::{Certificate, Listener};
 
-use crate::harness::{TEST_TIMEOUT, TestServer, config, text};
+use crate::harness::{TestServer, config, text};
 use crate::process::run;
-use crate::server_process::{ServerProcess, command, command_after, ready_line};
+use crate::server_process::{LogLines, ServerProcess, command, command_after, ready_line};
 use crate::tls::{Files, client_config, connect};
 use ws_echo::Routes;
 
@@ -116,7 +113,7 @@ fn tls_options_without_their_companions_are_a_usage_error() {
 struct TlsProcess {
     process: ServerProcess,
     address: SocketAddr,
-    log: Receiver<String>,
+    log: LogLines,
 }
 
 impl TlsProcess {
@@ -128,32 +125,14 @@ impl TlsProcess {
                 .arg(&files.key),
         );
         let address = ready_line(&mut process.out, "wss");
-        let log = lines(process.child.stderr.take().unwrap());
+        let log = LogLines::of(&mut process);
         Self { process, address, log }
     }
 
     /// Waits for a log line.
     fn expect_log(&self, words: &str) -> String {
-        std::iter::repeat_with(|| {
-            self.log.recv_timeout(TEST_TIMEOUT).unwrap_or_else(|e| panic!("{words}: {e}"))
-        })
-        .find(|line| line.contains(words))
-        .unwrap()
+        self.log.expect(words)
     }
-}
-
-/// Returns the lines of the log as they are written.
-fn lines(log: ChildStderr) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(log).lines() {
-            if line.is_ok_and(|line| sender.send(line).is_ok()) {
-                continue;
-            }
-            break;
-        }
-    });
-    receiver
 }
 
 #[test]
@@ -190,42 +169,26 @@ fn sighup_reloads_the_certificate_and_keeps_sessions() {
     server.process.signal("TERM");
     let (mut process, log) = (server.process, server.log);
     crate::harness::eventually("the server ends", || process.child.try_wait().unwrap().is_some());
-    let log: Vec<_> = log.iter().collect();
+    let log = log.rest();
     assert_eq!(process.child.wait().unwrap().code(), Some(0), "{log:?}");
 }
 
 #[test]
-fn sighup_without_a_certificate_stops_unless_ignored_at_start() {
-    // The tests may run under nohup, and a child inherits ignored signals.
-    let stopping = &mut command_after(&["env", "--default-signal=HUP"], &["--workers", "4"]);
-    let process = ServerProcess::spawn(stopping);
-    let mut client = process.open("/echo");
-    process.signal("HUP");
-    assert_eq!(client.read_frame().code(), 1001);
-    drop(client);
-    assert_eq!(process.wait().0, Some(0));
-
-    let ignoring = &mut command_after(&["env", "--ignore-signal=HUP"], &["--workers", "4"]);
-    let process = ServerProcess::spawn(ignoring);
-    let mut client = process.open("/echo");
-    process.signal("HUP");
-    process.open("/echo").close();
-    client.send(text("as under nohup"));
-    assert_eq!(client.read_text(), "as under nohup");
-    process.signal("TERM");
-    assert_eq!(client.read_frame().code(), 1001);
-    drop(client);
-    assert_eq!(process.wait().0, Some(0));
-}
-
-#[test]
-fn second_signal_of_another_kind_exits_at_once_with_130() {
-    let process = ServerProcess::start(&["--drain-timeout", "1h"]);
-    let mut client = process.open("/echo");
-    process.signal("TERM");
-    assert_eq!(client.read_frame().code(), 1001, "the first is clean");
-    process.signal("INT");
-    assert_eq!(process.wait().0, Some(130), "whichever signal comes second");
+fn sighup_without_a_certificate_is_ignored_with_a_log_line() {
+    // The second one is as under nohup.
+    for starter in ["--default-signal=HUP", "--ignore-signal=HUP"] {
+        let mut process = ServerProcess::spawn(&mut command_after(&["env", starter], &["--workers", "4"]));
+        let log = LogLines::of(&mut process);
+        let mut client = process.open("/echo");
+        process.signal("HUP");
+        log.expect("SIGHUP ignored: there is no certificate to reload");
+        client.send(text("still here"));
+        assert_eq!(client.read_text(), "still here");
+        process.signal("TERM");
+        assert_eq!(client.read_frame().code(), 1001);
+        drop(client);
+        assert_eq!(process.wait().0, Some(0));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use rlimit::Resource;
 
 use crate::harness::{Client, Frame, TEST_TIMEOUT, eventually, masked, text, upgrade};
 use crate::proc_status::ProcStatus;
-use crate::server_process::{ServerProcess, command, command_after};
+use crate::server_process::{LogLines, ServerProcess, command, command_after};
 
 /// Runs the server to its end. Returns the exit code and standard error.
 pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
@@ -54,6 +54,34 @@ fn second_sigint_exits_at_once_with_130() {
     assert_eq!(client.read_frame().code(), 1001, "the first is clean");
     process.signal("INT");
     assert_eq!(process.wait().0, Some(130));
+}
+
+#[test]
+fn sigint_after_sigterm_exits_at_once_with_130() {
+    let process = ServerProcess::start(&["--drain-timeout", "1h"]);
+    let mut client = process.open("/echo");
+    process.signal("TERM");
+    assert_eq!(client.read_frame().code(), 1001, "the first is clean");
+    process.signal("INT");
+    assert_eq!(process.wait().0, Some(130));
+}
+
+#[test]
+fn second_sigterm_changes_nothing() {
+    for first in ["TERM", "INT"] {
+        let mut process = ServerProcess::start(&["--drain-timeout", "1h"]);
+        let log = LogLines::of(&mut process);
+        let mut client = process.open("/echo");
+        process.signal(first);
+        assert_eq!(client.read_frame().code(), 1001);
+        process.signal("TERM");
+        log.expect("already shutting down; SIGINT");
+        client.send(masked(0x88, 1001_u16.to_be_bytes()));
+        client.expect_end();
+        let (code, out, _) = process.wait();
+        assert_eq!(code, Some(0));
+        assert!(out.contains("1 closed cleanly"), "{out}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,7 +66,8 @@ impl ServerProcess {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Waits for the end. Returns the exit code, the standard output after the ready line, and standard error.
+    /// Waits for the end. Returns the exit code, the standard output after the ready line, and standard error
+    /// unless [`LogLines`] reads it.
     pub fn wait(mut self) -> (Option<i32>, String, String) {
         let deadline = Instant::now() + TEST_TIMEOUT;
         while self.child.try_wait().unwrap().is_none() {
@@ -74,7 +76,9 @@ impl ServerProcess {
         }
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        if let Some(mut log) = self.child.stderr.take() {
+            log.read_to_string(&mut err).unwrap();
+        }
         (self.child.wait().unwrap().code(), out, err)
     }
 }
@@ -83,6 +87,43 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The log of a server, line by line as it is written.
+pub struct LogLines(Receiver<String>);
+
+impl LogLines {
+    /// Reads the standard error of a server from now on.
+    pub fn of(process: &mut ServerProcess) -> Self {
+        let log = BufReader::new(process.child.stderr.take().unwrap());
+        let (sender, receiver) = channel();
+        thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self(receiver)
+    }
+
+    /// Waits for a line with these words and returns it. Discards the lines before it.
+    pub fn expect(&self, words: &str) -> String {
+        self.until(words).pop().unwrap()
+    }
+
+    /// Waits for a line with these words. Returns the lines up to it.
+    pub fn until(&self, words: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.0.recv_timeout(TEST_TIMEOUT) {
+                Ok(line) => lines.push(line),
+                Err(error) => panic!("no line with `{words}`: {error} after {lines:#?}"),
+            }
+            if lines.last().is_some_and(|line| line.contains(words)) {
+                return lines;
+            }
+        }
+    }
+
+    /// Returns the lines that have not been read, up to the end of the server.
+    pub fn rest(self) -> Vec<String> {
+        self.0.iter().collect()
     }
 }
 
