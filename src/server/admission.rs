@@ -23,7 +23,7 @@ use crate::platform::pipe_semaphore::PipeSemaphore;
 pub(crate) struct AcceptedConnection {
     pub(crate) socket: TcpStream,
     pub(crate) peer: SocketAddr,
-    /// Time of the accept. The time in the queue counts from here.
+    /// Time of the accept, or of the end of a freeze after it. The time in the queue counts from here.
     pub(crate) accepted_at: Instant,
     /// TLS configuration of the listener; `None` for plain TCP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
@@ -120,6 +120,13 @@ impl Admission {
         let mut state = self.lock();
         let expired = state.queue.partition_point(|connection| connection.accepted_at < cutoff);
         state.queue.drain(..expired).collect()
+    }
+
+    /// Restarts the time in the queue of all queued connections.
+    pub(crate) fn restart_waits(&self, now: Instant) {
+        for connection in &mut self.lock().queue {
+            connection.accepted_at = now;
+        }
     }
 
     /// Stops queueing connections. Removes and returns all queued ones.

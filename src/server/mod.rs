@@ -4,6 +4,7 @@ mod accept;
 mod admission;
 mod connection;
 mod drain;
+mod freeze;
 mod http_routes;
 pub mod listener;
 pub mod ready;

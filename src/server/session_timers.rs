@@ -80,6 +80,14 @@ impl SessionTimers {
         }
     }
 
+    /// Starts all timers again, after a time in which the process did not run.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.phase_since = now;
+        self.last_read_at = now;
+        self.ping_sent_at = self.ping_sent_at.map(|_| now);
+        self.write_blocked_since = self.write_blocked_since.map(|_| now);
+    }
+
     /// Reads the session's counters and returns the action that is due at `now`. During the drain only the
     /// write time-out and the linger time-out apply: the drain deadline replaces the others.
     pub(super) fn poll_timeouts(
@@ -184,6 +192,20 @@ mod tests {
         assert_eq!(timers.poll_timeouts(close_due, &config, false), None);
         let next_ping_due = close_due + config.ping_interval;
         assert_eq!(timers.poll_timeouts(next_ping_due, &config, false), Some(TimeoutAction::SendPing));
+    }
+
+    #[test]
+    fn restarted_timers_are_due_after_their_whole_time() {
+        let (start, config) = (Instant::now(), Config::default());
+        let mut timers = timers(start);
+        timers.handle.mark_upgraded();
+        assert_eq!(timers.poll_timeouts(start, &config, false), None);
+        timers.record_ping(start);
+        let thawed = start + Duration::from_hours(1);
+        timers.restart(thawed);
+        assert_eq!(timers.poll_timeouts(thawed, &config, false), None);
+        let close_due = thawed + config.pong_timeout;
+        assert_eq!(timers.poll_timeouts(close_due, &config, false), Some(TimeoutAction::KeepaliveTimeout));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use log::{info, warn};
 use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::admission::{AcceptedConnection, Admission};
-use super::listener::InterruptibleListener;
+use super::freeze::FreezeDetector;
+use super::listener::AcceptInterrupt;
 use super::rejector::{RejectReason, Rejector};
 use super::session_timers::{SessionTimers, TimeoutAction};
 use super::shutdown::ShutdownSignal;
@@ -93,25 +94,45 @@ impl Supervisor {
         let never = never();
         let mut stop_request = stop.receiver();
         let mut ticks = tick(self.state.config.tick());
+        let mut freezes = FreezeDetector::new(Instant::now(), self.state.config.tick());
         let events = self.events.clone();
         while !self.has_stopped() {
             select! {
                 recv(events) -> event => {
+                    self.restart_clocks_after_freeze(&mut freezes);
                     thread::sleep(EVENT_BATCH_DELAY);
                     for event in event.into_iter().chain(events.try_iter().take(events.len())) {
                         self.on_event(event);
                     }
                 }
-                recv(ticks) -> _ => self.on_tick(Instant::now()),
+                recv(ticks) -> _ => {
+                    self.restart_clocks_after_freeze(&mut freezes);
+                    self.on_tick(Instant::now());
+                }
                 recv(stop_request) -> _ => {
                     stop_request = &never;
                     ticks = tick(DRAIN_TICK);
                     self.begin_drain(Instant::now());
+                    freezes = FreezeDetector::for_drain(Instant::now());
                 }
             }
         }
         self.totals = self.snapshot(Instant::now());
         Summary { totals: self.totals }
+    }
+
+    /// Starts all timers again if the process did not run for a while, and adds that time to the drain.
+    fn restart_clocks_after_freeze(&mut self, freezes: &mut FreezeDetector) {
+        let now = Instant::now();
+        let Some(frozen) = freezes.wake_up(now) else { return };
+        warn!("the process did not run for {:.1} s; all time-outs start again", frozen.as_secs_f64());
+        for timers in self.sessions.values_mut() {
+            timers.restart(now);
+        }
+        self.admission.restart_waits(now);
+        if let Some(deadline) = &mut self.drain_deadline {
+            *deadline += frozen;
+        }
     }
 
     /// Applies one event to the registry and the totals.

@@ -25,6 +25,7 @@ mod echo;
 mod endpoints;
 mod faults;
 mod frame_inspector;
+mod freeze;
 mod fuzz;
 mod handshake;
 mod harness;

@@ -1,0 +1,68 @@
+//! Detects that the process did not run for a while: SIGSTOP, a frozen control group, a paused virtual machine.
+//!
+//! The clock goes on meanwhile, and the time-outs would end sessions whose peers had no fault. The supervisor
+//! therefore starts all timers again after a freeze.
+
+use std::time::{Duration, Instant};
+
+/// Number of ticks without a wake-up that are a freeze. A busy machine may miss one.
+const FREEZE_TICKS: u32 = 3;
+
+/// Shortest time without a wake-up that is a freeze.
+const MIN_FREEZE: Duration = Duration::from_millis(300);
+
+/// Time without a wake-up during the drain that is a freeze. It prolongs the drain, so a busy machine must not reach
+/// it.
+const DRAIN_FREEZE: Duration = Duration::from_secs(1);
+
+/// Compares the times at which a thread wakes up that should do so at each tick.
+#[derive(Debug)]
+pub(super) struct FreezeDetector {
+    last_wakeup: Instant,
+    /// Shortest time between two wake-ups that is a freeze.
+    threshold: Duration,
+}
+
+impl FreezeDetector {
+    /// Begins at a time at which the thread runs.
+    pub(super) fn new(now: Instant, tick: Duration) -> Self {
+        Self { last_wakeup: now, threshold: (tick * FREEZE_TICKS).max(MIN_FREEZE) }
+    }
+
+    /// Begins for the drain.
+    pub(super) fn for_drain(now: Instant) -> Self {
+        Self { last_wakeup: now, threshold: DRAIN_FREEZE }
+    }
+
+    /// Records a wake-up. Returns the time since the last one if that is a freeze.
+    pub(super) fn wake_up(&mut self, now: Instant) -> Option<Duration> {
+        let gap = now.saturating_duration_since(self.last_wakeup);
+        self.last_wakeup = now;
+        (gap >= self.threshold).then_some(gap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn freeze_is_a_time_of_some_ticks_without_a_wakeup() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut detector = FreezeDetector::new(start, second);
+        assert_eq!(detector.wake_up(start + second), None);
+        assert_eq!(detector.wake_up(start + 3 * second), None, "one tick was missed");
+        assert_eq!(detector.wake_up(start + 13 * second), Some(10 * second));
+        assert_eq!(detector.wake_up(start + 14 * second), None, "counted once");
+    }
+
+    #[test]
+    fn freeze_is_not_a_few_missed_short_ticks() {
+        let (start, tick) = (Instant::now(), Duration::from_millis(10));
+        let mut detector = FreezeDetector::new(start, tick);
+        assert_eq!(detector.wake_up(start + 20 * tick), None);
+        assert_eq!(detector.wake_up(start + 20 * tick + MIN_FREEZE), Some(MIN_FREEZE));
+        let mut detector = FreezeDetector::for_drain(start);
+        assert_eq!(detector.wake_up(start + 2 * MIN_FREEZE), None);
+    }
+}
