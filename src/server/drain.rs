@@ -13,7 +13,8 @@ use crate::transport::connection::Phase;
 use crate::transport::termination::TerminationReason;
 use crate::transport::try_send::TrySend;
 
-/// Time after the drain deadline for blocked calls of workers to return after `shutdown(2)`.
+/// Time after the drain deadline for workers to notice that their sockets were shut down. A worker notices it after
+/// the message that it inflates or deflates. README.md gives this time.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 impl Supervisor {

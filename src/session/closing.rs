@@ -33,6 +33,21 @@ impl WebSocketSession {
         self.await_close(end)
     }
 
+    /// Checks whether another thread has terminated or aborted the session. If so, ends it: discards messages until the
+    /// peer's Close, or does nothing more after an abort.
+    ///
+    /// # Errors
+    /// Returns how the session ended, if it did.
+    pub(super) fn check_terminated(&mut self) -> Result<(), SessionEnd> {
+        if self.handle.is_aborted() {
+            return Err(self.termination_end().unwrap_or(SessionEnd::AbnormalClosure));
+        }
+        match self.handle.termination_reason() {
+            Some(_) => Err(self.await_posted_close()),
+            None => Ok(()),
+        }
+    }
+
     /// Handles a received Close. Replies to it, unless it is the reply to a Close of the server.
     pub(super) fn on_close(&mut self, frame: Option<&CloseFrame>) -> SessionEnd {
         let (code, reason) = frame.map_or((NO_CODE, ""), |frame| (frame.code.into(), frame.reason.as_str()));
@@ -52,6 +67,7 @@ impl WebSocketSession {
                     self.finish_close();
                     return mark_clean(end);
                 }
+                Ok(_) if self.handle.is_aborted() => return end,
                 Ok(_) => {}
                 Err(_) => {
                     self.linger();

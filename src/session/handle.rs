@@ -32,6 +32,8 @@ pub struct SessionHandle {
     sleeper: CancellableSleep,
     /// Whether the socket is closed with a RST, that is without `shutdown(2)` before.
     reset_on_close: AtomicBool,
+    /// Whether the connection was ended with `shutdown(2)`.
+    aborted: AtomicBool,
 }
 
 /// Why a message was not pushed.
@@ -54,6 +56,7 @@ impl SessionHandle {
             upgraded: AtomicBool::new(false),
             sleeper: CancellableSleep::default(),
             reset_on_close: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
         }
     }
 
@@ -166,10 +169,18 @@ impl SessionHandle {
     /// Ends the connection in both directions with `shutdown(2)`, which wakes a worker blocked in a read or a write.
     /// Call [`set_termination_reason`](Self::set_termination_reason) first, because a read or write
     /// error does not show the worker the reason.
+    ///
+    /// The kernel still returns bytes that have arrived, so the worker also checks [`is_aborted`](Self::is_aborted).
     pub(crate) fn abort(&self) {
+        self.aborted.store(true, Relaxed);
         // Fails if the connection has already ended.
         let _ = self.writer().socket().shutdown(Shutdown::Both);
         self.sleeper.cancel();
+    }
+
+    /// Returns whether [`abort`](Self::abort) was called.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Relaxed)
     }
 
     /// Evicts the session from another thread because its peer reads too slowly: sends a Close, or aborts if the

@@ -116,9 +116,13 @@ impl WebSocketSession {
         }
     }
 
-    /// Blocks until the next data message arrives. Returns `None` at the deadline of the transport, if it has one.
+    /// Blocks until the next data message. Returns `None` at the deadline of the transport, if it has one.
+    ///
+    /// A session that another thread has terminated or aborted gets no more messages, also if some have arrived: no
+    /// reply can be sent, and to inflate them would delay a shutdown.
     pub(super) fn next_message(&mut self) -> Result<Option<Message>, SessionEnd> {
         loop {
+            self.check_terminated()?;
             match self.context.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let info = self.transport.next_message_info();
@@ -183,6 +187,7 @@ impl WebSocketSession {
 
     /// Sends one data frame whose payload is `prefix` followed by `payload`.
     fn send_parts(&mut self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), SessionEnd> {
+        self.check_terminated()?;
         debug!("#{} Sending to client: {}", self.handle.id(), PayloadPreview(kind, prefix, payload));
         let writer = self.handle.writer();
         let header = single_frame_header(OpCode::Data(kind));

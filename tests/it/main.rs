@@ -44,6 +44,7 @@ mod rooms;
 mod scheduling;
 mod server_process;
 mod shutdown;
+mod stop_under_load;
 mod timing;
 mod tls;
 mod transports;
