@@ -32,6 +32,13 @@ pub enum Error {
         /// The requested number of workers.
         workers: usize,
     },
+    /// A thread beside the workers cannot be started.
+    Thread {
+        /// What the thread is for.
+        purpose: &'static str,
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// A pipe cannot be created.
     Files(io::Error),
     /// The signal handlers cannot be installed.
@@ -67,6 +74,11 @@ impl fmt::Display for Error {
                 "cannot start the threads for {workers} workers; \
                  use fewer --workers, or raise the limits on threads and memory"
             ),
+            Self::Thread { purpose, source } => write!(
+                f,
+                "cannot start the thread for {purpose}: {source}; \
+                 use fewer --workers, or raise the limits on threads and memory"
+            ),
             Self::Files(source) => {
                 write!(f, "cannot create a pipe: {source}; raise `ulimit -n`, or use fewer --workers")
             }
@@ -79,7 +91,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Listen { source, .. } | Self::Files(source) | Self::Signals(source) => Some(source),
+            Self::Listen { source, .. }
+            | Self::Thread { source, .. }
+            | Self::Files(source)
+            | Self::Signals(source) => Some(source),
             _ => None,
         }
     }

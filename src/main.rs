@@ -9,6 +9,7 @@ use ws_echo::config::DEFAULT_WORKERS;
 use ws_echo::platform::limits;
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
+use ws_echo::tls::certificate_watch::CertificateWatch;
 use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging};
 
 fn main() -> ExitCode {
@@ -32,7 +33,8 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let stop = ShutdownSignal::new();
     let tls = cli.tls();
     let certificate = tls.map(|tls| Certificate::load(tls.certificate, tls.key)).transpose()?.map(Arc::new);
-    watch_signals(&stop, certificate.clone())?;
+    let certificate_watch = certificate.clone().map(CertificateWatch::start).transpose()?;
+    watch_signals(&stop, certificate_watch)?;
     let mut listeners = Vec::new();
     if let Some(address) = cli.listen() {
         listeners.push(Listener::from(listen(address)?));

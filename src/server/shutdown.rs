@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::error::Error;
 use crate::platform::signals;
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate_watch::CertificateWatch;
 
 /// Requests the stop of a server from any thread. Clones refer to the same server.
 #[derive(Clone, Debug)]
@@ -70,19 +70,15 @@ impl Default for ShutdownSignal {
 }
 
 /// Installs the signal handlers of the process. SIGINT (Ctrl-C) and SIGTERM request the stop; a SIGINT after
-/// one of them ends the process with exit code 130. SIGHUP reloads the certificate; without one it only logs a
-/// line.
+/// one of them ends the process with exit code 130. SIGHUP requests a reload from `certificate`; without one it
+/// only logs a line.
 ///
 /// # Errors
 /// [`Error::Signals`] if a handler or the thread `signals` cannot be set up.
-pub fn watch_signals(stop: &ShutdownSignal, certificate: Option<Arc<Certificate>>) -> Result<(), Error> {
+pub fn watch_signals(stop: &ShutdownSignal, certificate: Option<CertificateWatch>) -> Result<(), Error> {
     let stop = stop.clone();
     let on_hangup = move || match &certificate {
-        Some(certificate) => {
-            if let Err(error) = certificate.reload() {
-                log::error!("{error}; the certificate in use stays");
-            }
-        }
+        Some(certificate) => certificate.request_reload(),
         None => log::info!("SIGHUP ignored: there is no certificate to reload; SIGTERM stops the server"),
     };
     signals::watch(move || stop.request(), on_hangup)

@@ -1,4 +1,5 @@
 //! Loads and checks the TLS certificate and its key.
 
 pub mod certificate;
+pub mod certificate_watch;
 mod validity;

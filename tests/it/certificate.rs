@@ -1,15 +1,18 @@
 //! Certificates and keys in files: formats, errors, and SIGHUP.
 
 use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::version::TLS13;
 use ws_echo::{Certificate, Listener};
 
-use crate::harness::{TestServer, config, text};
+use crate::harness::{TestServer, config, eventually, text};
 use crate::process::run;
 use crate::server_process::{LogLines, ServerProcess, command, command_after, ready_line};
 use crate::tls::{Files, client_config, connect};
@@ -168,9 +171,40 @@ fn sighup_reloads_the_certificate_and_keeps_sessions() {
     plain.close();
     server.process.signal("TERM");
     let (mut process, log) = (server.process, server.log);
-    crate::harness::eventually("the server ends", || process.child.try_wait().unwrap().is_some());
+    eventually("the server ends", || process.child.try_wait().unwrap().is_some());
     let log = log.rest();
     assert_eq!(process.child.wait().unwrap().code(), Some(0), "{log:?}");
+}
+
+/// Replaces a file by a FIFO: to open it for reading blocks until it is opened for writing.
+fn replace_by_fifo(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Waits until a process has opened a FIFO for reading. Returns the other end, to which nothing has been written.
+fn await_reader(fifo: &Path) -> File {
+    let open = || OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fifo);
+    eventually("the FIFO has a reader", || open().is_ok());
+    open().unwrap()
+}
+
+#[test]
+fn sighup_with_a_certificate_file_that_hangs_delays_no_signal() {
+    let files = Files::new();
+    let server = TlsProcess::start(&files);
+    replace_by_fifo(&files.certificate);
+    for _ in 0..3 {
+        server.process.signal("HUP");
+    }
+    let _held_open = await_reader(&files.certificate);
+    let mut client = server.process.open("/echo");
+    let since = Instant::now();
+    server.process.signal("TERM");
+    assert_eq!(client.read_frame().code(), 1001);
+    drop(client);
+    assert_eq!(server.process.wait().0, Some(0));
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
 #[test]
