@@ -33,7 +33,10 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let stop = ShutdownSignal::new();
     let tls = cli.tls();
     let certificate = tls.map(|tls| Certificate::load(tls.certificate, tls.key)).transpose()?.map(Arc::new);
-    let certificate_watch = certificate.clone().map(CertificateWatch::start).transpose()?;
+    let certificate_watch = certificate
+        .clone()
+        .map(|certificate| CertificateWatch::start(certificate, cli.cert_watch()))
+        .transpose()?;
     watch_signals(&stop, certificate_watch)?;
     let mut listeners = Vec::new();
     if let Some(address) = cli.listen() {

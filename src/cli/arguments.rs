@@ -1,6 +1,7 @@
 //! The parsed command line, its checks, and the conversion to a [`Config`].
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -15,8 +16,8 @@ const AFTER_HELP: &str = "\
 Open the printed address in a browser for the test page.
 
 Ctrl-C or SIGTERM shuts the server down: it closes all sessions with 1001 and prints a summary.
-Ctrl-C after one of them exits at once. SIGHUP reloads certificate and key; without --tls-listen
-it changes nothing.
+Ctrl-C after one of them exits at once. SIGHUP reloads certificate and key, which a
+change of the files does too (--cert-watch); without --tls-listen it changes nothing.
 
 Durations: 500ms, 20s, 1m30s. Sizes: 512, 64KiB, 16MiB. Each option is also an environment
 variable, for example WS_ECHO_LISTEN or WS_ECHO_PING_INTERVAL. Options take precedence.
@@ -70,7 +71,7 @@ impl Cli {
 
     /// Checks options that require each other. The error is a sentence for the user.
     fn check(&self) -> Result<(), String> {
-        let TlsOptions { listen, cert, key } = &self.tls;
+        let TlsOptions { listen, cert, key, .. } = &self.tls;
         let files = [("--tls-cert FILE", cert.is_some()), ("--tls-key FILE", key.is_some())];
         if listen.is_some() {
             let missing: Vec<_> = files.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
@@ -97,8 +98,14 @@ impl Cli {
     /// Returns the settings of the TLS listener, or `None` without `--tls-listen`.
     #[must_use]
     pub fn tls(&self) -> Option<TlsConfig<'_>> {
-        let TlsOptions { listen, cert, key } = &self.tls;
+        let TlsOptions { listen, cert, key, .. } = &self.tls;
         Some(TlsConfig { address: listen.as_deref()?, certificate: cert.as_deref()?, key: key.as_deref()? })
+    }
+
+    /// Returns the interval at which the files of the certificate are looked at; zero disables this.
+    #[must_use]
+    pub fn cert_watch(&self) -> Duration {
+        self.tls.cert_watch
     }
 
     /// Returns the log format.

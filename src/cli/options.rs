@@ -47,6 +47,10 @@ pub(super) struct TlsOptions {
     /// File with the private key of the certificate, in PEM
     #[arg(id = "tls_key", long = "tls-key", env = "WS_ECHO_TLS_KEY", value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
+    /// Look for a changed certificate or key at this interval; 0s disables it
+    #[arg(id = "cert_watch", long = "cert-watch", env = "WS_ECHO_CERT_WATCH", value_name = "TIME")]
+    #[arg(default_value = "1m", value_parser = timeout_or_zero)]
+    pub(super) cert_watch: Duration,
 }
 
 /// Replies and negotiation.

@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, InconsistentKeys, ServerConfig};
 
+use super::file_state::PairState;
 use super::validity::Validity;
 use crate::error::Error;
 
@@ -34,8 +35,16 @@ pub struct Certificate {
     chain_path: PathBuf,
     /// File with the key.
     key_path: PathBuf,
+    current: RwLock<Loaded>,
+}
+
+/// What was loaded from the files.
+#[derive(Debug)]
+struct Loaded {
     /// Configuration of new connections.
-    current: RwLock<Arc<ServerConfig>>,
+    config: Arc<ServerConfig>,
+    /// The files when they were read.
+    files: PairState,
 }
 
 impl Certificate {
@@ -48,7 +57,7 @@ impl Certificate {
     /// unsupported, or if the key does not match the certificate.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, Error> {
         let (chain_path, key_path) = (certificate.into(), key.into());
-        let current = RwLock::new(load_config(&chain_path, &key_path)?);
+        let current = RwLock::new(Loaded::read(&chain_path, &key_path)?);
         Ok(Self { chain_path, key_path, current })
     }
 
@@ -59,15 +68,37 @@ impl Certificate {
     ///
     /// As for [`load`](Self::load); the certificate in use then stays.
     pub fn reload(&self) -> Result<(), Error> {
-        let config = load_config(&self.chain_path, &self.key_path)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let loaded = Loaded::read(&self.chain_path, &self.key_path)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         info!("reloaded the certificate in {} for new connections", self.chain_path.display());
         Ok(())
     }
 
     /// Returns the configuration of a new connection.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
+    /// Looks at both files without reading them.
+    pub(super) fn files(&self) -> PairState {
+        PairState::of(&self.chain_path, &self.key_path)
+    }
+
+    /// Returns whether `files` are other ones than those that were loaded.
+    pub(super) fn differs_from(&self, files: PairState) -> bool {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).files != files
+    }
+}
+
+impl Loaded {
+    /// Loads both files. Fails if one of them changes meanwhile: it may be half of a new file.
+    fn read(chain_path: &Path, key_path: &Path) -> Result<Self, Error> {
+        let files = PairState::of(chain_path, key_path);
+        let config = load_config(chain_path, key_path)?;
+        if PairState::of(chain_path, key_path) != files {
+            return Err(file_error(chain_path, "it or its key changed while it was read; try again"));
+        }
+        Ok(Self { config, files })
     }
 }
 

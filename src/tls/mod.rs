@@ -2,4 +2,5 @@
 
 pub mod certificate;
 pub mod certificate_watch;
+mod file_state;
 mod validity;

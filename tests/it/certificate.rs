@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -121,11 +121,16 @@ struct TlsProcess {
 
 impl TlsProcess {
     fn start(files: &Files) -> Self {
+        Self::with(files, &[])
+    }
+
+    fn with(files: &Files, arguments: &[&str]) -> Self {
         let mut process = ServerProcess::spawn(
             command(&["--listen=127.0.0.1:0", "--tls-listen=127.0.0.1:0", "--workers=8", "--tls-cert"])
                 .arg(&files.certificate)
                 .arg("--tls-key")
-                .arg(&files.key),
+                .arg(&files.key)
+                .args(arguments),
         );
         let address = ready_line(&mut process.out, "wss");
         let log = LogLines::of(&mut process);
@@ -205,6 +210,57 @@ fn sighup_with_a_certificate_file_that_hangs_delays_no_signal() {
     drop(client);
     assert_eq!(server.process.wait().0, Some(0));
     assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+}
+
+#[test]
+fn certificate_that_was_replaced_is_taken_without_a_signal() {
+    let (old, new) = (Files::new(), Files::new());
+    // Folders and links as Kubernetes mounts secrets: the link `..data` is replaced.
+    let base = std::env::temp_dir().join(format!("ws-echo-cert-watch-{}", std::process::id()));
+    for (folder, files) in [("old", &old), ("new", &new)] {
+        std::fs::create_dir_all(base.join(folder)).unwrap();
+        std::fs::copy(&files.certificate, base.join(folder).join("tls.crt")).unwrap();
+        std::fs::copy(&files.key, base.join(folder).join("tls.key")).unwrap();
+    }
+    symlink("old", base.join("..data")).unwrap();
+    let mounted = |name: &str| {
+        let path = base.join(name);
+        symlink(Path::new("..data").join(name), &path).unwrap();
+        path
+    };
+    let links = Files { certificate: mounted("tls.crt"), key: mounted("tls.key") };
+    let server = TlsProcess::with(&links, &["--cert-watch=20ms"]);
+    let mut session = connect(server.address, &old.client(&[&TLS13])).open("/echo");
+
+    symlink("new", base.join("..next")).unwrap();
+    std::fs::rename(base.join("..next"), base.join("..data")).unwrap();
+    server.expect_log("reloaded the certificate in");
+    connect(server.address, &new.client(&[&TLS13])).open("/echo").close();
+    session.send(text("still here"));
+    assert_eq!(session.read_text(), "still here");
+    session.close();
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
+fn certificate_of_a_half_written_pair_is_not_taken_and_logged_once() {
+    let files = Files::new();
+    let server = TlsProcess::with(&files, &["--cert-watch=20ms"]);
+    let old_trust = files.client(&[&TLS13]);
+    let fresh = Files::new();
+    // Renamed, so that the file is never half of a file.
+    std::fs::rename(&fresh.certificate, &files.certificate).unwrap();
+    server.expect_log("does not match the certificate in");
+    // Ten looks later.
+    let mut waiting = connect(server.address, &old_trust).open("/delay?ms=200");
+    waiting.send(text("the old certificate is served"));
+    assert_eq!(waiting.read_text(), "the old certificate is served");
+    waiting.close();
+    let fresh_trust = files.client(&[&TLS13]);
+    std::fs::rename(&fresh.key, &files.key).unwrap();
+    let lines = server.log.until("reloaded the certificate in");
+    assert!(!lines.iter().any(|line| line.contains("does not match")), "logged again: {lines:#?}");
+    connect(server.address, &fresh_trust).open("/echo").close();
 }
 
 #[test]
