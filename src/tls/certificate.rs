@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -15,7 +16,9 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, InconsistentKeys, ServerConfig};
 
+use super::chain::first_out_of_order;
 use super::file_state::PairState;
+use super::key;
 use super::validity::Validity;
 use crate::error::Error;
 
@@ -49,12 +52,13 @@ struct Loaded {
 
 impl Certificate {
     /// Loads a PEM file with the certificate followed by its chain, and a PEM file with its private key. Logs
-    /// a warning if the certificate has expired or is not valid yet.
+    /// a warning if the certificate has expired or is not valid yet, if the chain behind it is in the wrong order,
+    /// and if other users can read the key.
     ///
     /// # Errors
     ///
     /// [`Error::File`] if a file cannot be read, is larger than 1 MiB or is not valid PEM, if the key type is
-    /// unsupported, or if the key does not match the certificate.
+    /// unsupported, or if the key does not match the first certificate.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, Error> {
         let (chain_path, key_path) = (certificate.into(), key.into());
         let current = RwLock::new(Loaded::read(&chain_path, &key_path)?);
@@ -105,24 +109,20 @@ impl Loaded {
 /// Loads both files and builds the configuration of new connections.
 fn load_config(chain_path: &Path, key_path: &Path) -> Result<Arc<ServerConfig>, Error> {
     let chain = read_chain(chain_path)?;
-    let key = read_key(key_path)?;
-    if let Some(leaf) = chain.first() {
-        warn_unless_valid(chain_path, leaf);
-    }
+    let (key, mode) = read_key(key_path)?;
     let provider = Arc::new(crypto_provider());
-    let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => file_error(
-            key_path,
-            format!("the key does not match the certificate in {}", chain_path.display()),
-        ),
-        rustls::Error::InvalidCertificate(error) => {
-            file_error(chain_path, format!("the first certificate is malformed: {error:?}"))
+    let certified = match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+        Ok(certified) => certified,
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            return Err(mismatch_error(chain_path, &chain, key_path, &key, &provider));
         }
-        _ => file_error(
-            key_path,
-            "unsupported key type; use RSA with at least 2048 bits, P-256, P-384 or Ed25519",
-        ),
-    })?;
+        Err(rustls::Error::InvalidCertificate(error)) => {
+            return Err(file_error(chain_path, format!("the first certificate is malformed: {error:?}")));
+        }
+        Err(_) => return Err(file_error(key_path, key::unsupported(&key))),
+    };
+    warn_of_chain(chain_path, &chain);
+    key::warn_unless_private(key_path, mode);
     let config_error = |error: rustls::Error| file_error(chain_path, error.to_string());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
@@ -164,7 +164,7 @@ fn has_aes() -> bool {
 
 /// Reads the certificates of a PEM file, in order.
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let text = read_file(path)?;
+    let (text, _) = read_file(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let chain = chain.map_err(|error| pem_error(path, &error))?;
     if chain.is_empty() {
@@ -176,11 +176,11 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     Ok(chain)
 }
 
-/// Reads the first private key of a PEM file.
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    let text = read_file(path)?;
+/// Reads the first private key of a PEM file. Returns it and the file's mode.
+fn read_key(path: &Path) -> Result<(PrivateKeyDer<'static>, u32), Error> {
+    let (text, mode) = read_file(path)?;
     match PrivateKeyDer::from_pem_slice(&text) {
-        Ok(key) => Ok(key),
+        Ok(key) => Ok((key, mode)),
         Err(pem::Error::NoItemsFound) if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => Err(file_error(
             path,
             "the key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN-FILE`",
@@ -192,16 +192,61 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     }
 }
 
-/// Reads a file of at most [`MAX_FILE_SIZE`] bytes.
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+/// Reads a file of at most [`MAX_FILE_SIZE`] bytes. Returns its contents and its mode (inode(7)).
+fn read_file(path: &Path) -> Result<(Vec<u8>, u32), Error> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes))
-        .map_err(|error| file_error(path, error.to_string()))?;
+    let read = |bytes: &mut Vec<u8>| {
+        let file = File::open(path)?;
+        let mode = file.metadata()?.mode();
+        file.take(MAX_FILE_SIZE + 1).read_to_end(bytes).map(|_| mode)
+    };
+    let mode = read(&mut bytes).map_err(|error| file_error(path, error.to_string()))?;
     if bytes.len() as u64 > MAX_FILE_SIZE {
         return Err(file_error(path, "larger than 1 MiB, which is too large for a certificate or a key"));
     }
-    Ok(bytes)
+    Ok((bytes, mode))
+}
+
+/// Returns the error for a key that is not the one of the first certificate: the chain may be in the wrong order.
+fn mismatch_error(
+    chain_path: &Path,
+    chain: &[CertificateDer<'static>],
+    key_path: &Path,
+    key: &PrivateKeyDer,
+    provider: &CryptoProvider,
+) -> Error {
+    let matches = |certificate: &CertificateDer<'static>| {
+        CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), provider).is_ok()
+    };
+    match chain.iter().position(matches) {
+        Some(index) => file_error(
+            chain_path,
+            format!(
+                "the chain is in the wrong order: certificate {} is the one of the key; put it first, \
+                 then the one that issued it, and so on",
+                index + 1
+            ),
+        ),
+        None => file_error(
+            key_path,
+            format!("the key does not match the certificate in {}", chain_path.display()),
+        ),
+    }
+}
+
+/// Logs a warning if the server's certificate is not valid now, and one if the chain behind it is in the wrong order.
+/// The chain is used all the same.
+fn warn_of_chain(path: &Path, chain: &[CertificateDer]) {
+    if let Some(leaf) = chain.first() {
+        warn_unless_valid(path, leaf);
+    }
+    if let Some(number) = first_out_of_order(chain) {
+        warn!(
+            "the chain in {} is in the wrong order: certificate {number} did not issue the one before it, \
+             some clients will reject it; correct the order",
+            path.display()
+        );
+    }
 }
 
 /// Logs a warning if the certificate has expired or is not valid yet. It is used all the same.

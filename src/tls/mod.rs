@@ -2,5 +2,8 @@
 
 pub mod certificate;
 pub mod certificate_watch;
+mod chain;
+mod der;
 mod file_state;
+mod key;
 mod validity;

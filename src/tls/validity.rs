@@ -2,14 +2,7 @@
 
 use std::time::SystemTime;
 
-/// DER tags (X.690) of the elements up to the validity period.
-mod tag {
-    pub(super) const INTEGER: u8 = 0x02;
-    pub(super) const UTC_TIME: u8 = 0x17;
-    pub(super) const GENERALIZED_TIME: u8 = 0x18;
-    pub(super) const SEQUENCE: u8 = 0x30;
-    pub(super) const VERSION: u8 = 0xA0;
-}
+use super::der::{DerElements, tag};
 
 /// Validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,54 +26,27 @@ impl Validity {
         tbs_certificate.children(tag::SEQUENCE)?;
         tbs_certificate.children(tag::SEQUENCE)?;
         let mut validity = tbs_certificate.children(tag::SEQUENCE)?;
-        Some(Self { from: validity.time()?, until: validity.time()? })
+        Some(Self { from: next_time(&mut validity)?, until: next_time(&mut validity)? })
     }
 }
 
-/// A sequence of DER elements.
-struct DerElements<'a>(&'a [u8]);
-
-impl<'a> DerElements<'a> {
-    /// Reads the next element and returns its tag and content.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&[tag, first], rest) = self.0.split_first_chunk()?;
-        let (length, rest) = match first {
-            0..=0x7F => (usize::from(first), rest),
-            // The low bits are the size of the length. Certificates need less than four bytes.
-            0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x0F))?;
-                (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
+/// Reads the next element as a time. Certificates write both types with seconds and in UTC.
+fn next_time(elements: &mut DerElements) -> Option<SystemTime> {
+    let (tag, text) = elements.next()?;
+    let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
+    let text = match tag {
+        // The year has two digits: 50 to 99 are 1950 to 1999.
+        tag::UTC_TIME if text >= "50" => format!("19{text}"),
+        tag::UTC_TIME => format!("20{text}"),
+        tag::GENERALIZED_TIME => text.to_owned(),
+        _ => return None,
+    };
+    if text.len() != "YYYYMMDDhhmmssZ".len() {
+        return None;
     }
-
-    /// Returns the elements inside the next element. Returns `None` if its tag is not `tag`.
-    fn children(&mut self, tag: u8) -> Option<Self> {
-        self.next().filter(|(found, _)| *found == tag).map(|(_, content)| Self(content))
-    }
-
-    /// Reads the next element as a time. Certificates write both types with seconds and in UTC.
-    fn time(&mut self) -> Option<SystemTime> {
-        let (tag, text) = self.next()?;
-        let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
-        let text = match tag {
-            // The year has two digits: 50 to 99 are 1950 to 1999.
-            tag::UTC_TIME if text >= "50" => format!("19{text}"),
-            tag::UTC_TIME => format!("20{text}"),
-            tag::GENERALIZED_TIME => text.to_owned(),
-            _ => return None,
-        };
-        if text.len() != "YYYYMMDDhhmmssZ".len() {
-            return None;
-        }
-        let part = |range: std::ops::Range<usize>| &text[range];
-        let (date, time) = ([part(0..4), part(4..6), part(6..8)], [part(8..10), part(10..12), part(12..15)]);
-        humantime::parse_rfc3339(&format!("{}T{}", date.join("-"), time.join(":"))).ok()
-    }
+    let part = |range: std::ops::Range<usize>| &text[range];
+    let (date, time) = ([part(0..4), part(4..6), part(6..8)], [part(8..10), part(10..12), part(12..15)]);
+    humantime::parse_rfc3339(&format!("{}T{}", date.join("-"), time.join(":"))).ok()
 }
 
 #[cfg(test)]

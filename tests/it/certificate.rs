@@ -1,9 +1,9 @@
 //! Certificates and keys in files: formats, errors, and SIGHUP.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::net::SocketAddr;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -43,8 +43,15 @@ fn certificate_keys_in_pkcs8_sec1_and_pkcs1_are_read() {
     }
 }
 
-#[test]
-fn certificate_chain_is_sent_whole() {
+/// A certificate of `localhost` with its issuers, and the key.
+struct Chain {
+    root: String,
+    middle: String,
+    leaf: String,
+    key: String,
+}
+
+fn chain() -> Chain {
     let authority = |name: &str| {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -56,10 +63,52 @@ fn certificate_chain_is_sent_whole() {
         CertifiedIssuer::signed_by(authority("middle"), KeyPair::generate().unwrap(), &root).unwrap();
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &middle).unwrap();
-    let files = Files::with(&(leaf.pem() + &middle.pem()), &key.serialize_pem());
+    Chain { root: root.pem(), middle: middle.pem(), leaf: leaf.pem(), key: key.serialize_pem() }
+}
+
+#[test]
+fn certificate_chain_is_sent_whole() {
+    let Chain { root, middle, leaf, key } = chain();
+    let files = Files::with(&(leaf + &middle), &key);
     // The client trusts the root only, so the server has to send the certificate between.
-    let roots = Files::with(&root.pem(), "");
+    let roots = Files::with(&root, "");
     serve(&files.certificate, &files.key, &roots.certificate);
+}
+
+#[test]
+fn certificate_chain_in_the_wrong_order_is_served_with_a_warning() {
+    let Chain { root, middle, leaf, key } = chain();
+    let files = Files::with(&[&leaf[..], &root, &middle].concat(), &key);
+    let warning = TlsProcess::start(&files).expect_log("the chain in ");
+    assert!(warning.contains("WARN") && warning.contains("certificate 2 did not issue"), "{warning}");
+}
+
+#[test]
+fn key_that_other_users_can_read_is_warned_of() {
+    let files = Files::new();
+    for (mode, warned) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+        std::fs::set_permissions(&files.key, Permissions::from_mode(mode)).unwrap();
+        let mut server = TlsProcess::start(&files);
+        server.process.signal("TERM");
+        eventually("the server ends", || server.process.child.try_wait().unwrap().is_some());
+        let log = server.log.rest().concat();
+        let words = format!("can be read by other users (mode {mode:o}); restrict it with `chmod 600 ");
+        assert_eq!(log.contains(&words), warned, "{mode:o}: {log}");
+        assert_eq!(log.contains("other users"), warned, "{mode:o}: {log}");
+    }
+}
+
+/// Returns an RSA key in PEM whose modulus has this many bits. Its numbers are no key.
+fn rsa_key(bits: usize) -> String {
+    let element = |tag: u8, content: &[u8]| {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82][..], &length, content].concat()
+    };
+    // A zero byte before the highest bit: integers have a sign.
+    let modulus = [vec![0], vec![0xFF; bits / 8]].concat();
+    let numbers = [&[0][..], &modulus, &[1, 0, 1]].map(|number| element(0x02, number)).concat();
+    let base64 = data_encoding::BASE64.encode(&element(0x30, &numbers));
+    format!("-----BEGIN RSA PRIVATE KEY-----\n{base64}\n-----END RSA PRIVATE KEY-----\n")
 }
 
 #[test]
@@ -72,6 +121,9 @@ fn certificate_file_error_is_one_line_with_the_file_and_the_reason() {
     let encrypted =
         Files::with("", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     let odd = Files::with("", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let (large, small) = (Files::with("", &rsa_key(8192)), Files::with("", &rsa_key(1024)));
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let reversed = Files::with(&(read(&other.certificate) + &read(cert)), "");
     let nowhere = Path::new("/nonexistent/file.pem");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let cases = [
@@ -86,6 +138,19 @@ fn certificate_file_error_is_one_line_with_the_file_and_the_reason() {
         (cert, &other.key, &other.key, "does not match the certificate in"),
         (cert, &encrypted.key, &encrypted.key, "encrypted; decrypt it"),
         (cert, &odd.key, &odd.key, "unsupported key type"),
+        (
+            cert,
+            &large.key,
+            &large.key,
+            "RSA keys of 8192 bits are not supported; use RSA with 2048 to 4096 bits",
+        ),
+        (cert, &small.key, &small.key, "RSA keys of 1024 bits are not supported"),
+        (
+            &reversed.certificate,
+            key,
+            &reversed.certificate,
+            "wrong order: certificate 2 is the one of the key",
+        ),
     ];
     for (certificate, key, named, why) in cases {
         let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap());
@@ -308,6 +373,23 @@ pub fn serve_dev_cert(out: &Path) -> (TestServer, PathBuf) {
     let loaded = Certificate::load(&certificate, out.join("key.pem")).unwrap().into();
     let server = TestServer::on(|socket| Listener::secure(socket, loaded), config(), Routes::standard());
     (server, certificate)
+}
+
+#[test]
+#[ignore = "needs openssl: scripts/test runs it"]
+fn dev_cert_key_is_private_also_over_an_old_file() {
+    let out = std::env::temp_dir().join(format!("ws-echo-dev-cert-mode-{}", std::process::id()));
+    std::fs::create_dir(&out).unwrap();
+    for name in ["key.pem", "cert.pem"] {
+        std::fs::write(out.join(name), "old").unwrap();
+        std::fs::set_permissions(out.join(name), Permissions::from_mode(0o666)).unwrap();
+    }
+    dev_cert(&["--out".as_ref(), out.as_ref()]);
+    let mode = |name: &str| std::fs::metadata(out.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("key.pem"), mode("cert.pem")), (0o600, 0o644));
+    Certificate::load(out.join("cert.pem"), out.join("key.pem")).unwrap();
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2, "no other file is left");
+    std::fs::remove_dir_all(out).unwrap();
 }
 
 #[test]
