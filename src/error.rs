@@ -20,17 +20,19 @@ pub enum Error {
     TooManyWorkers {
         /// The requested number of workers.
         requested: usize,
-        /// The number of workers that the limit allows.
+        /// The number of workers that the limits allow.
         max_workers: usize,
-        /// The lowest limit, with its value.
-        limit: String,
-        /// A command that raises the limit.
-        raise_command: String,
+        /// The limits that allow less, the tightest first, with their values and what they allow.
+        explanation: String,
+        /// Options that fit, commands that raise the limits, or both. May be empty.
+        advice: String,
     },
-    /// The system did not start a thread, although the known limits allow it.
+    /// The system did not start all workers, although the known limits allow them.
     Threads {
         /// The requested number of workers.
         workers: usize,
+        /// The number of workers that were started.
+        started: usize,
     },
     /// A thread beside the workers cannot be started.
     Thread {
@@ -58,22 +60,22 @@ impl fmt::Display for Error {
             Self::Listen { address, source } => {
                 write!(f, "cannot listen on {address}: {source}; {}", listen_advice(source))
             }
-            Self::TooManyWorkers { requested, max_workers: 0, limit, raise_command } => {
+            Self::TooManyWorkers { requested, explanation, advice, .. } => {
+                write!(f, "cannot start {requested} workers: {explanation}")?;
+                if advice.is_empty() { Ok(()) } else { write!(f, "; {advice}") }
+            }
+            Self::Threads { workers, started } => {
                 write!(
                     f,
-                    "cannot start {requested} workers: {limit} allows none; raise it with `{raise_command}`"
-                )
+                    "cannot start {workers} workers: the system started {started} threads and no more; "
+                )?;
+                // The other half is for the other threads, and for the memory that sessions need.
+                let fewer = started / 2;
+                if fewer > 0 {
+                    write!(f, "use --workers {fewer}, or ")?;
+                }
+                f.write_str("raise the limits on threads and memory, for example with `ulimit -v unlimited`")
             }
-            Self::TooManyWorkers { requested, max_workers, limit, raise_command } => write!(
-                f,
-                "cannot start {requested} workers: {limit} allows {max_workers}; \
-                 use --workers {max_workers}, or raise the limit with `{raise_command}`"
-            ),
-            Self::Threads { workers } => write!(
-                f,
-                "cannot start the threads for {workers} workers; \
-                 use fewer --workers, or raise the limits on threads and memory"
-            ),
             Self::Thread { purpose, source } => write!(
                 f,
                 "cannot start the thread for {purpose}: {source}; \

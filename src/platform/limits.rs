@@ -25,15 +25,50 @@ const SPARE_FILES: u64 = 64;
 /// File descriptors that [`spare_files`] reserves for standard streams, listeners and libraries.
 const RESERVED_FILES: usize = 16;
 
-/// A limit on the number of workers.
+/// Largest values that the kernel accepts (`proc_sys_vm(5)`, `proc_sys_kernel(5)`).
+const MAX_MAP_COUNT: u64 = i32::MAX as u64;
+const MAX_THREADS_MAX: u64 = 0x3FFF_FFFF;
+const MAX_PID_MAX: u64 = 1 << 22;
+
+/// A limit of which each worker uses a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Limit {
-    /// Name of the limit, with its value.
+    /// Name of the limit, without its value.
     name: String,
-    /// Number of workers that it allows.
-    max_workers: u64,
-    /// A command that raises it.
-    raise_command: String,
+    value: u64,
+    /// What everything but the workers uses.
+    reserved: u64,
+    /// What one worker uses.
+    per_worker: u64,
+    /// Largest value that can be set.
+    ceiling: u64,
+    /// A command that sets the limit: the parts before and behind the value.
+    raise_command: (String, String),
+    /// Number of queued connections, if each uses one of the limit and `reserved` includes them.
+    waiting: u64,
+}
+
+impl Limit {
+    /// Returns the number of workers that fit.
+    fn max_workers(&self) -> u64 {
+        self.value.saturating_sub(self.reserved) / self.per_worker
+    }
+
+    /// Returns a command after which `workers` fit. Returns `None` if the kernel accepts no such value.
+    fn command_for(&self, workers: u64) -> Option<String> {
+        let needed = workers.saturating_mul(self.per_worker).saturating_add(self.reserved);
+        let (before, behind) = &self.raise_command;
+        (needed <= self.ceiling).then(|| format!("{before}{needed}{behind}"))
+    }
+
+    /// Returns numbers of workers, at most `workers`, and of queued connections that fit together. Returns `None` if a
+    /// shorter queue makes no place for workers.
+    fn with_shorter_queue(&self, workers: u64) -> Option<(u64, u64)> {
+        let free = self.value.saturating_sub(self.reserved.saturating_sub(self.waiting));
+        // A quarter is for the queue.
+        let workers = workers.min(free - free / 4);
+        (workers > 0 && self.waiting > 0).then_some((workers, self.waiting.min(free - workers)))
+    }
 }
 
 /// Returns the number of workers to start: `requested`, or without it `default` lowered to what the limits
@@ -45,28 +80,53 @@ struct Limit {
 /// [`Error::TooManyWorkers`] if the limits allow less than `requested`, or no worker at all.
 pub fn fit_workers(requested: Option<usize>, default: usize, waiting: usize) -> Result<usize, Error> {
     raise_open_files_limit();
-    choose_workers(requested, default, lowest(limits(waiting as u64)))
+    choose_workers(requested, default, limits(waiting as u64))
 }
 
-fn choose_workers(requested: Option<usize>, default: usize, lowest: Option<Limit>) -> Result<usize, Error> {
+fn choose_workers(requested: Option<usize>, default: usize, mut limits: Vec<Limit>) -> Result<usize, Error> {
     let workers = requested.unwrap_or(default);
-    let Some(Limit { name, max_workers, raise_command }) = lowest else { return Ok(workers) };
-    let max_workers = usize::try_from(max_workers).unwrap_or(usize::MAX);
-    if workers <= max_workers {
-        return Ok(workers);
+    limits.retain(|limit| limit.max_workers() < workers as u64);
+    limits.sort_by_key(Limit::max_workers);
+    let Some(tightest) = limits.first() else { return Ok(workers) };
+    let max_workers = usize::try_from(tightest.max_workers()).unwrap_or(usize::MAX);
+    let explanation = explain(&limits);
+    let raise = raise_advice(&limits, workers as u64);
+    if requested.is_none() && max_workers > 0 {
+        let raise = raise.map(|raise| format!("; {raise}")).unwrap_or_default();
+        log::warn!("{max_workers} workers instead of {workers}: {explanation}{raise}");
+        return Ok(max_workers);
     }
-    if requested.is_some() || max_workers == 0 {
-        return Err(Error::TooManyWorkers { requested: workers, max_workers, limit: name, raise_command });
-    }
-    log::warn!(
-        "{max_workers} workers instead of {workers}: {name} allows no more; raise it with `{raise_command}`"
-    );
-    Ok(max_workers)
+    let smaller = match max_workers {
+        0 => tightest
+            .with_shorter_queue(workers as u64)
+            .filter(|(workers, _)| limits[1..].iter().all(|limit| limit.max_workers() >= *workers))
+            .map(|(workers, waiting)| format!("use --workers {workers} --waiting {waiting}")),
+        _ => Some(format!("use --workers {max_workers}")),
+    };
+    let advice: Vec<_> = smaller.into_iter().chain(raise).collect();
+    Err(Error::TooManyWorkers { requested: workers, max_workers, explanation, advice: advice.join(", or ") })
 }
 
-/// Returns the limit that allows the fewest workers.
-fn lowest(limits: Vec<Limit>) -> Option<Limit> {
-    limits.into_iter().min_by_key(|limit| limit.max_workers)
+/// Returns which number of workers each limit allows.
+fn explain(limits: &[Limit]) -> String {
+    let sentences = limits.iter().map(|limit| {
+        let Limit { name, value, waiting, .. } = limit;
+        let allowed = match limit.max_workers() {
+            0 => "none".to_owned(),
+            workers => workers.to_string(),
+        };
+        let beside = if *waiting > 0 { format!(" beside --waiting {waiting}") } else { String::new() };
+        format!("{name} ({value}) allows {allowed}{beside}")
+    });
+    sentences.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns how to raise the limits so that `workers` fit. Returns `None` if one cannot be raised so far.
+fn raise_advice(limits: &[Limit], workers: u64) -> Option<String> {
+    let commands: Vec<_> = limits.iter().map(|limit| limit.command_for(workers)).collect::<Option<_>>()?;
+    let noun = if commands.len() == 1 { "limit" } else { "limits" };
+    let commands: Vec<_> = commands.iter().map(|command| format!("`{command}`")).collect();
+    Some(format!("raise the {noun} with {}", commands.join(" and ")))
 }
 
 /// Raises the soft limit of open files to the hard limit (getrlimit(2)).
@@ -85,8 +145,8 @@ fn limits(waiting: u64) -> Vec<Limit> {
     limits.extend(mappings());
     limits.extend(open_files(waiting));
     limits.extend(user_threads());
-    limits.extend(system_threads("kernel.threads-max"));
-    limits.extend(system_threads("kernel.pid_max"));
+    limits.extend(system_threads("kernel.threads-max", MAX_THREADS_MAX));
+    limits.extend(system_threads("kernel.pid_max", MAX_PID_MAX));
     limits.extend(cgroup_threads());
     limits
 }
@@ -95,10 +155,10 @@ fn limits(waiting: u64) -> Vec<Limit> {
 fn mappings() -> Option<Limit> {
     let limit = sysctl("vm.max_map_count")?;
     let used = fs::read_to_string("/proc/self/maps").ok()?.lines().count() as u64;
+    let reserved = used + SPARE_MAPPINGS;
     Some(Limit {
-        name: format!("vm.max_map_count ({limit})"),
-        max_workers: limit.saturating_sub(used + SPARE_MAPPINGS) / MAPPINGS_PER_THREAD,
-        raise_command: format!("sysctl -w vm.max_map_count={}", limit.saturating_mul(4)),
+        per_worker: MAPPINGS_PER_THREAD,
+        ..kernel_setting("vm.max_map_count", limit, reserved, MAX_MAP_COUNT)
     })
 }
 
@@ -106,9 +166,13 @@ fn mappings() -> Option<Limit> {
 fn open_files(waiting: u64) -> Option<Limit> {
     let limit = Resource::NOFILE.get_soft().ok()?;
     Some(Limit {
-        name: format!("the limit of open files ({limit})"),
-        max_workers: limit.saturating_sub(waiting + SPARE_FILES),
-        raise_command: format!("ulimit -n {}", limit.saturating_mul(4)),
+        name: "the limit of open files".into(),
+        value: limit,
+        reserved: waiting + SPARE_FILES,
+        per_worker: 1,
+        ceiling: sysctl("fs.nr_open").unwrap_or(u64::MAX),
+        raise_command: ("ulimit -n ".into(), String::new()),
+        waiting,
     })
 }
 
@@ -120,6 +184,13 @@ pub(crate) fn spare_files(used: usize) -> usize {
     limit.saturating_sub(used + RESERVED_FILES)
 }
 
+/// Returns how much more address space the process may use, in bytes. Returns `None` without a limit (`RLIMIT_AS`).
+pub(crate) fn free_address_space() -> Option<u64> {
+    let limit = Resource::AS.get_soft().ok().filter(|&limit| limit != u64::MAX)?;
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    Some(limit.saturating_sub(status_number(&status, "VmSize:")? << 10))
+}
+
 /// `RLIMIT_NPROC`: all threads of a user. Does not apply to root.
 fn user_threads() -> Option<Limit> {
     let limit = Resource::NPROC.get_soft().ok()?;
@@ -128,23 +199,36 @@ fn user_threads() -> Option<Limit> {
         return None;
     }
     Some(Limit {
-        name: format!("the limit of processes and threads of this user ({limit})"),
-        max_workers: limit.saturating_sub(threads_of(uid) + SPARE_THREADS),
-        raise_command: format!("ulimit -u {}", limit.saturating_mul(4)),
+        name: "the limit of processes and threads of this user".into(),
+        value: limit,
+        reserved: threads_of(uid) + SPARE_THREADS,
+        per_worker: 1,
+        ceiling: u64::MAX,
+        raise_command: ("ulimit -u ".into(), String::new()),
+        waiting: 0,
     })
 }
 
-/// `kernel.threads-max` or `kernel.pid_max`: all threads of the system.
-fn system_threads(name: &str) -> Option<Limit> {
+/// `kernel.threads-max` or `kernel.pid_max`, of which `ceiling` is the largest value: all threads of the system.
+fn system_threads(name: &str, ceiling: u64) -> Option<Limit> {
     let limit = sysctl(name)?;
     // The fourth field of loadavg is "runnable/existing" threads, for example "2/345".
     let loads = fs::read_to_string("/proc/loadavg").ok()?;
     let used = loads.split_whitespace().nth(3)?.split_once('/')?.1.parse::<u64>().ok()?;
-    Some(Limit {
-        name: format!("{name} ({limit})"),
-        max_workers: limit.saturating_sub(used + SPARE_THREADS),
-        raise_command: format!("sysctl -w {name}={}", limit.saturating_mul(4)),
-    })
+    Some(kernel_setting(name, limit, used + SPARE_THREADS, ceiling))
+}
+
+/// Returns a limit that `sysctl` sets and of which a worker uses one.
+fn kernel_setting(name: &str, value: u64, reserved: u64, ceiling: u64) -> Limit {
+    Limit {
+        name: name.to_owned(),
+        value,
+        reserved,
+        per_worker: 1,
+        ceiling,
+        raise_command: (format!("sysctl -w {name}="), String::new()),
+        waiting: 0,
+    }
 }
 
 /// `pids.max` of the control group of the process and of its parents (cgroups v2 and v1).
@@ -171,9 +255,13 @@ fn pids_max(group: &Path) -> Option<Limit> {
     let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
     let (limit, used) = (number("pids.max")?, number("pids.current")?);
     Some(Limit {
-        name: format!("pids.max of the control group {} ({limit})", group.display()),
-        max_workers: limit.saturating_sub(used + SPARE_THREADS),
-        raise_command: format!("echo {} > {}/pids.max", limit.saturating_mul(4), group.display()),
+        name: format!("pids.max of the control group {}", group.display()),
+        value: limit,
+        reserved: used + SPARE_THREADS,
+        per_worker: 1,
+        ceiling: MAX_PID_MAX,
+        raise_command: ("echo ".into(), format!(" > {}/pids.max", group.display())),
+        waiting: 0,
     })
 }
 
@@ -202,25 +290,55 @@ fn status_number(status: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn limit(max_workers: u64) -> Limit {
-        Limit { name: "the limit".into(), max_workers, raise_command: "raise it".into() }
+    fn limit(name: &str, max_workers: u64) -> Limit {
+        kernel_setting(name, max_workers + 5, 5, 1000)
+    }
+
+    fn error_of(requested: Option<usize>, limits: Vec<Limit>) -> String {
+        choose_workers(requested, 900, limits).unwrap_err().to_string()
     }
 
     #[test]
-    fn requested_workers_start_or_fail() {
-        assert_eq!(choose_workers(Some(10), 1024, Some(limit(10))).unwrap(), 10);
-        let error = choose_workers(Some(11), 1024, Some(limit(10))).unwrap_err().to_string();
-        for part in ["cannot start 11 workers", "the limit allows 10", "use --workers 10", "`raise it`"] {
-            assert!(error.contains(part), "{part} is missing in: {error}");
-        }
+    fn requested_workers_start_or_fail_with_the_tightest_limit_first() {
+        let limits = || vec![limit("wide", 20), limit("tight", 10), limit("widest", 2000)];
+        assert_eq!(choose_workers(Some(10), 900, limits()).unwrap(), 10);
+        assert_eq!(
+            error_of(Some(30), limits()),
+            "cannot start 30 workers: tight (15) allows 10, wide (25) allows 20; use --workers 10, \
+             or raise the limits with `sysctl -w tight=35` and `sysctl -w wide=35`"
+        );
+        assert_eq!(
+            error_of(Some(15), limits()),
+            "cannot start 15 workers: tight (15) allows 10; use --workers 10, \
+             or raise the limit with `sysctl -w tight=20`"
+        );
+        let impossible = error_of(Some(996), limits());
+        assert!(impossible.ends_with("; use --workers 10"), "1000 is the largest value: {impossible}");
     }
 
     #[test]
     fn default_workers_are_lowered_to_the_limit() {
-        assert_eq!(choose_workers(None, 1024, Some(limit(10))).unwrap(), 10);
-        assert_eq!(choose_workers(None, 1024, None).unwrap(), 1024);
-        let error = choose_workers(None, 1024, Some(limit(0))).unwrap_err().to_string();
-        assert!(error.contains("allows none") && !error.contains("--workers"), "{error}");
+        assert_eq!(choose_workers(None, 900, vec![limit("tight", 10)]).unwrap(), 10);
+        assert_eq!(choose_workers(None, 900, Vec::new()).unwrap(), 900);
+        assert_eq!(
+            error_of(None, vec![limit("tight", 0)]),
+            "cannot start 900 workers: tight (5) allows none; raise the limit with `sysctl -w tight=905`"
+        );
+    }
+
+    #[test]
+    fn queue_is_shortened_if_it_leaves_no_place_for_workers() {
+        let files = |value| Limit { waiting: 128, ..kernel_setting("files", value, 128 + 64, 2000) };
+        let error = error_of(None, vec![files(104)]);
+        assert!(
+            error.contains("files (104) allows none beside --waiting 128; use --workers 30 --waiting 10, or")
+        );
+        let error = error_of(Some(7), vec![files(104)]);
+        assert!(error.contains("; use --workers 7 --waiting 33, or"), "{error}");
+        for too_few in [0, 64] {
+            let error = error_of(None, vec![files(too_few)]);
+            assert!(!error.contains("use --workers"), "{error}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod limits;
 pub(crate) mod pipe_semaphore;
 pub mod pool;
+pub(crate) mod quiet_panic;
 pub mod random;
 pub(crate) mod scheduling;
 pub mod signals;

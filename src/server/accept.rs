@@ -32,7 +32,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// loop runs on the calling thread, each other one on a thread of its own.
 ///
 /// # Errors
-/// [`Error::Threads`] if a thread could not be started. This requests the stop of the server.
+/// [`Error::Thread`] if a thread could not be started. This requests the stop of the server.
 pub(super) fn run_accept_loops(
     acceptors: Vec<Acceptor>,
     dispatcher: &ConnectionDispatcher,
@@ -61,10 +61,10 @@ fn spawn_accept_loop(
     let spawned = thread::Builder::new()
         .name(name)
         .spawn(move || thread_dispatcher.run_accept_loop(acceptor, &thread_stop));
-    spawned.map_err(|_| {
+    spawned.map_err(|source| {
         stop.request();
         let _ = dispatcher.state.events.send(Event::AcceptLoopEnded);
-        Error::Threads { workers: dispatcher.state.config.workers }
+        Error::Thread { purpose: "a listener", source }
     })
 }
 

@@ -89,17 +89,17 @@ impl ReadyServer {
     /// time-out has passed. Returns the totals.
     ///
     /// # Errors
-    /// [`Error::Threads`] if a thread cannot be started.
+    /// [`Error::Thread`] if a thread cannot be started.
     ///
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
         let Self { acceptors, port, workers, state, events } = self;
         let (worker_count, queue_limit) = (state.config.workers, state.config.waiting);
-        let thread_error = |_| Error::Threads { workers: worker_count };
+        let thread_error = |purpose| move |source| Error::Thread { purpose, source };
         let spare_files = limits::spare_files(worker_count + queue_limit);
         let (rejector, rejector_thread) =
-            Rejector::start(format!("ws:{port}:503"), spare_files).map_err(thread_error)?;
+            Rejector::start(format!("ws:{port}:503"), spare_files).map_err(thread_error("rejections"))?;
         let supervisor = Supervisor::new(
             Arc::clone(&state),
             events,
@@ -111,7 +111,7 @@ impl ReadyServer {
         let supervisor_thread = thread::Builder::new()
             .name(format!("ws:{port}:sup"))
             .spawn(move || supervisor.run(&supervisor_stop))
-            .map_err(thread_error)?;
+            .map_err(thread_error("supervision"))?;
         let dispatcher = ConnectionDispatcher { admission: Arc::clone(workers.admission()), rejector, state };
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);

@@ -163,7 +163,7 @@ fn listen_address_in_the_environment_is_used() {
 fn too_many_workers_are_rejected_with_the_number_that_fits() {
     let (code, err) = run(&["--listen", "127.0.0.1:0", "--workers", "10000000"]);
     assert_eq!(code, Some(1), "{err}");
-    for part in ["cannot start 10000000 workers", " allows ", "use --workers ", "raise the limit with `"] {
+    for part in ["cannot start 10000000 workers", " allows ", "use --workers "] {
         assert!(err.contains(part), "no `{part}` in {err}");
     }
     assert_eq!(err.lines().count(), 1, "{err}");
@@ -177,7 +177,60 @@ fn default_workers_are_lowered_to_what_fits_with_a_warning() {
     process.signal("TERM");
     let (code, _, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
-    assert!(err.contains("108 workers instead of 1024") && err.contains("ulimit -n"), "{err}");
+    assert!(err.contains("108 workers instead of 1024") && err.contains("`ulimit -n 1216`"), "{err}");
+}
+
+/// Runs the server under a limit of the shell. Returns the exit code and standard error.
+fn run_under(ulimit: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let script = format!(r#"ulimit {ulimit}; exec "$@""#);
+    let output =
+        command_after(&["sh", "-c", &script, "sh"], arguments).env("RUST_BACKTRACE", "1").output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Starts the server under a limit with the options that an error advises, and serves a session.
+fn start_as_advised(ulimit: &str, error: &str) {
+    let advice = error.split_once("; use ").unwrap_or_else(|| panic!("no advice: {error}")).1;
+    let options = advice.split(", or ").next().unwrap().split_whitespace();
+    let options: Vec<_> = options.collect();
+    let script = format!(r#"ulimit {ulimit}; exec "$@""#);
+    let process = ServerProcess::spawn(&mut command_after(&["sh", "-c", &script, "sh"], &options));
+    process.open("/echo").close();
+    process.signal("TERM");
+    let (code, _, err) = process.wait();
+    assert_eq!(code, Some(0), "{options:?}: {err}");
+}
+
+#[test]
+fn limit_of_open_files_is_explained_with_options_that_work() {
+    for (files, arguments, allowed) in [
+        (300, &["--workers=500"][..], "allows 108 beside --waiting 128"),
+        (150, &[], "allows none beside --waiting 128"),
+        (150, &["--workers=10"], "allows none beside --waiting 128"),
+        (66, &[], "allows none beside --waiting 128"),
+    ] {
+        let ulimit = format!("-n {files}");
+        let (code, err) = run_under(&ulimit, arguments);
+        assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
+        assert!(
+            err.contains(&format!("the limit of open files ({files}) {allowed}; use --workers ")),
+            "{err}"
+        );
+        start_as_advised(&ulimit, &err);
+    }
+    let (code, err) = run_under("-n 40", &[]);
+    assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
+    assert!(err.contains("allows none") && err.contains("`ulimit -n 1216`"), "{err}");
+    assert!(!err.contains("use --workers"), "{err}");
+}
+
+#[test]
+fn thread_that_cannot_be_started_is_one_line_with_options_that_work() {
+    // 300 MB of address space have no room for 1,500 stacks of 256 KiB.
+    let (code, err) = run_under("-v 300000", &["--workers=1500", "--waiting=0"]);
+    assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
+    assert!(err.contains("cannot start 1500 workers: the system started "), "{err}");
+    start_as_advised("-v 300000", &err);
 }
 
 #[test]
