@@ -12,6 +12,12 @@ pub const DEFAULT_DEFLATE_LEVEL: u32 = 1;
 /// Highest level of compression, zlib's 9.
 pub const MAX_DEFLATE_LEVEL: u32 = 9;
 
+/// Value of [`Config::allow_origin`] for the origin of the server itself.
+pub const SAME_ORIGIN: &str = "same-origin";
+
+/// Value of [`Config::subprotocols`] for any subprotocol.
+pub const ANY_SUBPROTOCOL: &str = "*";
+
 /// Configuration of a server. Values outside the documented ranges are not checked here; the command line
 /// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +44,14 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Prefix of text replies on `/`.
     pub reply_prefix: String,
-    /// Allowed values of `Origin`; empty allows any. Clients that send no `Origin` are always allowed,
-    /// because only browsers must send it (RFC 6455, section 10.2).
+    /// Allowed values of `Origin`; empty allows any, and [`SAME_ORIGIN`] one with the host and port of `Host`.
+    /// Clients that send no `Origin` are always allowed, because only browsers must send it (RFC 6455, section
+    /// 10.2).
     pub allow_origin: Vec<String>,
-    /// Supported subprotocols in order of preference (RFC 6455, section 1.9).
+    /// Allowed values of `Host`; empty allows any. One without a port allows every port.
+    pub allow_host: Vec<String>,
+    /// Supported subprotocols in order of preference (RFC 6455, section 1.9). [`ANY_SUBPROTOCOL`] is the first one
+    /// that the client offers.
     pub subprotocols: Vec<String>,
     /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9. `None` declines the
     /// offer.
@@ -62,6 +72,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(10),
             reply_prefix: "Received: ".to_owned(),
             allow_origin: Vec::new(),
+            allow_host: Vec::new(),
             subprotocols: Vec::new(),
             deflate: Some(DEFAULT_DEFLATE_LEVEL),
         }

@@ -137,6 +137,7 @@ impl Cli {
             reply_prefix: protocol.reply_prefix,
             allow_origin: protocol.allow_origin,
             subprotocols: protocol.subprotocol,
+            allow_host: protocol.allow_host,
             deflate: (!protocol.no_deflate).then_some(protocol.deflate_level),
         }
     }

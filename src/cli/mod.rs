@@ -3,6 +3,7 @@
 
 mod arguments;
 mod options;
+mod origin;
 mod values;
 
 pub use arguments::{Cli, TlsConfig};

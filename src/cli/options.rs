@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::origin::{host, origin};
 use super::values::{
-    address, address_or_none, at_least_one, deflate_level, message_size, origin, queue_length, timeout,
+    address, address_or_none, at_least_one, deflate_level, message_size, queue_length, timeout,
     timeout_or_zero, token,
 };
 use crate::config::DEFAULT_DEFLATE_LEVEL;
@@ -60,11 +61,11 @@ pub(super) struct Protocol {
     /// Prefix of text replies on /
     #[arg(long, env = "WS_ECHO_REPLY_PREFIX", value_name = "TEXT", default_value = "Received: ")]
     pub(super) reply_prefix: String,
-    /// Allowed value of Origin, repeatable [default: any]
+    /// Allowed value of Origin, or same-origin, repeatable [default: any]
     #[arg(long, env = "WS_ECHO_ALLOW_ORIGIN", value_name = "ORIGIN")]
     #[arg(value_delimiter = ',', value_parser = origin)]
     pub(super) allow_origin: Vec<String>,
-    /// Supported subprotocol, repeatable, in order of preference [default: none]
+    /// Supported subprotocol, repeatable, in order of preference; * is any [default: none]
     #[arg(long, env = "WS_ECHO_SUBPROTOCOL", value_name = "NAME")]
     #[arg(value_delimiter = ',', value_parser = token)]
     pub(super) subprotocol: Vec<String>,
@@ -75,6 +76,10 @@ pub(super) struct Protocol {
     #[arg(long, env = "WS_ECHO_DEFLATE_LEVEL", value_name = "LEVEL")]
     #[arg(default_value_t = DEFAULT_DEFLATE_LEVEL, value_parser = deflate_level)]
     pub(super) deflate_level: u32,
+    /// Allowed value of Host, with or without a port, repeatable [default: any]
+    #[arg(long, env = "WS_ECHO_ALLOW_HOST", value_name = "HOST")]
+    #[arg(value_delimiter = ',', value_parser = host)]
+    pub(super) allow_host: Vec<String>,
 }
 
 /// Time-outs.

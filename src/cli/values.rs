@@ -81,19 +81,7 @@ pub(super) fn timeout_or_zero(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses an origin as browsers send it: scheme and host, or `null` (RFC 6454, section 7). Returns it in
-/// lower case.
-pub(super) fn origin(text: &str) -> Result<String, String> {
-    let complete = text.split_once("://").is_some_and(|(scheme, host)| {
-        !scheme.is_empty() && !host.is_empty() && !host.contains(['/', ' ', ','])
-    });
-    if complete || text == "null" {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err("expected scheme://host or scheme://host:port, for example https://example.com".to_owned())
-}
-
-/// Parses the name of a subprotocol, which is a token (RFC 9110, section 5.6.2).
+/// Parses the name of a subprotocol, which is a token (RFC 9110, section 5.6.2). `*` is a token too.
 pub(super) fn token(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(is_token_byte) {
         return Ok(text.to_owned());
@@ -139,12 +127,5 @@ mod tests {
         for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
             assert!(address(invalid).is_err(), "{invalid}");
         }
-    }
-
-    #[test]
-    fn origin_requires_scheme_and_no_path() {
-        assert_eq!(origin("HTTPS://Example.com"), Ok("https://example.com".to_owned()));
-        assert!(origin("null").is_ok());
-        assert!(origin("example.com").is_err() && origin("https://example.com/").is_err());
     }
 }

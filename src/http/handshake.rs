@@ -5,10 +5,12 @@
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::origin::{check_host, check_origin};
 use super::request_head::RequestHead;
 use super::response::{Response, push_field};
-use crate::config::Config;
+use crate::config::{ANY_SUBPROTOCOL, Config};
 use crate::protocol::negotiation::{MalformedHeader, Negotiated, negotiate};
+use crate::protocol::token::is_token_byte;
 
 /// The supported `Sec-WebSocket-Version` (RFC 6455, 4.2.1).
 const VERSION: &str = "13";
@@ -45,6 +47,7 @@ impl AcceptedUpgrade {
         if head.headers.get_single("Host").is_none() {
             return Err(bad_request("the request needs one Host header"));
         }
+        check_host(head, &config.allow_host)?;
         if !head.headers.contains_token("Upgrade", "websocket") {
             return Err(bad_request("the header `Upgrade: websocket` is missing"));
         }
@@ -123,15 +126,6 @@ fn check_key(head: &RequestHead) -> Result<&str, Response> {
     }
 }
 
-/// Checks that every `Origin` is in `allowed` (RFC 6455, 10.2). An empty list allows all origins.
-fn check_origin(head: &RequestHead, allowed: &[String]) -> Result<(), Response> {
-    let is_rejected = |origin: &str| !allowed.iter().any(|a| a.eq_ignore_ascii_case(origin));
-    if !allowed.is_empty() && head.headers.values("Origin").any(is_rejected) {
-        return Err(Response::text(403, "connections from this origin are not allowed"));
-    }
-    Ok(())
-}
-
 /// Returns the first acceptable offer of permessage-deflate (RFC 7692, 5), or `None` if there is none.
 fn negotiate_deflate(head: &RequestHead) -> Result<Option<Negotiated>, Response> {
     negotiate(head.headers.values("Sec-WebSocket-Extensions").map(str::as_bytes)).map_err(|MalformedHeader| {
@@ -140,10 +134,13 @@ fn negotiate_deflate(head: &RequestHead) -> Result<Option<Negotiated>, Response>
 }
 
 /// Returns the first of the `supported` subprotocols that the client offers (RFC 6455, 4.2.2). Names are
-/// case-sensitive.
+/// case-sensitive. [`ANY_SUBPROTOCOL`] stands for the client's first offer that is a token.
 fn choose_subprotocol(head: &RequestHead, supported: &[String]) -> Option<String> {
-    supported
-        .iter()
-        .find(|name| head.headers.list_items("Sec-WebSocket-Protocol").any(|offered| offered == **name))
-        .cloned()
+    let chosen = supported.iter().find_map(|name| {
+        head.headers.list_items("Sec-WebSocket-Protocol").find(|offered| match name.as_str() {
+            ANY_SUBPROTOCOL => offered.bytes().all(is_token_byte),
+            name => *offered == name,
+        })
+    });
+    chosen.map(str::to_owned)
 }

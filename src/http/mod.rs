@@ -2,6 +2,7 @@
 
 pub(crate) mod handshake;
 pub mod headers;
+pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod request_head;
 pub(crate) mod response;

@@ -124,7 +124,8 @@ fn perform_handshake(
     };
     if !handshake::is_upgrade_request(&head) {
         let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
-        return Err(respond(&mut stream, handle, &head, &http_routes::respond(&head, &snapshot)));
+        let response = http_routes::respond(&head, &snapshot, &state.config.allow_host);
+        return Err(respond(&mut stream, handle, &head, &response));
     }
     let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
         let handler = state.routes.route(&head.path, &head.query, &state.config, &state.snapshot)?;

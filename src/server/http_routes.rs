@@ -1,18 +1,28 @@
 //! Responses to plain HTTP requests: the page, `/health`, `/metrics`, `/endpoints`.
 
 use crate::endpoints::{routes, table};
+use crate::http::origin::check_host;
 use crate::http::page;
 use crate::http::request_head::RequestHead;
 use crate::http::response::Response;
 use crate::metrics::snapshot::Snapshot;
 
-/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`.
-pub(crate) fn respond(head: &RequestHead, snapshot: &Snapshot) -> Response {
+/// Paths that are served for any host: probes send the address of the server, and the response tells nothing.
+const PROBES: [&str; 3] = ["/health", "/livez", "/readyz"];
+
+/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`. An empty `allow_host` allows any
+/// `Host`.
+pub(crate) fn respond(head: &RequestHead, snapshot: &Snapshot, allow_host: &[String]) -> Response {
     if head.method != "GET" && head.method != "HEAD" {
         return Response::text(405, "only GET and HEAD are supported").with("Allow", "GET, HEAD");
     }
     if head.minor > 0 && head.headers.get_single("Host").is_none() {
         return Response::text(400, "the request needs one Host header");
+    }
+    if !PROBES.contains(&head.path.as_str())
+        && let Err(response) = check_host(head, allow_host)
+    {
+        return response;
     }
     if let Some(response) = page::respond(&head.path) {
         return response;

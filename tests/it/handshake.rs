@@ -81,6 +81,75 @@ fn origin_must_be_allowed_when_a_list_is_configured() {
     assert!(rejected.starts_with("HTTP/1.1 403 ") && rejected.contains("not allowed"), "{rejected}");
 }
 
+#[test]
+fn origin_of_the_server_itself_is_allowed_with_same_origin() {
+    let allow_origin = vec!["same-origin".to_owned(), "https://example.com".to_owned()];
+    let server = TestServer::with(Config { allow_origin, ..config() });
+    for (host, origin, allowed) in [
+        ("localhost:1234", "http://localhost:1234", true),
+        ("LocalHost:1234", "https://localhost:1234", true),
+        ("a.example", "https://a.example", true),
+        ("a.example:443", "https://a.example", true),
+        ("a.example:80", "http://a.example", true),
+        ("a.example", "https://example.com", true),
+        ("a.example:443", "http://a.example", false),
+        ("localhost:1234", "http://localhost:1235", false),
+        ("localhost:1234", "http://localhost", false),
+        ("a.example", "https://b.example", false),
+        ("a.example", "null", false),
+        ("a.example", "a.example", false),
+    ] {
+        let head = response_head(&server, &request("/", &[("Host", host), ("Origin", origin)]));
+        let status = if allowed { "HTTP/1.1 101 " } else { "HTTP/1.1 403 " };
+        assert!(head.starts_with(status), "{host} {origin}: {head}");
+    }
+}
+
+#[test]
+fn host_must_be_allowed_when_a_list_is_configured() {
+    let allow_host = vec!["echo.example".to_owned(), "localhost:1234".to_owned(), "[::1]".to_owned()];
+    let server = TestServer::with(Config { allow_host, ..config() });
+    for (host, allowed) in [
+        ("echo.example", true),
+        ("ECHO.example:8080", true),
+        ("localhost:1234", true),
+        ("[::1]:1234", true),
+        ("[::1]", true),
+        ("localhost", false),
+        ("localhost:1235", false),
+        ("evil.example", false),
+        ("echo.example.evil.example", false),
+        ("127.0.0.1", false),
+    ] {
+        let upgraded = response_head(&server, &request("/", &[("Host", host)]));
+        assert!(
+            upgraded.starts_with(if allowed { "HTTP/1.1 101 " } else { "HTTP/1.1 403 " }),
+            "{host}: {upgraded}"
+        );
+        for (path, guarded) in [("/", true), ("/metrics", true), ("/endpoints", true), ("/health", false)] {
+            let response = exchange(server.address, format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let wanted = if allowed || !guarded { "HTTP/1.1 200 " } else { "HTTP/1.1 403 " };
+            assert!(response.starts_with(wanted), "{path} {host}: {response}");
+            assert_eq!(response.contains("Host header are not allowed"), !allowed && guarded, "{response}");
+        }
+    }
+    let without = exchange(server.address, "GET / HTTP/1.0\r\n\r\n");
+    assert!(without.starts_with("HTTP/1.1 403 "), "{without}");
+}
+
+#[test]
+fn subprotocol_star_accepts_the_first_offer() {
+    let subprotocols = vec!["chat.v2".into(), "*".into()];
+    let server = TestServer::with(Config { subprotocols, ..config() });
+    for (offers, chosen) in
+        [("a, b", Some("a")), ("a, chat.v2", Some("chat.v2")), ("not a token, b", Some("b")), ("", None)]
+    {
+        let head = response_head(&server, &request("/", &[("Sec-WebSocket-Protocol", offers)]));
+        let line = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "));
+        assert_eq!((head.starts_with("HTTP/1.1 101 "), line), (true, chosen), "{offers}: {head}");
+    }
+}
+
 fn response_head(server: &TestServer, request: &str) -> String {
     let mut client = Client::connect(server.address);
     client.send(request);

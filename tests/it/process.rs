@@ -103,6 +103,10 @@ fn invalid_option_value_is_a_usage_error_that_names_what_is_accepted() {
         ("--handshake-timeout", "5", "500ms"),
         ("--ping-interval", "never", "0s"),
         ("--allow-origin", "example.com", "https://example.com"),
+        ("--allow-origin", "https://x:443", "leave out the default port: use https://x"),
+        ("--allow-origin", "*.x", "scheme://host"),
+        ("--allow-origin", "https://*.x", "wildcards are not supported"),
+        ("--allow-host", "http://x", "HOST:PORT"),
         ("--subprotocol", "two words", "letters"),
     ] {
         let (code, err) = run(&[&format!("{option}={value}")]);
