@@ -15,7 +15,7 @@ use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::admission::{AcceptedConnection, Admission};
 use super::freeze::FreezeDetector;
-use super::listener::AcceptInterrupt;
+use super::listener::InterruptibleListener;
 use super::rejector::{RejectReason, Rejector};
 use super::session_timers::{SessionTimers, TimeoutAction};
 use super::shutdown::ShutdownSignal;

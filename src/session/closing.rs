@@ -43,7 +43,7 @@ impl WebSocketSession {
             return Err(self.termination_end().unwrap_or(SessionEnd::AbnormalClosure));
         }
         match self.handle.termination_reason() {
-            Some(_) => Err(self.await_posted_close()),
+            Some(_) => Err(self.await_queued_close()),
             None => Ok(()),
         }
     }
