@@ -35,7 +35,7 @@
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |
 //! | what is counted and measured | `stats/`: `counters`, `recorder`, `timeseries` |
 //! | assertions | `stats/assertion` |
-//! | whether this program was the bottleneck | `output/report` |
+//! | whether this program was the bottleneck | `output/`: `report`, `in_flight_limit` |
 //! | what is shown and written | `output/`: `progress`, `summary`, `report`, `hdr_log`, `html`, `svg` |
 //!
 //! Files import only from their own folder and from those below it, in this order: `commands`, `output`,
@@ -57,6 +57,7 @@ pub use error::LoadError;
 pub use net::message_kind::MessageKind;
 pub use output::{
     host_info::HostInfo,
+    in_flight_limit::InFlightLimit,
     report::{AssertResult, Generator, Report, SeriesPoint},
     summary::TextSummary,
 };

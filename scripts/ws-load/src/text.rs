@@ -44,6 +44,28 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
+/// Longest line of wrapped text, in characters, without the indentation.
+const LINE: usize = 104;
+
+/// Breaks `text` into lines of at most [`LINE`] characters. Each line after the first starts with `indent`.
+pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+    let (mut wrapped, mut width) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > LINE {
+            wrapped.push('\n');
+            wrapped.push_str(indent);
+            width = 0;
+        } else if width > 0 {
+            wrapped.push(' ');
+            width += 1;
+        }
+        wrapped.push_str(word);
+        width += length;
+    }
+    wrapped
+}
+
 /// Escapes text for use between HTML tags and in attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

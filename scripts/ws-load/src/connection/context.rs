@@ -24,6 +24,8 @@ const MIN_READ_BUFFER: usize = 4 << 10;
 const MAX_READ_BUFFER: usize = 8 << 10;
 /// Bytes that tungstenite may hold back: its Pongs and Closes.
 const CONTROL_BUFFER: usize = 4 << 10;
+/// Number of latencies of first messages that a thread keeps. The first ones of a run met an idle server.
+const MAX_FIRST_LATENCIES: usize = 64;
 /// A message from the server may be this many bytes longer than the longest one that is sent. Longer ones end
 /// the connection.
 const REPLY_MARGIN: usize = 1 << 20;
@@ -75,6 +77,9 @@ pub(crate) struct DriverContext {
     pub(crate) last_opened: Option<Instant>,
     /// When the last measured reply was read.
     pub(crate) last_reply: Option<Instant>,
+    /// Latencies of the first message on each connection, which had nothing ahead of it. At most
+    /// [`MAX_FIRST_LATENCIES`] of them.
+    pub(crate) first_latencies: Vec<Duration>,
     /// Index of the host's address to connect to, modulo their number. Rises when a connect fails.
     pub(crate) address: usize,
 }
@@ -103,6 +108,7 @@ impl DriverContext {
             in_flight: 0,
             last_opened: None,
             last_reply: None,
+            first_latencies: Vec::new(),
             address: 0,
             run,
         }
@@ -136,6 +142,13 @@ impl DriverContext {
             return true;
         }
         self.quota > 0
+    }
+
+    /// Keeps the latency of the first message on a connection, while there is room.
+    pub(crate) fn note_first_latency(&mut self, latency: Duration) {
+        if self.first_latencies.len() < MAX_FIRST_LATENCIES {
+            self.first_latencies.push(latency);
+        }
     }
 
     /// Records how long a step of opening took. With `--churn` only in the measured time: all other modes

@@ -93,16 +93,19 @@ impl LoadConnection {
         is_done
     }
 
-    /// Returns whether no message is in flight or due, and no churn cycle is incomplete.
+    /// Returns whether no message is in flight, and no churn cycle is incomplete.
     pub(crate) fn is_quiet(&self, ctx: &DriverContext) -> bool {
         match &self.state {
-            ConnectionState::Open(open) => {
-                open.in_flight_count() == 0 && self.released <= open.next_sequence()
-            }
+            ConnectionState::Open(open) => open.in_flight_count() == 0,
             ConnectionState::Queued | ConnectionState::Closing(..) | ConnectionState::Done => true,
             // A churn cycle that has begun is completed.
             ConnectionState::Opening(_) => ctx.plan().mode != Mode::Churn,
         }
+    }
+
+    /// Returns whether it is open and messages that were released to it wait for room.
+    pub(crate) fn has_backlog(&self) -> bool {
+        matches!(&self.state, ConnectionState::Open(open) if self.released > open.next_sequence())
     }
 
     /// Returns the number of messages that it has sent.

@@ -167,6 +167,9 @@ impl OpenConnection {
             ReplyClass::Valid(pending) => {
                 ctx.recorder.counters.add(Count::ReplyBytes, numbers::usize_to_u64(reply.len()));
                 record_latency(ctx, pending, now);
+                if pending.sequence == self.first_sequence {
+                    ctx.note_first_latency(now.saturating_duration_since(pending.sent));
+                }
                 self.valid_replies += 1;
                 Count::Replies
             }
@@ -210,11 +213,11 @@ impl OpenConnection {
         let plan = ctx.plan();
         let room = numbers::usize_to_u64(plan.depth.saturating_sub(self.in_flight.len()));
         match plan.mode {
-            Mode::Rate(_) => room.min(released.saturating_sub(self.next_sequence())),
+            Mode::Rate(_) if ctx.sending => room.min(released.saturating_sub(self.next_sequence())),
             // A cycle that has begun is completed, also after the end of the measured time.
             Mode::Churn => u64::from(self.next_sequence() == self.first_sequence),
             Mode::Closed if ctx.sending => room.min(ctx.quota),
-            Mode::Closed | Mode::Hold => 0,
+            Mode::Closed | Mode::Rate(_) | Mode::Hold => 0,
         }
     }
 

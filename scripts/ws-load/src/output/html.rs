@@ -67,7 +67,10 @@ fn conclusions(report: &Report) -> String {
     } else if report.get(Count::Replies) > 0 {
         line("good", "Every message had a reply, and every reply was valid.");
     }
-    if !report.generator.kept_schedule {
+    if let Some(limit) = &report.generator.in_flight_limit {
+        line("bad", &limit.advice());
+    }
+    if report.generator.sent_late {
         line(
             "bad",
             "The generator could not keep its schedule: these figures describe the generator, not the server.",

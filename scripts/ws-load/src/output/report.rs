@@ -2,6 +2,7 @@
 
 use super::{
     host_info::{self, HostInfo},
+    in_flight_limit::InFlightLimit,
     run_info::RunInfo,
 };
 use crate::{
@@ -99,6 +100,11 @@ pub struct Report {
 pub struct Generator {
     /// It sent on time, apart from delays that the server caused.
     pub kept_schedule: bool,
+    /// It sent late by its own fault.
+    #[serde(skip)]
+    pub(crate) sent_late: bool,
+    /// The limit of messages in flight, if it held messages back and the server did not.
+    pub in_flight_limit: Option<InFlightLimit>,
     /// Its threads were busy all the time.
     pub saturated: bool,
     /// Share of the measured time that its threads worked, from 0 to 1.
@@ -161,9 +167,15 @@ impl Report {
         let late = late >= LATE_FEWEST && numbers::share(late, counters.get(Count::Scheduled)) > LATE_SHARE;
         let saturated = outcome.busy >= SATURATED && info.mode != Mode::Hold;
         let below_rate = rate_asked.is_some_and(|rate| report.rate < numbers::u64_to_f64(rate) * REACHED);
+        let size = (info.connections, info.depth);
+        let limit = rate_asked
+            .filter(|_| !saturated)
+            .and_then(|rate| InFlightLimit::detect(&report.total, size, rate, outcome.unloaded));
+        report.generator.in_flight_limit = limit;
         report.generator.busy = outcome.busy;
         report.generator.saturated = saturated;
-        report.generator.kept_schedule = !(rate_asked.is_some() && (late || (saturated && below_rate)));
+        report.generator.sent_late = rate_asked.is_some() && (late || (saturated && below_rate));
+        report.generator.kept_schedule = !report.generator.sent_late && limit.is_none();
         if let Some((user, system)) = host_info::cpu_seconds() {
             report.generator.cpu_user_seconds = Some(user);
             report.generator.cpu_system_seconds = Some(system);
@@ -211,6 +223,8 @@ impl Report {
             cycle: of(Metric::Cycle),
             generator: Generator {
                 kept_schedule: true,
+                sent_late: false,
+                in_flight_limit: None,
                 saturated: false,
                 busy: 0.0,
                 lateness: of(Metric::Lateness),

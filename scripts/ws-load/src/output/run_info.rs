@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 pub(crate) struct RunInfo {
     pub(crate) url: String,
     pub(crate) mode: Mode,
+    pub(crate) connections: u32,
+    pub(crate) depth: u32,
     pub(crate) options: BTreeMap<&'static str, String>,
 }
 
@@ -43,6 +45,12 @@ impl RunInfo {
         if plan.deflate {
             options.insert("permessage-deflate", "offered".into());
         }
-        Self { url: plan.target.url.clone(), mode: plan.mode, options }
+        Self {
+            url: plan.target.url.clone(),
+            mode: plan.mode,
+            connections: plan.connections,
+            depth: u32::try_from(plan.depth).unwrap_or(u32::MAX),
+            options,
+        }
     }
 }

@@ -169,7 +169,10 @@ fn generator(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         )?;
     }
     writeln!(f)?;
-    if !generator.kept_schedule {
+    if let Some(limit) = &generator.in_flight_limit {
+        writeln!(f, "  WARNING      {}", text::wrapped(&limit.advice(), "               "))?;
+    }
+    if generator.sent_late {
         writeln!(
             f,
             "  WARNING      the generator could not keep its schedule: these figures describe the generator, not\n\

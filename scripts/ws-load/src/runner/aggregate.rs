@@ -19,6 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Number of latencies of first messages that are kept. They are those of the first second.
+const MAX_FIRST_LATENCIES: usize = 1024;
+
 /// The state of one thread in its last interval.
 #[derive(Debug, Clone, Default)]
 struct ThreadProgress {
@@ -44,6 +47,7 @@ pub(crate) struct Aggregate {
     peak_open: u32,
     last_opened: Option<Instant>,
     last_reply: Option<Instant>,
+    first_latencies: Vec<Duration>,
 }
 
 impl Aggregate {
@@ -58,6 +62,7 @@ impl Aggregate {
             peak_open: 0,
             last_opened: None,
             last_reply: None,
+            first_latencies: Vec::new(),
         }
     }
 
@@ -66,6 +71,8 @@ impl Aggregate {
         self.total.merge(&interval.recorder);
         self.last_opened = self.last_opened.max(interval.last_opened);
         self.last_reply = self.last_reply.max(interval.last_reply);
+        let room = MAX_FIRST_LATENCIES.saturating_sub(self.first_latencies.len());
+        self.first_latencies.extend(interval.first_latencies.iter().take(room));
         if let Some(thread) = self.threads.get_mut(interval.thread) {
             thread.end = interval.end;
             thread.open = interval.open;
@@ -136,7 +143,10 @@ impl Aggregate {
             (start, end.saturating_sub(start))
         });
         let span = numbers::nanos(self.span);
+        let mut first_latencies = self.first_latencies;
+        first_latencies.sort_unstable();
         RunOutcome {
+            unloaded: first_latencies.get(first_latencies.len() / 4).copied(),
             busy: numbers::share(numbers::nanos(self.busy), span),
             opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
             series: self.series.starting_at(start),

@@ -173,7 +173,7 @@ impl Driver {
     /// Returns the next message of this thread's part of the schedule: connection, sequence number, and when
     /// it is due.
     pub(super) fn next_release(&self) -> Option<(usize, u64, Instant)> {
-        let schedule = self.ctx.schedule().filter(|_| self.stage < Stage::Closing)?;
+        let schedule = self.ctx.schedule().filter(|_| self.ctx.sending)?;
         let connections = numbers::usize_to_u64(self.connections.len());
         let index = numbers::u64_to_usize(self.released.checked_rem(connections)?);
         let (id, sequence) = (self.connections.get(index)?.id(), self.released / connections);
@@ -247,6 +247,7 @@ impl Driver {
             busy: std::mem::take(&mut self.busy),
             last_opened: self.ctx.last_opened,
             last_reply: self.ctx.last_reply,
+            first_latencies: std::mem::take(&mut self.ctx.first_latencies),
         };
         self.interval_start = now;
         Box::new(interval)

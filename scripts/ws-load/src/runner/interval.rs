@@ -30,4 +30,6 @@ pub(crate) struct Interval {
     pub(crate) busy: Duration,
     pub(crate) last_opened: Option<Instant>,
     pub(crate) last_reply: Option<Instant>,
+    /// Latencies of the first messages on connections.
+    pub(crate) first_latencies: Vec<Duration>,
 }

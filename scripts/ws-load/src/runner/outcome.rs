@@ -17,6 +17,9 @@ pub(crate) struct RunOutcome {
     pub(crate) opening: Duration,
     /// Share of the measured time that the threads worked, from 0 to 1.
     pub(crate) busy: f64,
+    /// Latency of a message that had nothing ahead of it: the lower quartile of the first messages on the
+    /// connections. `None` if none of them has a valid reply.
+    pub(crate) unloaded: Option<Duration>,
     /// Largest number of connections that were open at once.
     pub(crate) peak_open: u32,
     /// Number of connections that were open when the measured time ended.

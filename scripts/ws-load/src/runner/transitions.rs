@@ -21,10 +21,7 @@ impl Driver {
             Stage::Running if self.is_warm_up_over(now) => self.hand_over(now),
             Stage::Draining => {
                 let waited = now.saturating_duration_since(self.stage_since);
-                let quiet = || {
-                    self.next_release().is_none()
-                        && self.connections.iter().all(|connection| connection.is_quiet(&self.ctx))
-                };
+                let quiet = || self.connections.iter().all(|connection| connection.is_quiet(&self.ctx));
                 if waited >= self.ctx.plan().drain || quiet() {
                     self.begin_closing(now);
                 }
@@ -88,7 +85,11 @@ impl Driver {
 
     fn is_run_over(&self, now: Instant) -> bool {
         let Some(timeline) = self.ctx.timeline else { return false };
-        let is_rate_over = self.ctx.schedule().is_some() && self.next_release().is_none();
+        // With a duration the run lasts until its end, also if nothing more is due before it.
+        let is_rate_over = self.ctx.schedule().is_some()
+            && self.ctx.plan().messages.is_some()
+            && self.next_release().is_none()
+            && !self.connections.iter().any(LoadConnection::has_backlog);
         let is_quota_spent = self.ctx.quota == 0 && self.ctx.plan().mode != Mode::Churn;
         let is_time_up = timeline.end.is_some_and(|end| now >= end) && !self.connect_schedule.has_due(now);
         let all_ended =
@@ -96,16 +97,28 @@ impl Driver {
         is_time_up || is_rate_over || is_quota_spent || all_ended()
     }
 
-    /// Ends the load. Messages that are due already are still sent.
+    /// Ends the load. From here on nothing is sent, and replies are waited for.
     fn begin_draining(&mut self, now: Instant) {
+        self.send_last(now);
         self.ctx.sending = false;
         self.connect_schedule.stop();
-        if self.ctx.run.is_stopping() {
-            let due = self.ctx.schedule().map_or(0, |schedule| schedule.slots_before(now));
-            self.slots = self.slots.min(due);
-        }
         self.hand_over(now);
         self.enter(Stage::Draining, now);
+    }
+
+    /// Sends what became due since the last poll and fits into the depth. The thread may have been woken a
+    /// moment after the end, and the messages before it have been due.
+    fn send_last(&mut self, now: Instant) {
+        let Some(schedule) = self.ctx.schedule() else { return };
+        let due = self.slots.min(schedule.slots_before(now));
+        if self.ctx.run.is_stopping() {
+            self.slots = due;
+        }
+        let all = u64::from(self.ctx.plan().connections);
+        for connection in &mut self.connections {
+            connection.released = slots_of(connection.id(), due, all);
+            connection.send_due(&mut self.ctx);
+        }
     }
 
     fn begin_closing(&mut self, now: Instant) {
@@ -119,9 +132,12 @@ impl Driver {
     /// Returns the number of this thread's messages that were due and not sent.
     fn unsent(&self) -> u64 {
         let all = u64::from(self.ctx.plan().connections);
-        let due = |connection: &LoadConnection| {
-            self.slots / all + u64::from(u64::from(connection.id()) < self.slots % all)
-        };
+        let due = |connection: &LoadConnection| slots_of(connection.id(), self.slots, all);
         self.connections.iter().map(|connection| due(connection).saturating_sub(connection.sent())).sum()
     }
+}
+
+/// Returns how many of the first `slots` slots are those of `connection`, one of `all`.
+fn slots_of(connection: u32, slots: u64, all: u64) -> u64 {
+    slots / all + u64::from(u64::from(connection) < slots % all)
 }

@@ -1,8 +1,11 @@
 //! The load generator at a constant rate: latency counts from the moment a message should have been sent.
 
-use crate::{runs::ws_load, test_servers::Server};
+use crate::{
+    runs::{Run, faults, ws_load},
+    test_servers::Server,
+};
 use std::{
-    sync::OnceLock,
+    sync::{Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -57,19 +60,58 @@ fn rate_ends_after_the_number_of_messages() {
     assert_eq!((run.count("sent"), run.count("replies")), (700, 700), "{run:?}");
 }
 
+/// Starts a server that replies to each message after `delay`. Connections do not delay each other.
+fn delaying(delay: Duration) -> Server {
+    Server::replying(move |_, message| {
+        thread::sleep(delay);
+        vec![message]
+    })
+}
+
+#[test]
+fn rate_above_the_limit_of_messages_in_flight_names_what_would_do() {
+    let server = delaying(Duration::from_millis(50));
+    let asserts = ["--assert", "p99<1ms", "--assert", "rate>=1", "--assert", "missing==0"];
+    let options = ["--rate", "400", "-D", "1s", "--drain", "5s"];
+    let began = Instant::now();
+    let run = ws_load(&server.url(), &[&["-c", "4"], &options[..], &asserts[..]].concat());
+    // 4 connections send at most 80 messages in a second. The others wait for no reply, they are never sent.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!((run.code, faults(&run)), (Some(3), vec![]), "{run:?}");
+    assert!(run.count("sent") <= 84, "{run:?}");
+    assert_eq!(run.count("sent") + run.count("unsent"), 400, "{run:?}");
+    assert_eq!((run.count("replies"), server.counted()), (run.count("sent"), run.count("sent")), "{run:?}");
+    assert_eq!(asserts_of(&run), ["inconclusive", "inconclusive", "holds"], "{run:?}");
+    let needed = run.json["generator"]["in_flight_limit"]["connections_needed"].as_u64().unwrap();
+    assert!((20..200).contains(&needed), "{run:?}");
+    assert!(run.stdout.contains(&format!("Use --connections {needed} or --depth ")), "{run:?}");
+    let run = ws_load(&server.url(), &[&["-c", &needed.to_string()], &options[..]].concat());
+    assert_eq!((run.json["generator"]["in_flight_limit"].is_null(), faults(&run)), (true, vec![]), "{run:?}");
+    assert!(run.count("sent") > 350, "{run:?}");
+}
+
 #[test]
 fn rate_above_the_server_capacity_leaves_messages_unsent() {
-    let server = Server::replying(|_, message| {
-        thread::sleep(Duration::from_millis(20));
+    // All connections share one resource, which takes 10 ms for each message.
+    let resource = Mutex::new(());
+    let server = Server::replying(move |_, message| {
+        let _held = resource.lock().unwrap();
+        thread::sleep(Duration::from_millis(10));
         vec![message]
     });
-    let run = ws_load(&server.url(), &["-c", "2", "--rate", "1000", "-D", "1s", "--drain", "300ms"]);
-    // At most 50 messages per second on each connection. The rest is not sent in time, because of the server.
-    assert!(run.count("sent") <= 140, "{run:?}");
-    assert_eq!(run.count("sent") + run.count("unsent"), 1000, "{run:?}");
+    let run = ws_load(&server.url(), &["-c", "10", "--rate", "200", "-D", "1s", "--assert", "rate>=190"]);
+    assert!(run.count("sent") <= 120, "{run:?}");
+    assert_eq!(run.count("sent") + run.count("unsent"), 200, "{run:?}");
     assert!(run.number("/rate") < 110.0, "{run:?}");
     assert!(run.stdout.contains("not sent in time"), "{run:?}");
     assert_eq!(run.json["generator"]["kept_schedule"], true, "{run:?}");
+    assert_eq!(run.json["generator"]["in_flight_limit"], serde_json::Value::Null, "{run:?}");
+    assert_eq!(asserts_of(&run), ["fails"], "{run:?}");
+}
+
+/// Returns the results of the assertions.
+fn asserts_of(run: &Run) -> Vec<&str> {
+    run.json["asserts"].as_array().into_iter().flatten().filter_map(|a| a["result"].as_str()).collect()
 }
 
 #[test]
@@ -81,8 +123,6 @@ fn rate_above_the_generator_capacity_is_reported_and_inconclusive() {
     assert_eq!(run.code, Some(3), "{run:?}");
     assert_eq!(run.json["generator"]["kept_schedule"], false, "{run:?}");
     assert!(run.stdout.contains("could not keep its schedule"), "{run:?}");
-    let results: Vec<_> =
-        run.json["asserts"].as_array().into_iter().flatten().filter_map(|a| a["result"].as_str()).collect();
-    assert_eq!(results, ["inconclusive", "inconclusive", "holds"], "{run:?}");
+    assert_eq!(asserts_of(&run), ["inconclusive", "inconclusive", "holds"], "{run:?}");
     assert!(run.stderr.contains("p99<1h: inconclusive"), "{run:?}");
 }
