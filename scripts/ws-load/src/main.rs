@@ -22,6 +22,9 @@ fn main() -> ExitCode {
             for assert in report.asserts.iter().filter(|assert| assert.result != "holds") {
                 eprintln!("ws-load: assert {}: {} ({})", assert.expression, assert.result, assert.seen);
             }
+            if let Some(unreached) = report.unreached_rate() {
+                eprintln!("ws-load: {unreached}");
+            }
             match unwritten {
                 Some(error) => fail(&error),
                 None => ExitCode::from(report.exit_code()),

@@ -75,6 +75,8 @@ pub(crate) struct DriverContext {
     pub(crate) in_flight: u64,
     /// When a connection was last opened.
     pub(crate) last_opened: Option<Instant>,
+    /// When the last message was sent.
+    pub(crate) last_sent: Option<Instant>,
     /// When the last measured reply was read.
     pub(crate) last_reply: Option<Instant>,
     /// Latencies of the first message on each connection, which had nothing ahead of it. At most
@@ -107,6 +109,7 @@ impl DriverContext {
             open: 0,
             in_flight: 0,
             last_opened: None,
+            last_sent: None,
             last_reply: None,
             first_latencies: Vec::new(),
             address: 0,

@@ -235,6 +235,7 @@ impl OpenConnection {
             None => now,
         };
         ctx.recorder.count(Count::Sent);
+        ctx.last_sent = Some(now);
         ctx.in_flight += 1;
         if ctx.plan().mode != Mode::Churn {
             ctx.spend_quota(now);

@@ -15,6 +15,7 @@ use crate::{
         recorder::{Metric, Recorder},
         timeseries::{TimeSeries, TimeSeriesPoint},
     },
+    text,
     workload::mode::Mode,
 };
 use serde::Serialize;
@@ -31,7 +32,13 @@ const LATE_SHARE: f64 = 0.01;
 const LATE_FEWEST: u64 = 10;
 /// Threads that work this share of their time are saturated.
 const SATURATED: f64 = 0.95;
-/// A rate below this share of `--rate` was not reached.
+/// A rate was not reached if more than this share of its messages was not sent, and more than those of
+/// [`UNREACHED_TIME`].
+const UNREACHED_SHARE: f64 = 0.01;
+/// Longest delay of the end of a run that is ignored, in seconds. Without it a short run would fail because
+/// of a few messages.
+const UNREACHED_TIME: f64 = 0.1;
+/// A rate of replies below this share of `--rate` makes a saturated generator the bottleneck.
 const REACHED: f64 = 0.99;
 
 /// The result of a run, or of several that were merged.
@@ -59,6 +66,8 @@ pub struct Report {
     pub rate: f64,
     /// The requested rate (`--rate`).
     pub rate_asked: Option<u64>,
+    /// The messages of the requested rate were sent. `None` without a rate.
+    pub rate_reached: Option<bool>,
     /// Number of connections that were open at the end of the measured time.
     pub open_at_end: u32,
     /// Largest number of connections that were open at once.
@@ -172,6 +181,7 @@ impl Report {
             .filter(|_| !saturated)
             .and_then(|rate| InFlightLimit::detect(&report.total, size, rate, outcome.unloaded));
         report.generator.in_flight_limit = limit;
+        report.rate_reached = rate_asked.map(|rate| is_reached(&report.total, rate, outcome.sending));
         report.generator.busy = outcome.busy;
         report.generator.saturated = saturated;
         report.generator.sent_late = rate_asked.is_some() && (late || (saturated && below_rate));
@@ -208,6 +218,7 @@ impl Report {
             opening_seconds: 0.0,
             rate,
             rate_asked,
+            rate_reached: None,
             open_at_end: 0,
             open_peak: 0,
             counts: Count::ALL.iter().map(|count| (count.name(), counters.get(*count))).collect(),
@@ -275,15 +286,45 @@ impl Report {
         self.total.counters.get(count)
     }
 
-    /// Returns the exit code: 1 after an error, 3 if an assertion does not hold, or 0.
+    /// Returns what was requested and what was sent, if the rate was not reached.
+    #[must_use]
+    pub fn unreached_rate(&self) -> Option<String> {
+        let rate = self.rate_asked.filter(|_| self.rate_reached == Some(false))?;
+        let (sent, unsent) = (self.get(Count::Sent), self.get(Count::Unsent));
+        let share = text::percent(numbers::share(unsent, sent + unsent));
+        let reached = text::grouped(numbers::f64_to_u64(self.rate));
+        let rate = text::grouped(rate);
+        Some(if unsent > 0 {
+            format!(
+                "the rate was not reached: {reached} of {rate} messages/s, {share} of the messages were not sent"
+            )
+        } else {
+            format!("the rate was not reached: {reached} of {rate} messages/s, the messages were sent late")
+        })
+    }
+
+    /// Returns the exit code: 1 after an error, 3 if an assertion does not hold or the rate was not reached,
+    /// or 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match () {
             () if self.errors > 0 => 1,
             () if self.asserts.iter().any(|asserted| asserted.result != "holds") => 3,
+            () if self.rate_reached == Some(false) => 3,
             () => 0,
         }
     }
+}
+
+/// Returns whether the messages of `rate` were sent, and in time. `sending` is the time it took.
+fn is_reached(total: &Recorder, rate: u64, sending: Duration) -> bool {
+    let [sent, unsent] = [Count::Sent, Count::Unsent].map(|count| total.counters.get(count));
+    let rate = numbers::u64_to_f64(rate);
+    let due = numbers::u64_to_f64(sent + unsent);
+    let allowed = (due * UNREACHED_SHARE).max(rate * UNREACHED_TIME);
+    // With a number of messages and no end, all are sent, but over a longer time.
+    let in_time = rate * sending.as_secs_f64();
+    numbers::u64_to_f64(unsent) <= allowed && in_time - due <= allowed
 }
 
 fn points(series: &TimeSeries) -> Vec<SeriesPoint> {

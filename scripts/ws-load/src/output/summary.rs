@@ -59,7 +59,8 @@ fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let requested =
         report.rate_asked.map(|rate| format!(" of {} requested", text::grouped(rate))).unwrap_or_default();
     let rate = text::grouped(numbers::f64_to_u64(report.rate));
-    writeln!(f, "  rate         {rate} messages/s{requested}")?;
+    let reached = if report.rate_reached == Some(false) { ": NOT REACHED" } else { "" };
+    writeln!(f, "  rate         {rate} messages/s{requested}{reached}")?;
     let (sent, replies) = (report.get(Count::Sent), report.get(Count::Replies));
     let bytes = [Count::SentBytes, Count::ReplyBytes].map(|count| text::bytes(report.get(count)));
     write!(f, "  messages     {} sent ({})", text::grouped(sent), bytes[0])?;

@@ -46,6 +46,7 @@ pub(crate) struct Aggregate {
     span: Duration,
     peak_open: u32,
     last_opened: Option<Instant>,
+    last_sent: Option<Instant>,
     last_reply: Option<Instant>,
     first_latencies: Vec<Duration>,
 }
@@ -61,6 +62,7 @@ impl Aggregate {
             span: Duration::ZERO,
             peak_open: 0,
             last_opened: None,
+            last_sent: None,
             last_reply: None,
             first_latencies: Vec::new(),
         }
@@ -70,6 +72,7 @@ impl Aggregate {
     pub(crate) fn add(&mut self, interval: &Interval) {
         self.total.merge(&interval.recorder);
         self.last_opened = self.last_opened.max(interval.last_opened);
+        self.last_sent = self.last_sent.max(interval.last_sent);
         self.last_reply = self.last_reply.max(interval.last_reply);
         let room = MAX_FIRST_LATENCIES.saturating_sub(self.first_latencies.len());
         self.first_latencies.extend(interval.first_latencies.iter().take(room));
@@ -150,6 +153,9 @@ impl Aggregate {
             busy: numbers::share(numbers::nanos(self.busy), span),
             opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
             series: self.series.starting_at(start),
+            sending: timeline
+                .zip(self.last_sent)
+                .map_or(Duration::ZERO, |(timeline, last)| last.saturating_duration_since(timeline.start)),
             measured,
             peak_open: self.peak_open,
             open_at_end: self.threads.iter().map(|thread| thread.open_measured).sum(),

@@ -246,6 +246,7 @@ impl Driver {
             in_flight: self.ctx.in_flight,
             busy: std::mem::take(&mut self.busy),
             last_opened: self.ctx.last_opened,
+            last_sent: self.ctx.last_sent,
             last_reply: self.ctx.last_reply,
             first_latencies: std::mem::take(&mut self.ctx.first_latencies),
         };

@@ -29,6 +29,7 @@ pub(crate) struct Interval {
     /// How much of the interval the thread worked and did not wait.
     pub(crate) busy: Duration,
     pub(crate) last_opened: Option<Instant>,
+    pub(crate) last_sent: Option<Instant>,
     pub(crate) last_reply: Option<Instant>,
     /// Latencies of the first messages on connections.
     pub(crate) first_latencies: Vec<Duration>,

@@ -13,6 +13,8 @@ pub(crate) struct RunOutcome {
     pub(crate) series: TimeSeries,
     /// Length of the measured time.
     pub(crate) measured: Duration,
+    /// From the start of the load until the last message was sent, warm-up included.
+    pub(crate) sending: Duration,
     /// From the start of the run until the last connection was open.
     pub(crate) opening: Duration,
     /// Share of the measured time that the threads worked, from 0 to 1.

@@ -11,7 +11,7 @@ use std::{path::PathBuf, time::Duration};
 /// constant rate instead, and every latency counts from the moment the message should have been sent.
 ///
 /// Exit code: 0 success; 1 wrong, unsolicited or missing replies, failed or lost connections; 2 invalid
-/// options; 3 an --assert did not hold, or is inconclusive.
+/// options; 3 an --assert did not hold or is inconclusive, or the --rate was not reached.
 #[derive(Debug, Parser)]
 #[command(name = "ws-load", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {

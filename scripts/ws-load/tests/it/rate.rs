@@ -53,6 +53,24 @@ fn rate_is_kept_with_several_threads() {
 }
 
 #[test]
+fn rate_that_is_not_reached_is_a_line_and_exit_code_3() {
+    let server = delaying(Duration::from_millis(20));
+    // 2 connections send at most 100 messages a second.
+    for (limit, unsent) in [(["-D", "1s"], true), (["-n", "100"], false)] {
+        let run = ws_load(&server.url(), &[&["-c", "2", "--rate", "500"][..], &limit].concat());
+        assert_eq!((run.code, faults(&run)), (Some(3), vec![]), "{run:?}");
+        assert_eq!(run.json["rate_reached"], false, "{run:?}");
+        assert_eq!(run.count("unsent") > 0, unsent, "{run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+        assert!(run.stderr.starts_with("ws-load: the rate was not reached: "), "{run:?}");
+        assert!(run.stdout.contains(" of 500 requested: NOT REACHED"), "{run:?}");
+    }
+    let run = ws_load(&server.url(), &["-c", "20", "--rate", "100", "-D", "1s"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!(run.json["rate_reached"], true, "{run:?}");
+}
+
+#[test]
 fn rate_ends_after_the_number_of_messages() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-c", "3", "-t", "2", "--rate", "1000", "-n", "700"]);
@@ -75,6 +93,7 @@ fn rate_above_the_limit_of_messages_in_flight_names_what_would_do() {
     let options = ["--rate", "400", "-D", "1s", "--drain", "5s"];
     let began = Instant::now();
     let run = ws_load(&server.url(), &[&["-c", "4"], &options[..], &asserts[..]].concat());
+    assert!(run.stderr.contains("ws-load: the rate was not reached: "), "{run:?}");
     // 4 connections send at most 80 messages in a second. The others wait for no reply, they are never sent.
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert_eq!((run.code, faults(&run)), (Some(3), vec![]), "{run:?}");
@@ -103,7 +122,7 @@ fn rate_above_the_server_capacity_leaves_messages_unsent() {
     assert!(run.count("sent") <= 120, "{run:?}");
     assert_eq!(run.count("sent") + run.count("unsent"), 200, "{run:?}");
     assert!(run.number("/rate") < 110.0, "{run:?}");
-    assert!(run.stdout.contains("not sent in time"), "{run:?}");
+    assert!(run.stdout.contains("NOT REACHED") && run.stdout.contains("not sent in time"), "{run:?}");
     assert_eq!(run.json["generator"]["kept_schedule"], true, "{run:?}");
     assert_eq!(run.json["generator"]["in_flight_limit"], serde_json::Value::Null, "{run:?}");
     assert_eq!(asserts_of(&run), ["fails"], "{run:?}");
