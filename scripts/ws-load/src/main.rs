@@ -22,8 +22,8 @@ fn main() -> ExitCode {
             for assert in report.asserts.iter().filter(|assert| assert.result != "holds") {
                 eprintln!("ws-load: assert {}: {} ({})", assert.expression, assert.result, assert.seen);
             }
-            if let Some(unreached) = report.unreached_rate() {
-                eprintln!("ws-load: {unreached}");
+            for problem in report.early_end().into_iter().chain(report.unreached_rate()) {
+                eprintln!("ws-load: {problem}");
             }
             match unwritten {
                 Some(error) => fail(&error),

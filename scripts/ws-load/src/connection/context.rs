@@ -11,7 +11,7 @@ use crate::{
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,16 +39,29 @@ pub(crate) struct RunState {
     /// Set once, when every connection is open or has failed.
     pub(crate) timeline: OnceLock<Timeline>,
     stop: AtomicBool,
+    /// Number of connections that have not ended. With `--churn` it stays the same.
+    live: AtomicU32,
 }
 
 impl RunState {
     pub(crate) fn new(plan: Plan) -> Self {
-        Self { plan, epoch: Instant::now(), timeline: OnceLock::new(), stop: AtomicBool::new(false) }
+        Self {
+            live: AtomicU32::new(plan.connections),
+            plan,
+            epoch: Instant::now(),
+            timeline: OnceLock::new(),
+            stop: AtomicBool::new(false),
+        }
     }
 
     /// Requests an early end. The threads have to be woken besides.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+
+    /// Returns whether every connection of all threads has ended and none will be opened again.
+    pub(crate) fn has_no_connection_left(&self) -> bool {
+        self.live.load(Ordering::Relaxed) == 0
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -79,6 +92,8 @@ pub(crate) struct DriverContext {
     pub(crate) last_sent: Option<Instant>,
     /// When the last measured reply was read.
     pub(crate) last_reply: Option<Instant>,
+    /// When no connection of the run was left, if that ended the load.
+    pub(crate) died: Option<Instant>,
     /// Latencies of the first message on each connection, which had nothing ahead of it. At most
     /// [`MAX_FIRST_LATENCIES`] of them.
     pub(crate) first_latencies: Vec<Duration>,
@@ -110,6 +125,7 @@ impl DriverContext {
             in_flight: 0,
             last_opened: None,
             last_sent: None,
+            died: None,
             last_reply: None,
             first_latencies: Vec::new(),
             address: 0,
@@ -145,6 +161,13 @@ impl DriverContext {
             return true;
         }
         self.quota > 0
+    }
+
+    /// Notes that a connection has ended. It must not be opened again, except with `--churn`.
+    pub(crate) fn on_connection_ended(&self) {
+        if self.plan().mode != Mode::Churn {
+            self.run.live.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Keeps the latency of the first message on a connection, while there is room.

@@ -174,6 +174,7 @@ impl LoadConnection {
         self.failed = true;
         ctx.recorder.counters.add_cause(&failure.reason, failure.cause());
         self.state = ConnectionState::Done;
+        ctx.on_connection_ended();
     }
 
     /// Sends the messages that may be sent now.
@@ -241,6 +242,7 @@ impl LoadConnection {
             ctx.open = ctx.open.saturating_sub(1);
             open.count_missing(ctx);
             self.next_sequence = open.next_sequence();
+            ctx.on_connection_ended();
         }
     }
 

@@ -67,6 +67,9 @@ fn conclusions(report: &Report) -> String {
     } else if report.get(Count::Replies) > 0 {
         line("good", "Every message had a reply, and every reply was valid.");
     }
+    if let Some(early) = report.early_end() {
+        line("bad", &format!("{}.", text::capitalized(&early)));
+    }
     if let Some(unreached) = report.unreached_rate() {
         line("bad", &format!("{}.", text::capitalized(&unreached)));
     }

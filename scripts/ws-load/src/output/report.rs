@@ -58,7 +58,9 @@ pub struct Report {
     pub machine: HostInfo,
     /// The user ended the run early.
     pub interrupted: bool,
-    /// Length of the measured time.
+    /// From the start of the measured time until no connection was left, if that ended the run.
+    pub died_after_seconds: Option<f64>,
+    /// Length of the measured time. That of the request, also if no connection was left before its end.
     pub measured_seconds: f64,
     /// From the start of the run until the last connection was open.
     pub opening_seconds: f64,
@@ -168,6 +170,7 @@ impl Report {
             rate_asked,
         );
         report.interrupted = outcome.interrupted;
+        report.died_after_seconds = outcome.died.map(|died| died.as_secs_f64());
         report.opening_seconds = outcome.opening.as_secs_f64();
         (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
         report.series = points(&outcome.series);
@@ -214,6 +217,7 @@ impl Report {
             options,
             machine: HostInfo::detect(),
             interrupted: false,
+            died_after_seconds: None,
             measured_seconds: seconds,
             opening_seconds: 0.0,
             rate,
@@ -284,6 +288,17 @@ impl Report {
 
     pub(crate) fn get(&self, count: Count) -> u64 {
         self.total.counters.get(count)
+    }
+
+    /// Returns when and why the run ended before its time, if no connection was left.
+    #[must_use]
+    pub fn early_end(&self) -> Option<String> {
+        let died = self.died_after_seconds?;
+        let requested = match self.options.get("duration") {
+            Some(_) => format!(" of {:.1} s", self.measured_seconds),
+            None => ", before the last message".to_owned(),
+        };
+        Some(format!("ended after {died:.1} s{requested}: no connection left"))
     }
 
     /// Returns what was requested and what was sent, if the rate was not reached.

@@ -52,7 +52,11 @@ fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         .filter_map(|name| report.options.get(name).map(|value| format!("{name} {value}")))
         .collect();
     let early = if report.interrupted { ", ended early" } else { "" };
-    writeln!(f, "{}; {:.1} s measured{early}\n", options.join("; "), report.measured_seconds)
+    writeln!(f, "{}; {:.1} s measured{early}", options.join("; "), report.measured_seconds)?;
+    if let Some(early) = report.early_end() {
+        writeln!(f, "{early}")?;
+    }
+    writeln!(f)
 }
 
 fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {

@@ -46,6 +46,7 @@ pub(crate) struct Aggregate {
     span: Duration,
     peak_open: u32,
     last_opened: Option<Instant>,
+    died: Option<Instant>,
     last_sent: Option<Instant>,
     last_reply: Option<Instant>,
     first_latencies: Vec<Duration>,
@@ -62,6 +63,7 @@ impl Aggregate {
             span: Duration::ZERO,
             peak_open: 0,
             last_opened: None,
+            died: None,
             last_sent: None,
             last_reply: None,
             first_latencies: Vec::new(),
@@ -72,6 +74,7 @@ impl Aggregate {
     pub(crate) fn add(&mut self, interval: &Interval) {
         self.total.merge(&interval.recorder);
         self.last_opened = self.last_opened.max(interval.last_opened);
+        self.died = self.died.max(interval.died);
         self.last_sent = self.last_sent.max(interval.last_sent);
         self.last_reply = self.last_reply.max(interval.last_reply);
         let room = MAX_FIRST_LATENCIES.saturating_sub(self.first_latencies.len());
@@ -139,7 +142,8 @@ impl Aggregate {
             let since = |moment: Instant| moment.saturating_duration_since(epoch);
             let start = since(timeline.measure);
             let end = match (timeline.end.map(since), self.last_reply.map(since)) {
-                (Some(end), _) if measured_end >= end => end,
+                // A run that died reached its figures in the time that was requested, not in a part of it.
+                (Some(end), _) if measured_end >= end || self.died.is_some() => end,
                 (_, Some(last_reply)) => last_reply,
                 _ => measured_end,
             };
@@ -153,6 +157,9 @@ impl Aggregate {
             busy: numbers::share(numbers::nanos(self.busy), span),
             opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
             series: self.series.starting_at(start),
+            died: timeline
+                .zip(self.died)
+                .map(|(timeline, died)| died.saturating_duration_since(timeline.measure)),
             sending: timeline
                 .zip(self.last_sent)
                 .map_or(Duration::ZERO, |(timeline, last)| last.saturating_duration_since(timeline.start)),

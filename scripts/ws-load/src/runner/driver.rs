@@ -247,6 +247,7 @@ impl Driver {
             busy: std::mem::take(&mut self.busy),
             last_opened: self.ctx.last_opened,
             last_sent: self.ctx.last_sent,
+            died: self.ctx.died,
             last_reply: self.ctx.last_reply,
             first_latencies: std::mem::take(&mut self.ctx.first_latencies),
         };

@@ -29,6 +29,8 @@ pub(crate) struct Interval {
     /// How much of the interval the thread worked and did not wait.
     pub(crate) busy: Duration,
     pub(crate) last_opened: Option<Instant>,
+    /// When no connection was left, if that ended the load.
+    pub(crate) died: Option<Instant>,
     pub(crate) last_sent: Option<Instant>,
     pub(crate) last_reply: Option<Instant>,
     /// Latencies of the first messages on connections.

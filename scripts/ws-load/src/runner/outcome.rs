@@ -13,6 +13,8 @@ pub(crate) struct RunOutcome {
     pub(crate) series: TimeSeries,
     /// Length of the measured time.
     pub(crate) measured: Duration,
+    /// From the start of the measured time until no connection was left, if that ended the load.
+    pub(crate) died: Option<Duration>,
     /// From the start of the load until the last message was sent, warm-up included.
     pub(crate) sending: Duration,
     /// From the start of the run until the last connection was open.

@@ -17,6 +17,10 @@ impl Driver {
         match self.stage {
             Stage::Opening => self.advance_opening(now),
             Stage::Running if self.is_run_over(now) => self.begin_draining(now),
+            Stage::Running if self.ctx.run.has_no_connection_left() => {
+                self.ctx.died = Some(now);
+                self.begin_draining(now);
+            }
             // Separates the interval of the warm-up from the measured ones.
             Stage::Running if self.is_warm_up_over(now) => self.hand_over(now),
             Stage::Draining => {
@@ -92,9 +96,12 @@ impl Driver {
             && !self.connections.iter().any(LoadConnection::has_backlog);
         let is_quota_spent = self.ctx.quota == 0 && self.ctx.plan().mode != Mode::Churn;
         let is_time_up = timeline.end.is_some_and(|end| now >= end) && !self.connect_schedule.has_due(now);
-        let all_ended =
-            || self.connect_schedule.is_empty() && self.connections.iter().all(LoadConnection::is_idle);
-        is_time_up || is_rate_over || is_quota_spent || all_ended()
+        let is_churn_over = || {
+            self.ctx.plan().mode == Mode::Churn
+                && self.connect_schedule.is_empty()
+                && self.connections.iter().all(LoadConnection::is_idle)
+        };
+        is_time_up || is_rate_over || is_quota_spent || is_churn_over()
     }
 
     /// Ends the load. From here on nothing is sent, and replies are waited for.

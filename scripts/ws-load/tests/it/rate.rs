@@ -9,6 +9,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tungstenite::accept;
 
 #[test]
 fn rate_shows_a_stall_in_the_corrected_latency_and_not_in_the_raw_one() {
@@ -68,6 +69,33 @@ fn rate_that_is_not_reached_is_a_line_and_exit_code_3() {
     let run = ws_load(&server.url(), &["-c", "20", "--rate", "100", "-D", "1s"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     assert_eq!(run.json["rate_reached"], true, "{run:?}");
+}
+
+#[test]
+fn rate_of_a_run_without_connections_is_that_of_the_requested_time() {
+    // Closes each connection after 20 messages.
+    let server = Server::raw(|stream, _, _| {
+        let Ok(mut websocket) = accept(stream) else { return };
+        for _ in 0..20 {
+            let Ok(message) = websocket.read() else { return };
+            let _ = websocket.send(message);
+        }
+        let _ = websocket.close(None);
+        while websocket.read().is_ok() {}
+    });
+    let rate = ["--rate", "200", "-D", "3s", "--assert", "rate>=190"];
+    for (threads, limit) in [("1", &rate[..]), ("3", &rate), ("1", &["-D", "3s"])] {
+        let run = ws_load(&server.url(), &[&["-c", "5", "-t", threads], limit].concat());
+        assert_eq!((run.code, run.count("lost")), (Some(1), 5), "{run:?}");
+        assert!((run.number("/measured_seconds") - 3.0).abs() < 1e-6, "{run:?}");
+        assert!(run.number("/rate") < 40.0 && run.number("/died_after_seconds") < 2.5, "{run:?}");
+        let line = run.stdout.lines().find(|line| line.starts_with("ended after ")).unwrap_or_default();
+        assert!(line.ends_with(" s of 3.0 s: no connection left"), "{run:?}");
+        if limit == &rate[..] {
+            assert_eq!(asserts_of(&run), ["fails"], "{run:?}");
+            assert_eq!(run.count("sent") + run.count("unsent"), 600, "{run:?}");
+        }
+    }
 }
 
 #[test]
