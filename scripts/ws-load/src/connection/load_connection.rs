@@ -196,8 +196,8 @@ impl LoadConnection {
                 if ctx.plan().mode == Mode::Churn && open.is_finished() {
                     if open.has_valid_reply() {
                         let now = open.read_at();
-                        ctx.recorder.count(Count::Cycles);
                         if ctx.is_measured(now) {
+                            ctx.recorder.count(Count::Cycles);
                             ctx.recorder.record(Metric::Cycle, now.saturating_duration_since(self.due));
                         }
                     }

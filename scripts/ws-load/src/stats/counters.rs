@@ -45,7 +45,7 @@ counts! {
     Cut = "cut",
     /// TCP connects that took so long that a SYN must have been retransmitted.
     SynRetransmitted = "slow_syn",
-    /// With `--churn`: connections whose message had a valid reply.
+    /// With `--churn`: connections whose message had a valid reply in the measured time.
     Cycles = "cycles",
     /// Messages sent, warm-up included.
     Sent = "sent",

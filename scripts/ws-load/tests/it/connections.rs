@@ -39,7 +39,7 @@ fn churn_at_a_rate_keeps_the_rate() {
     // As many connections as cycles, so that a busy machine delays cycles and omits none.
     let run = ws_load(&server.url(), &["--churn", "-c", "100", "--connect-rate", "100", "-D", "1s"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    for name in ["attempted", "opened", "cycles", "closed_clean"] {
+    for name in ["attempted", "opened", "replies", "closed_clean"] {
         assert_eq!(run.count(name), 100, "{name}: {run:?}");
     }
 }
@@ -61,10 +61,31 @@ fn churn_at_a_rate_with_a_slow_server_forgets_no_connection() {
     });
     let run = ws_load(&server.url(), &["--churn", "-c", "20", "--connect-rate", "100", "-D", "2s"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    for name in ["opened", "cycles", "closed_clean"] {
+    for name in ["opened", "replies", "closed_clean"] {
         assert_eq!(run.count(name), run.count("attempted"), "{name}: {run:?}");
     }
-    assert_eq!(server.counted(), run.count("cycles"), "{run:?}");
+    assert_eq!(server.counted(), run.count("replies"), "{run:?}");
+}
+
+#[test]
+fn churn_counts_cycles_of_the_measured_time_alone() {
+    // Replies after the measured time to all but the first two messages.
+    let number = AtomicU64::new(0);
+    let server = Server::replying(move |_, message| {
+        if number.fetch_add(1, Ordering::Relaxed) >= 2 {
+            std::thread::sleep(Duration::from_millis(1500));
+        }
+        vec![message]
+    });
+    let run = ws_load(&server.url(), &["--churn", "-c", "4", "-D", "1s"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let (cycles, replies) = (run.count("cycles"), run.count("replies"));
+    assert!(cycles <= 2 && replies == cycles + 4, "{run:?}");
+    assert_eq!(run.json["cycle"]["count"], cycles, "{run:?}");
+    // Now every cycle takes 1.5 s: one ends in the measured time, the next one after it.
+    let run = ws_load(&server.url(), &["--churn", "-c", "4", "--warmup", "1s", "-D", "1s"]);
+    assert_eq!(run.count("cycles"), run.json["cycle"]["count"].as_u64().unwrap(), "{run:?}");
+    assert!(run.count("replies") > run.count("cycles"), "{run:?}");
 }
 
 #[test]
