@@ -1,14 +1,14 @@
 //! The messages of one connection that wait for their reply, and the classification of each message that
 //! arrives.
 
-use crate::{net::message_kind::MessageKind, numbers, workload::payload::Payloads};
+use crate::{net::message_kind::MessageKind, workload::payload::Payloads};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
 /// Number of timed-out messages that a connection remembers in order to recognise a late reply. Older ones
-/// are missing.
+/// stay missing.
 const MAX_OVERDUE: usize = 64;
 /// Number of earlier messages that a reply is compared with where the content carries no identity.
 const REPEAT_WINDOW: u64 = 64;
@@ -33,7 +33,7 @@ pub(crate) enum ReplyClass {
     /// Correct, after the reply to a later message.
     Reordered(Pending),
     /// Correct, after the reply time-out.
-    Late(Pending),
+    Late,
     /// Correct bytes, wrong opcode.
     WrongKind,
     /// Other bytes than were sent.
@@ -121,10 +121,9 @@ impl InFlight {
                     true => ReplyClass::Valid(pending),
                 };
             }
-            if let Some(index) = self.overdue.iter().position(is_reply_to)
-                && let Some(pending) = self.overdue.remove(index)
-            {
-                return ReplyClass::Late(pending);
+            if let Some(index) = self.overdue.iter().position(is_reply_to) {
+                self.overdue.remove(index);
+                return ReplyClass::Late;
             }
             match payloads.identify(body) {
                 Some((other, _)) if other != connection => return ReplyClass::WrongConnection,
@@ -154,28 +153,28 @@ impl InFlight {
         }
     }
 
-    /// Moves messages that were sent `timeout` ago or earlier to the overdue ones. Returns how many are
-    /// missing because there is no room for them there.
-    pub(crate) fn expire_overdue(&mut self, now: Instant, timeout: Duration) -> u64 {
-        let mut missing = 0;
+    /// Moves messages that were sent `timeout` ago or earlier to the overdue ones, and passes each to
+    /// `expired`.
+    pub(crate) fn expire_overdue(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        mut expired: impl FnMut(Pending),
+    ) {
         while let Some(front) = self.pending.front()
             && now.saturating_duration_since(front.sent) >= timeout
             && let Some(pending) = self.pending.pop_front()
         {
             if self.overdue.len() == MAX_OVERDUE {
                 self.overdue.pop_front();
-                missing += 1;
             }
+            expired(pending);
             self.overdue.push_back(pending);
         }
-        missing
     }
 
-    /// Removes everything that has no reply. Returns how many messages that were.
-    pub(crate) fn drain_missing(&mut self) -> u64 {
-        let missing = self.pending.len() + self.overdue.len();
-        self.pending.clear();
-        self.overdue.clear();
-        numbers::usize_to_u64(missing)
+    /// Removes the messages that have no reply and have not timed out.
+    pub(crate) fn drain_missing(&mut self) -> impl Iterator<Item = Pending> {
+        self.pending.drain(..)
     }
 }

@@ -177,8 +177,12 @@ impl OpenConnection {
                 record_latency(ctx, pending, now);
                 Count::Reordered
             }
-            ReplyClass::Late(pending) => {
-                record_latency(ctx, pending, now);
+            ReplyClass::Late => {
+                // It was counted as missing at its time-out, and its latency recorded.
+                ctx.recorder.counters.take_back(Count::Missing);
+                if ctx.is_measured(now) {
+                    ctx.recorder.count(Count::InWindow);
+                }
                 Count::Late
             }
             ReplyClass::WrongKind => Count::WrongKind,
@@ -269,11 +273,11 @@ impl OpenConnection {
         Ok(())
     }
 
-    /// Applies the reply time-out. Returns whether that made room for new messages.
+    /// Applies the reply time-out: the messages are missing from now on. Returns whether that made room for new messages.
     pub(crate) fn expire_overdue(&mut self, ctx: &mut DriverContext, now: Instant) -> bool {
         let before = self.in_flight.len();
-        let missing = self.in_flight.expire_overdue(now, ctx.plan().timeout);
-        ctx.recorder.counters.add(Count::Missing, missing);
+        let timeout = ctx.plan().timeout;
+        self.in_flight.expire_overdue(now, timeout, |pending| record_missing(ctx, pending, now));
         let expired = before - self.in_flight.len();
         ctx.in_flight = ctx.in_flight.saturating_sub(numbers::usize_to_u64(expired));
         if expired > 0 {
@@ -314,8 +318,10 @@ impl OpenConnection {
     /// Counts every message without a reply as missing. For the end of the connection.
     pub(crate) fn count_missing(&mut self, ctx: &mut DriverContext) {
         ctx.in_flight = ctx.in_flight.saturating_sub(numbers::usize_to_u64(self.in_flight.len()));
-        let missing = self.in_flight.drain_missing();
-        ctx.recorder.counters.add(Count::Missing, missing);
+        let now = Instant::now();
+        for pending in self.in_flight.drain_missing() {
+            record_missing(ctx, pending, now);
+        }
     }
 }
 
@@ -328,6 +334,18 @@ fn record_latency(ctx: &mut DriverContext, pending: Pending, now: Instant) {
     }
     if ctx.is_measured(now) {
         ctx.recorder.count(Count::InWindow);
+    }
+}
+
+/// Counts a message without a reply, and records as its latency the time that was waited, at least the reply
+/// time-out.
+fn record_missing(ctx: &mut DriverContext, pending: Pending, now: Instant) {
+    ctx.recorder.count(Count::Missing);
+    if ctx.is_measured(pending.due) {
+        let waited = |since| now.saturating_duration_since(since).max(ctx.plan().timeout);
+        let (corrected, raw) = (waited(pending.due), waited(pending.sent));
+        ctx.recorder.record(Metric::Corrected, corrected);
+        ctx.recorder.record(Metric::Raw, raw);
     }
 }
 

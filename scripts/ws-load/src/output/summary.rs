@@ -144,6 +144,12 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         }
         writeln!(f)?;
     }
+    if report.get(Count::Missing) + report.get(Count::Late) > 0 {
+        writeln!(
+            f,
+            "  late and missing replies are in it with the time that was waited, at least --timeout"
+        )?;
+    }
     Ok(())
 }
 

@@ -69,9 +69,9 @@ counts! {
     WrongConnection = "misdelivered",
     /// Messages from the server that are no reply.
     Unsolicited = "unasked",
-    /// Correct replies after the reply time-out.
+    /// Correct replies after the reply time-out. Each was counted as missing until then.
     Late = "late",
-    /// Messages without a reply.
+    /// Messages without a reply, from the reply time-out or the end of their connection on.
     Missing = "missing",
     /// Messages that were due and were not sent before the end.
     Unsent = "unsent",
@@ -106,7 +106,14 @@ impl RunCounters {
     }
 
     pub(crate) fn add(&mut self, count: Count, more: u64) {
-        self.values[count as usize] += more;
+        let value = &mut self.values[count as usize];
+        *value = value.wrapping_add(more);
+    }
+
+    /// Takes back one that was counted earlier. A part of a run may then hold less than zero of `count`, as
+    /// the complement, and the sum of all parts is right.
+    pub(crate) fn take_back(&mut self, count: Count) {
+        self.add(count, u64::MAX);
     }
 
     /// Adds occurrences of a cause. Their number is bounded, because a server can send any number of close
@@ -120,7 +127,7 @@ impl RunCounters {
 
     pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.values.iter_mut().zip(other.values) {
-            *mine += theirs;
+            *mine = mine.wrapping_add(theirs);
         }
         for (reason, cause) in &other.causes {
             self.add_cause(reason, *cause);
@@ -142,7 +149,7 @@ impl RunCounters {
 
     /// Returns the number of everything that makes a run fail.
     pub(crate) fn errors(&self) -> u64 {
-        faults().map(|(count, _)| self.get(count)).sum()
+        faults().fold(0, |sum, (count, _)| sum.wrapping_add(self.get(count)))
     }
 }
 
@@ -180,6 +187,18 @@ mod tests {
         }
         assert!(counters.causes.len() <= MAX_CAUSES + 1);
         assert_eq!(counters.causes.values().map(|cause| cause.number).sum::<u64>(), 1000);
+    }
+
+    #[test]
+    fn counters_of_parts_add_up_if_one_takes_back_what_another_counted() {
+        let (mut first, mut second) = (RunCounters::default(), RunCounters::default());
+        first.add(Count::Missing, 2);
+        second.take_back(Count::Missing);
+        second.add(Count::Late, 1);
+        // The reply that came late has been an error since its time-out.
+        assert_eq!((first.errors(), second.errors()), (2, 0));
+        first.merge(&second);
+        assert_eq!((first.get(Count::Missing), first.get(Count::Late), first.errors()), (1, 1, 2));
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub struct LoadArgs {
     /// Load for this long before measuring. Errors count from the start.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
-    /// A reply after this time is late. A reply that never arrives is missing.
+    /// A reply is missing from this time on, and late if it arrives after all. Its latency is at least this
+    /// time.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
     /// Wait this long for outstanding replies.

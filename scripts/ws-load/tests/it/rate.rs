@@ -99,6 +99,25 @@ fn rate_of_a_run_without_connections_is_that_of_the_requested_time() {
 }
 
 #[test]
+fn loss_is_in_the_series_and_in_the_latency_when_it_happens() {
+    // Sends no reply to every tenth message.
+    let server = Server::replying(|number, message| if number % 10 == 5 { vec![] } else { vec![message] });
+    let options = ["-c", "4", "-d", "10", "--rate", "200", "-D", "4s", "--timeout", "300ms"];
+    let run = ws_load(&server.url(), &options);
+    assert_eq!((run.code, faults(&run)), (Some(1), vec![("missing", 80)]), "{run:?}");
+    let series = run.json["series"].as_array().unwrap();
+    let errors: u64 = series.iter().filter_map(|point| point["errors"].as_u64()).sum();
+    // All but those of the last 0.4 s, which time out after the measured time.
+    assert!((60..=80).contains(&errors), "{errors}: {series:?}");
+    assert!(series.iter().filter(|point| point["errors"].as_u64() > Some(0)).count() >= 3, "{series:?}");
+    assert_eq!(run.json["corrected"]["count"], 800, "{run:?}");
+    for percentile in ["/corrected/p99_us", "/raw/p99_us"] {
+        assert!(run.number(percentile) >= 300_000.0, "{percentile}: {run:?}");
+    }
+    assert!(run.stdout.contains("late and missing replies are in it"), "{run:?}");
+}
+
+#[test]
 fn rate_ends_after_the_number_of_messages() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-c", "3", "-t", "2", "--rate", "1000", "-n", "700"]);
