@@ -1,13 +1,17 @@
 //! What the connections of one thread share with the thread and with the run.
 
+use super::{service_clock::ServiceClock, unassigned::Unassigned};
 use crate::{
+    numbers,
     stats::recorder::{Metric, Recorder},
     workload::{
         mode::Mode,
         plan::Plan,
         send_schedule::{SendSchedule, Timeline},
+        slot_queue::SlotQueue,
     },
 };
+use mio::Waker;
 use std::{
     sync::{
         Arc, OnceLock,
@@ -41,12 +45,20 @@ pub(crate) struct RunState {
     stop: AtomicBool,
     /// Number of connections that have not ended. With `--churn` it stays the same.
     live: AtomicU32,
+    /// Messages that are due and have no connection.
+    pub(crate) unassigned: Unassigned,
+    pub(crate) service: ServiceClock,
+    /// A waker for each thread. Set once, before the threads start.
+    pub(crate) wakers: OnceLock<Vec<Waker>>,
 }
 
 impl RunState {
     pub(crate) fn new(plan: Plan) -> Self {
         Self {
             live: AtomicU32::new(plan.connections),
+            unassigned: Unassigned::new(plan.threads),
+            service: ServiceClock::default(),
+            wakers: OnceLock::new(),
             plan,
             epoch: Instant::now(),
             timeline: OnceLock::new(),
@@ -57,6 +69,32 @@ impl RunState {
     /// Requests an early end. The threads have to be woken besides.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+
+    /// Wakes every thread, so that it reads the state of the run.
+    pub(crate) fn wake(&self) {
+        for waker in self.wakers.get().into_iter().flatten() {
+            // A thread that cannot be woken reads the state at its next tick.
+            let _ = waker.wake();
+        }
+    }
+
+    /// Returns the schedule of a run with a rate.
+    pub(crate) fn schedule(&self, timeline: &Timeline) -> Option<SendSchedule> {
+        let plan = &self.plan;
+        match plan.mode {
+            Mode::Rate(rate) => Some(SendSchedule::new(timeline.start, rate, plan.connections, plan.threads)),
+            Mode::Closed | Mode::Churn | Mode::Hold => None,
+        }
+    }
+
+    /// Returns the number of messages that the schedule has in all threads.
+    pub(crate) fn slots(&self, timeline: &Timeline) -> u64 {
+        self.schedule(timeline).map_or(0, |schedule| {
+            let until = timeline.end.map_or(u64::MAX, |end| schedule.slots_before(end));
+            let warm_up = schedule.slots_before(timeline.measure);
+            self.plan.messages.map_or(until, |more| until.min(warm_up.saturating_add(more)))
+        })
     }
 
     /// Returns whether every connection of all threads has ended and none will be opened again.
@@ -78,6 +116,12 @@ pub(crate) struct DriverContext {
     pub(crate) max_reply: usize,
     pub(crate) websocket: WebSocketConfig,
     pub(crate) timeline: Option<Timeline>,
+    /// The schedule. `None` before the load begins, and without a rate.
+    pub(crate) schedule: Option<SendSchedule>,
+    /// The number of the thread.
+    thread: u32,
+    /// The load has not ended. Lost connections may be opened again.
+    pub(crate) loading: bool,
     /// New messages may be sent: the load has begun and has not ended.
     pub(crate) sending: bool,
     /// Number of messages, or of churn cycles, that this thread may still start.
@@ -103,7 +147,7 @@ pub(crate) struct DriverContext {
 
 impl DriverContext {
     /// Creates the context of a thread that may start `quota` messages or cycles.
-    pub(crate) fn new(run: Arc<RunState>, quota: u64) -> Self {
+    pub(crate) fn new(run: Arc<RunState>, thread: u32, quota: u64) -> Self {
         let plan = &run.plan;
         let longest = plan.payloads.max_len() + plan.expect_prefix.len();
         let buffer = longest.saturating_mul(plan.depth).next_power_of_two();
@@ -119,6 +163,9 @@ impl DriverContext {
             websocket,
             recorder: Recorder::new(),
             timeline: None,
+            schedule: None,
+            thread,
+            loading: true,
             sending: false,
             quota,
             open: 0,
@@ -137,14 +184,27 @@ impl DriverContext {
         &self.run.plan
     }
 
-    /// Returns the schedule. `None` before the load begins, and without a rate.
-    pub(crate) fn schedule(&self) -> Option<SendSchedule> {
-        match (self.timeline, self.plan().mode) {
-            (Some(timeline), Mode::Rate(rate)) => {
-                Some(SendSchedule::new(timeline.start, rate, self.plan().connections))
-            }
-            _ => None,
+    /// Returns whether a connection that was lost now will be opened again.
+    pub(crate) fn is_reconnecting(&self) -> bool {
+        self.loading && self.plan().reconnect
+    }
+
+    /// Gives the messages that waited on a lost connection to the connections that are open.
+    pub(crate) fn unassign(&self, queue: &mut SlotQueue) {
+        if self.sending && queue.len() > 0 {
+            self.run.unassigned.add(self.thread, queue);
+            self.run.wake();
         }
+    }
+
+    /// Moves messages without a connection to `queue`, as many as there is `room` for. Returns whether there
+    /// were any.
+    pub(crate) fn take_unassigned(&self, queue: &mut SlotQueue, room: usize) -> bool {
+        if room == 0 || queue.len() > 0 || self.run.unassigned.is_empty() {
+            return false;
+        }
+        self.run.unassigned.take(queue, numbers::usize_to_u64(room));
+        queue.len() > 0
     }
 
     /// Returns whether `moment` lies in the measured time.

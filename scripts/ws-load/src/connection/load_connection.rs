@@ -9,7 +9,7 @@ use super::{
 use crate::{
     net::{client_stream::Readiness, protocol::ClientProtocol},
     stats::{counters::Count, recorder::Metric},
-    workload::mode::Mode,
+    workload::{mode::Mode, slot_queue::SlotQueue},
 };
 use mio::{Registry, Token};
 use std::{
@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A connection that was open for this long has shown that the server is back.
+const STABLE: Duration = Duration::from_secs(5);
 /// Longest wait for the server's part of the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -46,8 +48,15 @@ pub(crate) struct LoadConnection {
     failed: bool,
     /// Sequence number of the first message after the next opening.
     next_sequence: u64,
-    /// Number of messages that the send schedule has released to it.
-    pub(crate) released: u64,
+    /// Messages of the schedule that it was dealt and has not sent.
+    pub(crate) queue: SlotQueue,
+    opened_at: Instant,
+    /// When it was lost, until it is open again.
+    lost_at: Option<Instant>,
+    /// It has to be opened again.
+    retry: bool,
+    /// Number of attempts in a row that did not lead to a stable connection.
+    failures: u32,
 }
 
 impl LoadConnection {
@@ -60,7 +69,11 @@ impl LoadConnection {
             due: now,
             failed: false,
             next_sequence: 0,
-            released: 0,
+            queue: SlotQueue::default(),
+            opened_at: now,
+            lost_at: None,
+            retry: false,
+            failures: 0,
         }
     }
 
@@ -71,6 +84,17 @@ impl LoadConnection {
     /// Returns whether its opening has succeeded or failed.
     pub(crate) fn is_settled(&self) -> bool {
         matches!(self.state, ConnectionState::Open(_) | ConnectionState::Closing(..) | ConnectionState::Done)
+            || self.lost_at.is_some()
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, ConnectionState::Open(_))
+    }
+
+    /// Marks a connection that was lost and has to be opened again as queued. Returns the number of attempts
+    /// that failed before, or `None` for any other connection.
+    pub(crate) fn take_retry(&mut self) -> Option<u32> {
+        (mem::take(&mut self.retry) && self.requeue()).then_some(self.failures)
     }
 
     /// Returns whether it was opened and has ended.
@@ -100,19 +124,6 @@ impl LoadConnection {
             ConnectionState::Queued | ConnectionState::Closing(..) | ConnectionState::Done => true,
             // A churn cycle that has begun is completed.
             ConnectionState::Opening(_) => ctx.plan().mode != Mode::Churn,
-        }
-    }
-
-    /// Returns whether it is open and messages that were released to it wait for room.
-    pub(crate) fn has_backlog(&self) -> bool {
-        matches!(&self.state, ConnectionState::Open(open) if self.released > open.next_sequence())
-    }
-
-    /// Returns the number of messages that it has sent.
-    pub(crate) fn sent(&self) -> u64 {
-        match &self.state {
-            ConnectionState::Open(open) | ConnectionState::Closing(open, _) => open.next_sequence(),
-            _ => self.next_sequence,
         }
     }
 
@@ -161,6 +172,12 @@ impl LoadConnection {
         ctx.recorder.count(Count::Opened);
         ctx.open += 1;
         ctx.last_opened = Some(now);
+        ctx.run.service.on_open(now);
+        self.opened_at = now;
+        if let Some(lost_at) = self.lost_at.take() {
+            ctx.recorder.count(Count::Reconnected);
+            ctx.recorder.record(Metric::Down, now.saturating_duration_since(lost_at));
+        }
         ctx.record_opening(Metric::Opening, now.saturating_duration_since(self.due), now);
         let open = OpenConnection::new(protocol, self.id, self.next_sequence, compress, now);
         self.state = ConnectionState::Open(Box::new(open));
@@ -174,7 +191,12 @@ impl LoadConnection {
         self.failed = true;
         ctx.recorder.counters.add_cause(&failure.reason, failure.cause());
         self.state = ConnectionState::Done;
-        ctx.on_connection_ended();
+        if self.lost_at.is_some() && ctx.is_reconnecting() {
+            self.failures = self.failures.saturating_add(1);
+            self.retry = true;
+        } else {
+            ctx.on_connection_ended();
+        }
     }
 
     /// Sends the messages that may be sent now.
@@ -188,10 +210,10 @@ impl LoadConnection {
     fn step(
         &mut self,
         ctx: &mut DriverContext,
-        action: impl FnOnce(&mut OpenConnection, &mut DriverContext, u64) -> Result<(), ConnectionLost>,
+        action: impl FnOnce(&mut OpenConnection, &mut DriverContext, &mut SlotQueue) -> Result<(), ConnectionLost>,
     ) {
         let ConnectionState::Open(open) = &mut self.state else { return };
-        match action(open, ctx, self.released) {
+        match action(open, ctx, &mut self.queue) {
             Ok(()) => {
                 if ctx.plan().mode == Mode::Churn && open.is_finished() {
                     if open.has_valid_reply() {
@@ -242,6 +264,23 @@ impl LoadConnection {
             ctx.open = ctx.open.saturating_sub(1);
             open.count_missing(ctx);
             self.next_sequence = open.next_sequence();
+            if how == Count::Lost { self.on_lost(ctx) } else { ctx.on_connection_ended() }
+        }
+    }
+
+    /// Gives the messages that wait on the connection to others, and has it opened again with `--reconnect`.
+    fn on_lost(&mut self, ctx: &DriverContext) {
+        let now = Instant::now();
+        ctx.unassign(&mut self.queue);
+        if ctx.loading {
+            ctx.run.service.on_lost(now);
+        }
+        if ctx.is_reconnecting() {
+            let was_stable = now.saturating_duration_since(self.opened_at) >= STABLE;
+            self.failures = if was_stable { 0 } else { self.failures.saturating_add(1) };
+            self.lost_at = Some(now);
+            self.retry = true;
+        } else {
             ctx.on_connection_ended();
         }
     }

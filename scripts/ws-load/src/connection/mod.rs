@@ -6,3 +6,5 @@ pub(crate) mod in_flight;
 pub(crate) mod load_connection;
 pub(crate) mod open_connection;
 pub(crate) mod opening;
+pub(crate) mod service_clock;
+pub(crate) mod unassigned;

@@ -14,7 +14,7 @@ use crate::{
     },
     numbers,
     stats::{counters::Count, recorder::Metric},
-    workload::mode::Mode,
+    workload::{mode::Mode, slot_queue::SlotQueue},
 };
 use std::time::{Duration, Instant};
 use tungstenite::{
@@ -99,7 +99,11 @@ impl OpenConnection {
     }
 
     /// Reads until the socket is empty, then sends the messages that the replies made room for.
-    pub(crate) fn receive(&mut self, ctx: &mut DriverContext, released: u64) -> Result<(), ConnectionLost> {
+    pub(crate) fn receive(
+        &mut self,
+        ctx: &mut DriverContext,
+        queue: &mut SlotQueue,
+    ) -> Result<(), ConnectionLost> {
         loop {
             match self.protocol.read() {
                 Ok(Message::Close(frame)) => {
@@ -114,7 +118,7 @@ impl OpenConnection {
             self.flush()?;
             self.sendable_since = Instant::now();
         }
-        self.send(ctx, released)
+        self.send(ctx, queue)
     }
 
     fn on_message(&mut self, ctx: &mut DriverContext, message: Message) -> Result<(), ConnectionLost> {
@@ -195,14 +199,19 @@ impl OpenConnection {
     }
 
     /// Sends as many messages as the depth, the schedule and the socket allow, in one write where possible.
-    pub(crate) fn send(&mut self, ctx: &mut DriverContext, released: u64) -> Result<(), ConnectionLost> {
-        let mut budget = self.send_budget(ctx, released);
+    /// `queue` holds the messages of the schedule that this connection was dealt.
+    pub(crate) fn send(
+        &mut self,
+        ctx: &mut DriverContext,
+        queue: &mut SlotQueue,
+    ) -> Result<(), ConnectionLost> {
+        let mut budget = self.send_budget(ctx, queue);
         if budget == 0 || self.blocked {
             return Ok(());
         }
         let now = Instant::now();
         while budget > 0 && !self.blocked {
-            self.write_next(ctx, now)?;
+            self.write_next(ctx, queue, now)?;
             budget -= 1;
             if budget > 0 {
                 let sent = self.protocol.send_if_full();
@@ -213,11 +222,18 @@ impl OpenConnection {
     }
 
     /// Returns how many messages may be sent now, apart from the socket.
-    fn send_budget(&self, ctx: &DriverContext, released: u64) -> u64 {
+    fn send_budget(&mut self, ctx: &DriverContext, queue: &mut SlotQueue) -> u64 {
         let plan = ctx.plan();
-        let room = numbers::usize_to_u64(plan.depth.saturating_sub(self.in_flight.len()));
+        let places = plan.depth.saturating_sub(self.in_flight.len());
+        let room = numbers::usize_to_u64(places);
         match plan.mode {
-            Mode::Rate(_) if ctx.sending => room.min(released.saturating_sub(self.next_sequence())),
+            Mode::Rate(_) if ctx.sending => {
+                if !self.blocked && ctx.take_unassigned(queue, places) {
+                    // They waited because the server closed another connection.
+                    self.sendable_since = Instant::now();
+                }
+                room.min(queue.len())
+            }
             // A cycle that has begun is completed, also after the end of the measured time.
             Mode::Churn => u64::from(self.next_sequence() == self.first_sequence),
             Mode::Closed if ctx.sending => room.min(ctx.quota),
@@ -226,11 +242,16 @@ impl OpenConnection {
     }
 
     /// Appends the next message to the send buffer.
-    fn write_next(&mut self, ctx: &mut DriverContext, now: Instant) -> Result<(), ConnectionLost> {
+    fn write_next(
+        &mut self,
+        ctx: &mut DriverContext,
+        queue: &mut SlotQueue,
+        now: Instant,
+    ) -> Result<(), ConnectionLost> {
         let sequence = self.next_sequence();
-        let due = match ctx.schedule() {
-            Some(schedule) => {
-                let due = schedule.due(self.connection, sequence);
+        let due = match ctx.schedule.zip(queue.pop()) {
+            Some((schedule, ticket)) => {
+                let due = schedule.due(ticket);
                 if ctx.is_measured(due) {
                     record_lateness(ctx, due, self.sendable_since, now);
                 }

@@ -39,7 +39,7 @@ const MAX_LINE: u64 = 4 << 20;
 const COUNTERS: &str = "#ws-load ";
 
 /// The tags of the lines.
-const TAGS: [(Metric, Option<&str>); 7] = [
+const TAGS: [(Metric, Option<&str>); 8] = [
     (Metric::Corrected, None),
     (Metric::Raw, Some("raw")),
     (Metric::Connect, Some("connect")),
@@ -47,6 +47,7 @@ const TAGS: [(Metric, Option<&str>); 7] = [
     (Metric::Handshake, Some("handshake")),
     (Metric::Opening, Some("opening")),
     (Metric::Cycle, Some("cycle")),
+    (Metric::Down, Some("down")),
 ];
 
 /// The file and the serializer, which the log borrows.

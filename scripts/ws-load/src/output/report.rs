@@ -96,6 +96,12 @@ pub struct Report {
     pub opening: Percentiles,
     /// With `--churn`: from the moment a connection was due to its reply.
     pub cycle: Percentiles,
+    /// With `--reconnect`: from the loss of a connection until it was open again.
+    pub down: Percentiles,
+    /// With `--reconnect`: the time during which no connection was open.
+    pub without_service_seconds: Option<f64>,
+    /// The longest of these times without interruption.
+    pub longest_without_service_seconds: Option<f64>,
     /// How this program performed.
     pub generator: Generator,
     /// The assertions and their results.
@@ -174,6 +180,9 @@ impl Report {
         report.opening_seconds = outcome.opening.as_secs_f64();
         (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
         report.series = points(&outcome.series);
+        report.without_service_seconds = outcome.without_service.map(|gaps| gaps.total.as_secs_f64());
+        report.longest_without_service_seconds =
+            outcome.without_service.map(|gaps| gaps.longest.as_secs_f64());
         let counters = &report.total.counters;
         let late = counters.get(Count::SentLate);
         let late = late >= LATE_FEWEST && numbers::share(late, counters.get(Count::Scheduled)) > LATE_SHARE;
@@ -236,6 +245,9 @@ impl Report {
             handshake: of(Metric::Handshake),
             opening: of(Metric::Opening),
             cycle: of(Metric::Cycle),
+            down: of(Metric::Down),
+            without_service_seconds: None,
+            longest_without_service_seconds: None,
             generator: Generator {
                 kept_schedule: true,
                 sent_late: false,
@@ -282,6 +294,7 @@ impl Report {
             ("handshake", &self.handshake),
             ("opening", &self.opening),
             ("cycle", &self.cycle),
+            ("down", &self.down),
         ];
         all.into_iter().filter(|(_, row)| row.count > 0)
     }

@@ -78,7 +78,8 @@ fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 
 fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     use Count::{
-        Attempted, ClosedClean, Compressed, Cut, Cycles, Opened, Pings, SynRetransmitted, Unfinished,
+        Attempted, ClosedClean, Compressed, Cut, Cycles, Lost, Opened, Pings, Reconnected, SynRetransmitted,
+        Unfinished,
     };
     let get = |count| text::grouped(report.get(count));
     write!(
@@ -99,6 +100,16 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         }
     }
     writeln!(f)?;
+    if let (Some(total), Some(longest)) =
+        (report.without_service_seconds, report.longest_without_service_seconds)
+    {
+        writeln!(
+            f,
+            "  reconnected  {} of {} lost; {total:.2} s without any connection, longest {longest:.2} s",
+            get(Reconnected),
+            get(Lost)
+        )?;
+    }
     if report.get(Cycles) > 0 && report.measured_seconds > 0.0 {
         let rate = numbers::u64_to_f64(report.get(Cycles)) / report.measured_seconds;
         writeln!(f, "  cycles       {} done, {rate:.0}/s", get(Cycles))?;

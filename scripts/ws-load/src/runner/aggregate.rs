@@ -6,6 +6,7 @@ use super::{
     outcome::{RunOutcome, SecondFigures},
 };
 use crate::{
+    connection::service_clock::WithoutService,
     numbers,
     stats::{
         counters::Count,
@@ -134,6 +135,7 @@ impl Aggregate {
         timeline: Option<&Timeline>,
         epoch: Instant,
         interrupted: bool,
+        without_service: Option<WithoutService>,
     ) -> RunOutcome {
         debug_assert!(self.total.counters.are_connections_balanced(), "{:?}", self.total.counters);
         debug_assert!(self.threads.iter().all(|thread| thread.open == 0), "{:?}", self.threads);
@@ -168,6 +170,7 @@ impl Aggregate {
             open_at_end: self.threads.iter().map(|thread| thread.open_measured).sum(),
             total: self.total,
             interrupted,
+            without_service,
         }
     }
 }

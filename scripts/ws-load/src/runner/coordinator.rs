@@ -42,7 +42,7 @@ pub(crate) fn run(
         settled: 0,
         done: 0,
         timeline: None,
-        interrupted: false,
+        interrupted: None,
         error: None,
     };
     coordinator.run_loop(&reports, stop, observer);
@@ -56,7 +56,8 @@ struct Coordinator {
     settled: usize,
     done: usize,
     timeline: Option<Timeline>,
-    interrupted: bool,
+    /// When the user ended the run early.
+    interrupted: Option<Instant>,
     /// The first error. It is returned when the threads have stopped.
     error: Option<LoadError>,
 }
@@ -78,7 +79,7 @@ impl Coordinator {
                     Err(_) => break,
                 },
                 recv(stop) -> message => {
-                    self.interrupted = message.is_ok();
+                    self.interrupted = message.is_ok().then(Instant::now);
                     stop = &never;
                     if message.is_ok() { self.stop_threads(); }
                     Ok(())
@@ -93,7 +94,7 @@ impl Coordinator {
 
     fn stop_threads(&self) {
         self.run.stop();
-        self.threads.wake();
+        self.run.wake();
     }
 
     fn on_report(&mut self, report: DriverReport, observer: &mut dyn RunObserver) -> Result<(), LoadError> {
@@ -129,7 +130,7 @@ impl Coordinator {
         self.timeline = Some(timeline);
         // Cannot fail: only this thread sets it, and only once.
         let _ = self.run.timeline.set(timeline);
-        self.threads.wake();
+        self.run.wake();
         Ok(())
     }
 
@@ -167,9 +168,26 @@ impl Coordinator {
         let counters = &self.aggregate.total.counters;
         // All other modes check this before they start the load.
         let none_opened = counters.get(Count::Opened) == 0 && counters.get(Count::Attempted) > 0;
-        if self.run.plan.mode == Mode::Churn && none_opened && !self.interrupted {
+        if self.run.plan.mode == Mode::Churn && none_opened && self.interrupted.is_none() {
             return Err(self.unreachable());
         }
-        Ok(self.aggregate.outcome(self.timeline.as_ref(), self.run.epoch, self.interrupted))
+        let unsent = self.unsent();
+        self.aggregate.total.counters.add(Count::Unsent, unsent);
+        let end = [self.interrupted, self.timeline.and_then(|timeline| timeline.end)];
+        let without_service =
+            self.run.plan.reconnect.then(|| {
+                self.run.service.until(end.into_iter().flatten().fold(Instant::now(), Instant::min))
+            });
+        let interrupted = self.interrupted.is_some();
+        Ok(self.aggregate.outcome(self.timeline.as_ref(), self.run.epoch, interrupted, without_service))
+    }
+
+    /// Returns the number of messages of the schedule that were due and not sent.
+    fn unsent(&self) -> u64 {
+        let Some(timeline) = &self.timeline else { return 0 };
+        let due = self.interrupted.zip(self.run.schedule(timeline));
+        let due = due.map_or(u64::MAX, |(moment, schedule)| schedule.slots_before(moment));
+        let due = due.min(self.run.slots(timeline));
+        due.saturating_sub(self.aggregate.total.counters.get(Count::Sent))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{
     connect_schedule::ConnectSchedule,
+    dealer::Dealer,
     interval::{DriverReport, Interval},
+    reconnects::Reconnects,
     stage::Stage,
     timer::{TIMER, Timer},
 };
@@ -15,7 +17,7 @@ use crate::{
     net::client_stream::Readiness,
     numbers,
     stats::recorder::Recorder,
-    workload::mode::Mode,
+    workload::{mode::Mode, slot_queue::Ticket},
 };
 use crossbeam_channel::Sender;
 use mio::{Events, Poll, Token, Waker, event::Event};
@@ -29,7 +31,11 @@ const EVENTS: usize = 64;
 /// After this many events, messages that have become due are sent.
 const EVENTS_BETWEEN_RELEASES: usize = 8;
 /// Number of messages that are released before the sockets are polled again.
-const RELEASES: usize = 256;
+pub(super) const RELEASES: usize = 256;
+/// Number of connections that are offered a message without connection before the sockets are polled again.
+const OFFERS: usize = 64;
+/// Number of lost connections that are opened again before the sockets are polled again.
+const REOPENINGS: usize = 32;
 /// Time between two checks of the deadlines.
 const TICK: Duration = Duration::from_millis(100);
 /// Length of an interval whose figures go to the coordinator.
@@ -47,10 +53,10 @@ pub(crate) struct Driver {
     pub(super) ctx: DriverContext,
     pub(super) stage: Stage,
     pub(super) stage_since: Instant,
-    /// Number of messages that the send schedule has released in this thread.
-    released: u64,
-    /// Number of messages that the send schedule has in all threads.
-    pub(super) slots: u64,
+    pub(super) reconnects: Reconnects,
+    pub(super) dealer: Dealer,
+    /// Number of messages that the schedule has in this thread.
+    pub(super) lane_end: u64,
     pub(super) next_tick: Instant,
     pub(super) interval_start: Instant,
     next_interval: Instant,
@@ -73,6 +79,7 @@ impl Driver {
         let connections: Vec<_> =
             ids.enumerate().map(|(slot, id)| LoadConnection::new(id, Token(slot), now)).collect();
         let connect_schedule = ConnectSchedule::new(plan, index, connections.len(), run.epoch);
+        let dealer = Dealer::new(index, connections.len());
         let quota = match (plan.messages, plan.mode) {
             (None, _) | (_, Mode::Rate(_)) => u64::MAX,
             (Some(all), _) => {
@@ -87,11 +94,12 @@ impl Driver {
             timer,
             connections,
             connect_schedule,
-            ctx: DriverContext::new(run, quota),
+            ctx: DriverContext::new(run, index, quota),
             stage: Stage::Opening,
             stage_since: now,
-            released: 0,
-            slots: 0,
+            reconnects: Reconnects::default(),
+            dealer,
+            lane_end: 0,
             next_tick: now,
             interval_start,
             next_interval: interval_start + INTERVAL,
@@ -139,6 +147,12 @@ impl Driver {
 
     /// Opens the connections that are due.
     fn open_due(&mut self, now: Instant) {
+        for _ in 0..REOPENINGS {
+            let Some((slot, due)) = self.reconnects.pop_due(now) else { break };
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.open(self.poll.registry(), &mut self.ctx, due, now);
+            }
+        }
         while let Some((slot, due)) = self.connect_schedule.pop_due(now) {
             if let Some(connection) = self.connections.get_mut(slot) {
                 if self.ctx.plan().mode == Mode::Churn && !self.ctx.spend_quota(now) {
@@ -150,6 +164,19 @@ impl Driver {
         }
     }
 
+    /// Notes whether a connection is open, and queues it if it was lost and has to be opened again.
+    fn settle(&mut self, slot: usize) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        self.dealer.note(slot, connection.is_open());
+        if self.ctx.is_reconnecting()
+            && let Some(failures) = connection.take_retry()
+        {
+            let now = Instant::now();
+            let elapsed = numbers::nanos(now.saturating_duration_since(self.ctx.run.epoch));
+            self.reconnects.push(slot, failures, now, elapsed ^ u64::from(connection.id()) << 40);
+        }
+    }
+
     /// With `--churn`, puts a connection that has ended back into the queue.
     fn requeue(&mut self, slot: usize) {
         let more = self.ctx.plan().mode == Mode::Churn && self.ctx.quota > 0 && self.stage < Stage::Draining;
@@ -158,31 +185,67 @@ impl Driver {
         }
     }
 
-    /// Releases the messages that are due to their connections, which send them when the depth allows.
-    fn release_due(&mut self) {
+    /// Deals the messages that are due to the open connections, which send them when the depth allows.
+    pub(super) fn release_due(&mut self) {
+        if self.ctx.schedule.is_none() || !self.ctx.sending {
+            return;
+        }
         let now = Instant::now();
         for _ in 0..RELEASES {
-            let Some((slot, sequence, due)) = self.next_release() else { return };
-            let Some(connection) = self.connections.get_mut(slot).filter(|_| due <= now) else { return };
-            connection.released = sequence + 1;
-            connection.send_due(&mut self.ctx);
-            self.released += 1;
+            if self.next_due().is_none_or(|due| due > now) {
+                break;
+            }
+            let Some(slot) = self.dealer.next_turn() else {
+                self.unassign_due(now);
+                break;
+            };
+            let ticket = self.dealer.take(1);
+            self.send_on(slot, Some(ticket));
+        }
+        for _ in 0..self.dealer.open_count().min(OFFERS) {
+            if self.ctx.run.unassigned.is_empty() {
+                return;
+            }
+            if let Some(slot) = self.dealer.next_turn() {
+                self.send_on(slot, None);
+            }
         }
     }
 
-    /// Returns the next message of this thread's part of the schedule: connection, sequence number, and when
-    /// it is due.
-    pub(super) fn next_release(&self) -> Option<(usize, u64, Instant)> {
-        let schedule = self.ctx.schedule().filter(|_| self.ctx.sending)?;
-        let connections = numbers::usize_to_u64(self.connections.len());
-        let index = numbers::u64_to_usize(self.released.checked_rem(connections)?);
-        let (id, sequence) = (self.connections.get(index)?.id(), self.released / connections);
-        (schedule.slot(id, sequence) < self.slots).then(|| (index, sequence, schedule.due(id, sequence)))
+    /// Sends on a connection, after appending a message to those that wait on it.
+    fn send_on(&mut self, slot: usize, ticket: Option<Ticket>) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if let Some(ticket) = ticket {
+            connection.queue.push(ticket);
+        }
+        connection.send_due(&mut self.ctx);
+        self.settle(slot);
     }
 
-    fn next_wake(&self) -> Instant {
-        let due = self.next_release().map(|(_, _, due)| due);
-        let moments = [due, self.connect_schedule.next_due(), self.next_transition()];
+    /// Leaves the messages that are due to the other threads, because no connection of this one is open.
+    fn unassign_due(&mut self, now: Instant) {
+        let Some(schedule) = self.ctx.schedule else { return };
+        let due = schedule.lane_len(self.dealer.lane(), schedule.slots_before(now)).min(self.lane_end);
+        let count = self.dealer.left(due);
+        let first = self.dealer.take(count);
+        self.ctx.run.unassigned.add_range(first, count);
+        if self.ctx.run.service.is_available() {
+            self.ctx.run.wake();
+        }
+    }
+
+    /// Returns when the next message of this thread's part of the schedule is due.
+    pub(super) fn next_due(&mut self) -> Option<Instant> {
+        let schedule = self.ctx.schedule.filter(|_| self.ctx.sending)?;
+        (self.dealer.left(self.lane_end) > 0).then(|| self.dealer.next_due(|ticket| schedule.due(ticket)))
+    }
+
+    fn next_wake(&mut self) -> Instant {
+        // If no connection of the run is open, messages wait for one, and a tick is soon enough.
+        let due = self.next_due();
+        let due = due.filter(|_| self.dealer.has_open() || self.ctx.run.service.is_available());
+        let opening = [self.connect_schedule.next_due(), self.reconnects.next_due()];
+        let moments = [due, opening[0], opening[1], self.next_transition()];
         moments.into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 
@@ -190,12 +253,20 @@ impl Driver {
         for (index, event) in events.iter().enumerate() {
             match event.token() {
                 TIMER => {}
-                WAKE => self.next_tick = Instant::now(),
+                WAKE => self.on_wake(),
                 Token(slot) => self.on_ready(slot, event),
             }
             if index % EVENTS_BETWEEN_RELEASES == EVENTS_BETWEEN_RELEASES - 1 {
                 self.release_due();
             }
+        }
+    }
+
+    /// Reads the state of the run if the timeline was set or the run ends. Otherwise there are messages
+    /// without a connection, which the loop takes.
+    fn on_wake(&mut self) {
+        if self.stage == Stage::Opening || self.ctx.run.is_stopping() {
+            self.next_tick = Instant::now();
         }
     }
 
@@ -212,6 +283,7 @@ impl Driver {
             if !connection.has_failed() {
                 self.requeue(slot);
             }
+            self.settle(slot);
         }
     }
 
@@ -222,6 +294,7 @@ impl Driver {
             if let Some(connection) = self.connections.get_mut(slot) {
                 connection.check_deadlines(&mut self.ctx, now);
             }
+            self.settle(slot);
             self.requeue(slot);
         }
         self.advance(now);

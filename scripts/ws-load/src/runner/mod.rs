@@ -3,9 +3,11 @@
 pub(crate) mod aggregate;
 pub(crate) mod connect_schedule;
 pub(crate) mod coordinator;
+pub(crate) mod dealer;
 pub(crate) mod driver;
 pub(crate) mod interval;
 pub(crate) mod outcome;
+pub(crate) mod reconnects;
 pub(crate) mod stage;
 pub(crate) mod threads;
 pub(crate) mod timer;

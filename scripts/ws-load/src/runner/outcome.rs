@@ -1,6 +1,7 @@
 //! The figures of a run: of one second while it goes on, and of all of it at its end.
 
 use crate::{
+    connection::service_clock::WithoutService,
     stats::{recorder::Recorder, timeseries::TimeSeries},
     workload::send_schedule::Timeline,
 };
@@ -30,6 +31,8 @@ pub(crate) struct RunOutcome {
     pub(crate) open_at_end: u32,
     /// The user ended the run early.
     pub(crate) interrupted: bool,
+    /// With `--reconnect`: the time during which no connection was open.
+    pub(crate) without_service: Option<WithoutService>,
 }
 
 /// Receives the figures while a run goes on.

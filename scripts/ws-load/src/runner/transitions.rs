@@ -1,7 +1,11 @@
 //! When a driver goes from one stage to the next, and what it does then.
 
-use super::{driver::Driver, interval::DriverReport, stage::Stage};
-use crate::{connection::load_connection::LoadConnection, stats::counters::Count, workload::mode::Mode};
+use super::{
+    driver::{Driver, RELEASES},
+    interval::DriverReport,
+    stage::Stage,
+};
+use crate::{connection::load_connection::LoadConnection, workload::mode::Mode};
 use std::time::Instant;
 
 impl Driver {
@@ -14,7 +18,8 @@ impl Driver {
         if self.stage < Stage::Draining && self.ctx.run.is_stopping() {
             self.begin_draining(now);
         }
-        match self.stage {
+        let stage = self.stage;
+        match stage {
             Stage::Opening => self.advance_opening(now),
             Stage::Running if self.is_run_over(now) => self.begin_draining(now),
             Stage::Running if self.ctx.run.has_no_connection_left() => {
@@ -54,11 +59,10 @@ impl Driver {
                 return;
             }
             self.ctx.timeline = Some(*timeline);
-            self.slots = self.ctx.schedule().map_or(0, |schedule| {
-                let until = timeline.end.map_or(u64::MAX, |end| schedule.slots_before(end));
-                let warm_up = schedule.slots_before(timeline.measure);
-                self.ctx.plan().messages.map_or(until, |more| until.min(warm_up.saturating_add(more)))
-            });
+            self.ctx.schedule = self.ctx.run.schedule(timeline);
+            let slots = self.ctx.run.slots(timeline);
+            self.lane_end =
+                self.ctx.schedule.map_or(0, |schedule| schedule.lane_len(self.dealer.lane(), slots));
             self.connect_schedule.set_timeline(timeline);
             self.hand_over(now);
             self.enter(Stage::Running, now);
@@ -87,13 +91,14 @@ impl Driver {
             .is_some_and(|timeline| self.interval_start < timeline.measure && now >= timeline.measure)
     }
 
-    fn is_run_over(&self, now: Instant) -> bool {
+    fn is_run_over(&mut self, now: Instant) -> bool {
         let Some(timeline) = self.ctx.timeline else { return false };
         // With a duration the run lasts until its end, also if nothing more is due before it.
-        let is_rate_over = self.ctx.schedule().is_some()
+        let is_rate_over = self.ctx.schedule.is_some()
             && self.ctx.plan().messages.is_some()
-            && self.next_release().is_none()
-            && !self.connections.iter().any(LoadConnection::has_backlog);
+            && self.next_due().is_none()
+            && self.ctx.run.unassigned.is_empty()
+            && self.connections.iter().all(|connection| connection.queue.len() == 0);
         let is_quota_spent = self.ctx.quota == 0 && self.ctx.plan().mode != Mode::Churn;
         let is_time_up = timeline.end.is_some_and(|end| now >= end) && !self.connect_schedule.has_due(now);
         let is_churn_over = || {
@@ -107,8 +112,9 @@ impl Driver {
     /// Ends the load. From here on nothing is sent, and replies are waited for.
     fn begin_draining(&mut self, now: Instant) {
         self.send_last(now);
-        self.ctx.sending = false;
+        (self.ctx.sending, self.ctx.loading) = (false, false);
         self.connect_schedule.stop();
+        self.reconnects.stop();
         self.hand_over(now);
         self.enter(Stage::Draining, now);
     }
@@ -116,35 +122,23 @@ impl Driver {
     /// Sends what became due since the last poll and fits into the depth. The thread may have been woken a
     /// moment after the end, and the messages before it have been due.
     fn send_last(&mut self, now: Instant) {
-        let Some(schedule) = self.ctx.schedule() else { return };
-        let due = self.slots.min(schedule.slots_before(now));
-        if self.ctx.run.is_stopping() {
-            self.slots = due;
-        }
-        let all = u64::from(self.ctx.plan().connections);
-        for connection in &mut self.connections {
-            connection.released = slots_of(connection.id(), due, all);
-            connection.send_due(&mut self.ctx);
+        let Some(schedule) = self.ctx.schedule else { return };
+        let due = schedule.lane_len(self.dealer.lane(), schedule.slots_before(now));
+        self.lane_end = self.lane_end.min(due);
+        // More than fit into the depth would stay in the queues.
+        let room = self.dealer.open_count().saturating_mul(self.ctx.plan().depth);
+        for _ in 0..room.div_ceil(RELEASES) {
+            if self.next_due().is_none() {
+                return;
+            }
+            self.release_due();
         }
     }
 
     fn begin_closing(&mut self, now: Instant) {
-        self.ctx.recorder.counters.add(Count::Unsent, self.unsent());
         for connection in &mut self.connections {
             connection.close(&mut self.ctx);
         }
         self.enter(Stage::Closing, now);
     }
-
-    /// Returns the number of this thread's messages that were due and not sent.
-    fn unsent(&self) -> u64 {
-        let all = u64::from(self.ctx.plan().connections);
-        let due = |connection: &LoadConnection| slots_of(connection.id(), self.slots, all);
-        self.connections.iter().map(|connection| due(connection).saturating_sub(connection.sent())).sum()
-    }
-}
-
-/// Returns how many of the first `slots` slots are those of `connection`, one of `all`.
-fn slots_of(connection: u32, slots: u64, all: u64) -> u64 {
-    slots / all + u64::from(u64::from(connection) < slots % all)
 }

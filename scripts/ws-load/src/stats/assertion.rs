@@ -8,7 +8,7 @@ use crate::{numbers, text};
 use std::{fmt, str::FromStr};
 
 /// The names of the histograms in an assertion. `corrected` is the default.
-const METRICS: [(&str, Metric); 8] = [
+const METRICS: [(&str, Metric); 9] = [
     ("corrected", Metric::Corrected),
     ("raw", Metric::Raw),
     ("connect", Metric::Connect),
@@ -16,6 +16,7 @@ const METRICS: [(&str, Metric); 8] = [
     ("handshake", Metric::Handshake),
     ("opening", Metric::Opening),
     ("cycle", Metric::Cycle),
+    ("down", Metric::Down),
     ("lateness", Metric::Lateness),
 ];
 

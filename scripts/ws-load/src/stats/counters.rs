@@ -33,6 +33,8 @@ counts! {
     Opened = "opened",
     /// Opened connections that use permessage-deflate.
     Compressed = "compressed",
+    /// Lost connections that were opened again.
+    Reconnected = "reconnected",
     /// Connections that could not be opened.
     Failed = "failed",
     /// Connections that were still opening when the run ended.

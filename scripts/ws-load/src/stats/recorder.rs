@@ -30,13 +30,15 @@ pub(crate) enum Metric {
     Opening,
     /// With `--churn`: from the moment the connection was due to the reply to its message.
     Cycle,
+    /// With `--reconnect`: from the loss of a connection until it was open again.
+    Down,
     /// How late this program sent a message, without the delays that the server caused.
     Lateness,
 }
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Corrected,
         Self::Raw,
         Self::Connect,
@@ -44,6 +46,7 @@ impl Metric {
         Self::Handshake,
         Self::Opening,
         Self::Cycle,
+        Self::Down,
         Self::Lateness,
     ];
 }

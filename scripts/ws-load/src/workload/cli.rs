@@ -109,6 +109,7 @@ pub struct MessageArgs {
 
 /// How connections are opened.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct ConnectArgs {
     /// Offer this subprotocol; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -137,6 +138,9 @@ pub struct ConnectArgs {
     /// Open connections, send nothing, and count how many stay open.
     #[arg(long, conflicts_with_all = ["rate", "depth", "churn", "messages", "warmup"])]
     pub hold: bool,
+    /// Open lost connections again, after a wait that grows from 0.1 s to 5 s while the server is down.
+    #[arg(long, conflicts_with = "churn")]
+    pub reconnect: bool,
     /// Time-out of each step of opening a connection.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,

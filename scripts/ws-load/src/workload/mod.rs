@@ -6,5 +6,6 @@ pub(crate) mod payload;
 pub(crate) mod plan;
 pub(crate) mod send_schedule;
 pub(crate) mod sizes;
+pub(crate) mod slot_queue;
 pub(crate) mod target;
 pub(crate) mod tls;

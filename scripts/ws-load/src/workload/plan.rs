@@ -20,6 +20,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 
 /// A checked run.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Plan {
     pub(crate) target: Target,
     pub(crate) connections: u32,
@@ -35,6 +36,8 @@ pub struct Plan {
     pub(crate) opening_gap: Duration,
     /// Each connection sends as soon as it is open.
     pub(crate) starts_while_opening: bool,
+    /// Lost connections are opened again.
+    pub(crate) reconnect: bool,
     pub(crate) warmup: Duration,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
@@ -60,6 +63,11 @@ impl Plan {
                 "more --threads than --connections: some threads would have nothing to do".into(),
             ));
         }
+        if args.connect.reconnect && args.messages.is_some() && args.duration.is_none() {
+            return Err(LoadError::Usage(
+                "--reconnect with --messages needs --duration: without a server the run would not end".into(),
+            ));
+        }
         let duration =
             if args.messages.is_some() { args.duration } else { args.duration.or(Some(DEFAULT_DURATION)) };
         let opening_gap = match (args.connect.ramp, args.connect.connect_rate) {
@@ -80,6 +88,7 @@ impl Plan {
             deflate: args.message.deflate,
             opening_gap,
             starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
+            reconnect: args.connect.reconnect,
             warmup: args.warmup,
             timeout: args.timeout,
             connect_timeout: args.connect.connect_timeout,

@@ -18,6 +18,7 @@ mod harness;
 mod output;
 mod own_server;
 mod rate;
+mod reconnect;
 mod run;
 mod runs;
 mod test_servers;

@@ -1,0 +1,111 @@
+//! Connections that are lost while the load goes on.
+
+use crate::{runs::ws_load, test_servers::Server};
+use std::{
+    net::TcpStream,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tungstenite::accept;
+
+/// Echoes `limit` messages, then ends the connection without a closing handshake.
+fn echo(stream: TcpStream, limit: u64, messages: &AtomicU64) {
+    let Ok(mut websocket) = accept(stream) else { return };
+    for _ in 0..limit {
+        let Ok(message) = websocket.read() else { return };
+        if message.is_close() {
+            while websocket.read().is_ok() {}
+            return;
+        }
+        messages.fetch_add(1, Ordering::Relaxed);
+        if websocket.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn schedule_of_lost_connections_is_kept_by_the_open_ones() {
+    for threads in ["1", "2", "3"] {
+        // All connections but one are lost after ten messages each.
+        let server = Server::raw(|stream, number, messages| {
+            echo(stream, if number == 2 { u64::MAX } else { 10 }, messages);
+        });
+        let run = ws_load(&server.url(), &["-c", "4", "-t", threads, "--rate", "200", "-D", "2s"]);
+        assert_eq!((run.code, run.count("lost")), (Some(1), 3), "{run:?}");
+        assert_eq!((run.count("sent"), run.count("unsent")), (400, 0), "{run:?}");
+        // At most the message that was on its way to each lost connection.
+        assert!(run.count("missing") <= 3, "{run:?}");
+        assert_eq!(run.json["rate_reached"], true, "{run:?}");
+    }
+}
+
+#[test]
+fn reconnect_measures_a_restart() {
+    // Ends the first four connections after five messages each, and then all others for half a second.
+    let down = OnceLock::new();
+    let server = Server::raw(move |stream, number, messages| {
+        if number < 4 {
+            echo(stream, 5, messages);
+            down.get_or_init(Instant::now);
+        } else if down.get_or_init(Instant::now).elapsed() > Duration::from_millis(500) {
+            echo(stream, u64::MAX, messages);
+        }
+    });
+    for threads in ["1", "2"] {
+        let options = [
+            "-c",
+            "4",
+            "-t",
+            threads,
+            "-d",
+            "4",
+            "--rate",
+            "100",
+            "-D",
+            "4s",
+            "--drain",
+            "3s",
+            "--reconnect",
+        ];
+        let run = ws_load(&server.url(), &options);
+        if threads == "2" {
+            // The server is up: nothing is lost.
+            assert_eq!((run.code, run.count("lost"), run.count("reconnected")), (Some(0), 0, 0), "{run:?}");
+            assert_eq!(run.json["without_service_seconds"], 0.0, "{run:?}");
+            continue;
+        }
+        assert_eq!((run.code, run.count("lost"), run.count("reconnected")), (Some(1), 4, 4), "{run:?}");
+        assert_eq!((run.count("sent"), run.count("unsent")), (400, 0), "{run:?}");
+        assert_eq!(run.json["down"]["count"], 4, "{run:?}");
+        let without = run.number("/without_service_seconds");
+        assert!(without > 0.2 && without < run.number("/down/max_us") / 1e6, "{run:?}");
+        // The messages that were due meanwhile waited for the server, which their latency shows.
+        assert!(run.number("/corrected/p90_us") < 3e6 && run.number("/corrected/max_us") > 3e5, "{run:?}");
+        assert!(run.stdout.contains("  reconnected  4 of 4 lost; "), "{run:?}");
+        assert_eq!(run.json["died_after_seconds"], serde_json::Value::Null, "{run:?}");
+    }
+}
+
+#[test]
+fn reconnect_to_a_server_that_does_not_return_ends_with_the_measured_time() {
+    for mode in [&["--rate", "50"][..], &[]] {
+        let server = Server::raw(|stream, number, messages| {
+            if number < 3 {
+                echo(stream, 5, messages);
+            }
+        });
+        let began = Instant::now();
+        let run = ws_load(&server.url(), &[&["-c", "3", "-D", "2s", "--reconnect"], mode].concat());
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        assert_eq!((run.code, run.count("lost"), run.count("reconnected")), (Some(1), 3, 0), "{run:?}");
+        // Without a growing wait there would be 60 attempts.
+        assert!((1..=30).contains(&run.count("failed")), "{run:?}");
+        assert!(run.number("/without_service_seconds") > 1.0, "{run:?}");
+    }
+    let run = ws_load("ws://127.0.0.1:9/", &["--reconnect", "-n", "9"]);
+    assert!(run.code == Some(2) && run.stderr.contains("--duration"), "{run:?}");
+}
