@@ -25,7 +25,7 @@
 //! | the two commands, `run` and `merge` | `commands` |
 //! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `sizes`, `tls` |
 //! | what a message contains | `workload/payload` |
-//! | why a latency is *corrected* | `workload/send_schedule`, `connection/open_connection` |
+//! | why a latency is *corrected* | `workload/send_schedule`, `connection/latency` |
 //! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |

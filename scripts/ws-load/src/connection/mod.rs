@@ -3,6 +3,7 @@
 pub(crate) mod context;
 pub(crate) mod failure;
 pub(crate) mod in_flight;
+pub(crate) mod latency;
 pub(crate) mod load_connection;
 pub(crate) mod open_connection;
 pub(crate) mod opening;

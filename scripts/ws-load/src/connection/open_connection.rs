@@ -3,7 +3,8 @@
 use super::{
     context::DriverContext,
     failure::Failure,
-    in_flight::{InFlight, Pending, ReplyClass, ReplyRules},
+    in_flight::{InFlight, ReplyClass, ReplyRules},
+    latency::{record_latency, record_lateness, record_missing},
 };
 use crate::{
     net::{
@@ -13,18 +14,14 @@ use crate::{
         protocol::{ClientProtocol, would_block},
     },
     numbers,
-    stats::{counters::Count, recorder::Metric},
+    stats::counters::Count,
     workload::{mode::Mode, slot_queue::SlotQueue},
 };
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tungstenite::{
     Error, Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
-
-/// A message that leaves later than this after it could have left is counted as `sent_late`: the cause is
-/// this program.
-const SENT_LATE_AFTER: Duration = Duration::from_millis(1);
 
 /// The connection ended before this side closed it.
 #[derive(Debug)]
@@ -343,42 +340,5 @@ impl OpenConnection {
         for pending in self.in_flight.drain_missing() {
             record_missing(ctx, pending, now);
         }
-    }
-}
-
-/// Records the latencies of a reply that was read at `now`.
-fn record_latency(ctx: &mut DriverContext, pending: Pending, now: Instant) {
-    if ctx.is_measured(pending.due) {
-        ctx.recorder.record(Metric::Corrected, now.saturating_duration_since(pending.due));
-        ctx.recorder.record(Metric::Raw, now.saturating_duration_since(pending.sent));
-        ctx.last_reply = Some(now);
-    }
-    if ctx.is_measured(now) {
-        ctx.recorder.count(Count::InWindow);
-    }
-}
-
-/// Counts a message without a reply, and records as its latency the time that was waited, at least the reply
-/// time-out.
-fn record_missing(ctx: &mut DriverContext, pending: Pending, now: Instant) {
-    ctx.recorder.count(Count::Missing);
-    if ctx.is_measured(pending.due) {
-        let waited = |since| now.saturating_duration_since(since).max(ctx.plan().timeout);
-        let (corrected, raw) = (waited(pending.due), waited(pending.sent));
-        ctx.recorder.record(Metric::Corrected, corrected);
-        ctx.recorder.record(Metric::Raw, raw);
-    }
-}
-
-/// Splits the delay of a send at `sendable_since`: before it the server was the cause, after it this program.
-fn record_lateness(ctx: &mut DriverContext, due: Instant, sendable_since: Instant, now: Instant) {
-    let own = now.saturating_duration_since(due.max(sendable_since));
-    ctx.recorder.record(Metric::Lateness, own);
-    ctx.recorder.count(Count::Scheduled);
-    if sendable_since > due {
-        ctx.recorder.count(Count::DelayedByServer);
-    }
-    if own > SENT_LATE_AFTER {
-        ctx.recorder.count(Count::SentLate);
     }
 }
