@@ -25,6 +25,9 @@
 //! | the two commands, `run` and `merge` | `commands` |
 //! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `sizes`, `tls` |
 //! | what a message contains | `workload/payload` |
+//! | when messages are due | `workload/`: `send_schedule`, `stages`, `arrivals`, `slot_queue` |
+//! | which connection sends a message | `runner/dealer`, `connection/unassigned` |
+//! | how lost connections are opened again | `runner/reconnects`, `connection/service_clock` |
 //! | why a latency is *corrected* | `workload/send_schedule`, `connection/latency` |
 //! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
 //! | when connections are opened | `runner/connect_schedule` |
@@ -66,8 +69,10 @@ pub use stats::{
     percentiles::Percentiles,
 };
 pub use workload::{
+    arrivals::Arrivals,
     cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs},
     mode::Mode,
     plan::Plan,
     sizes::{MAX_SIZE, Sizes},
+    stages::Stages,
 };

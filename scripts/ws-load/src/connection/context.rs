@@ -83,7 +83,9 @@ impl RunState {
     pub(crate) fn schedule(&self, timeline: &Timeline) -> Option<SendSchedule> {
         let plan = &self.plan;
         match plan.mode {
-            Mode::Rate(rate) => Some(SendSchedule::new(timeline.start, rate, plan.connections, plan.threads)),
+            Mode::Rate(_) => {
+                Some(SendSchedule::new(timeline.start, &plan.pace, plan.connections, plan.threads))
+            }
             Mode::Closed | Mode::Churn | Mode::Hold => None,
         }
     }

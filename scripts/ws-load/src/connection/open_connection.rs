@@ -246,9 +246,9 @@ impl OpenConnection {
         now: Instant,
     ) -> Result<(), ConnectionLost> {
         let sequence = self.next_sequence();
-        let due = match ctx.schedule.zip(queue.pop()) {
-            Some((schedule, ticket)) => {
-                let due = schedule.due(ticket);
+        let due = ctx.schedule.as_ref().zip(queue.pop()).map(|(schedule, ticket)| schedule.due(ticket));
+        let due = match due {
+            Some(due) => {
                 if ctx.is_measured(due) {
                     record_lateness(ctx, due, self.sendable_since, now);
                 }

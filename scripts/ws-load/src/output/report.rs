@@ -66,7 +66,7 @@ pub struct Report {
     pub opening_seconds: f64,
     /// Valid replies per second in the measured time.
     pub rate: f64,
-    /// The requested rate (`--rate`).
+    /// The requested rate (`--rate`, or the mean of `--stages`).
     pub rate_asked: Option<u64>,
     /// The messages of the requested rate were sent. `None` without a rate.
     pub rate_reached: Option<bool>,
@@ -191,7 +191,7 @@ impl Report {
         let size = (info.connections, info.depth);
         let limit = rate_asked
             .filter(|_| !saturated)
-            .and_then(|rate| InFlightLimit::detect(&report.total, size, rate, outcome.unloaded));
+            .and_then(|_| InFlightLimit::detect(&report.total, size, info.peak_rate, outcome.unloaded));
         report.generator.in_flight_limit = limit;
         report.rate_reached = rate_asked.map(|rate| is_reached(&report.total, rate, outcome.sending));
         report.generator.busy = outcome.busy;

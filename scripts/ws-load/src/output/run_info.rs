@@ -1,6 +1,6 @@
 //! What a report contains of the plan.
 
-use crate::workload::{mode::Mode, plan::Plan};
+use crate::workload::{arrivals::Arrivals, mode::Mode, plan::Plan};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What a report contains of the plan. Copied from it, because the run consumes the plan.
@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 pub(crate) struct RunInfo {
     pub(crate) url: String,
     pub(crate) mode: Mode,
+    /// The highest rate, if the mode has a rate.
+    pub(crate) peak_rate: u64,
     pub(crate) connections: u32,
     pub(crate) depth: u32,
     pub(crate) options: BTreeMap<&'static str, String>,
@@ -18,7 +20,11 @@ impl RunInfo {
         let time = |duration: Duration| humantime::format_duration(duration).to_string();
         let load = match plan.mode {
             Mode::Closed => "closed loop".to_owned(),
-            Mode::Rate(rate) => format!("{rate} messages/s"),
+            Mode::Rate(rate) => {
+                let stages = plan.pace.stages.as_ref().map_or_else(|| rate.to_string(), ToString::to_string);
+                let random = if plan.pace.arrivals == Arrivals::Poisson { ", random" } else { "" };
+                format!("{stages} messages/s{random}")
+            }
             Mode::Churn => "connect, echo, close".to_owned(),
             Mode::Hold => "idle connections".to_owned(),
         };
@@ -48,6 +54,7 @@ impl RunInfo {
         Self {
             url: plan.target.url.clone(),
             mode: plan.mode,
+            peak_rate: plan.pace.peak,
             connections: plan.connections,
             depth: u32::try_from(plan.depth).unwrap_or(u32::MAX),
             options,

@@ -224,7 +224,7 @@ impl Driver {
 
     /// Leaves the messages that are due to the other threads, because no connection of this one is open.
     fn unassign_due(&mut self, now: Instant) {
-        let Some(schedule) = self.ctx.schedule else { return };
+        let Some(schedule) = &self.ctx.schedule else { return };
         let due = schedule.lane_len(self.dealer.lane(), schedule.slots_before(now)).min(self.lane_end);
         let count = self.dealer.left(due);
         let first = self.dealer.take(count);
@@ -236,7 +236,7 @@ impl Driver {
 
     /// Returns when the next message of this thread's part of the schedule is due.
     pub(super) fn next_due(&mut self) -> Option<Instant> {
-        let schedule = self.ctx.schedule.filter(|_| self.ctx.sending)?;
+        let schedule = self.ctx.schedule.as_ref().filter(|_| self.ctx.sending)?;
         (self.dealer.left(self.lane_end) > 0).then(|| self.dealer.next_due(|ticket| schedule.due(ticket)))
     }
 

@@ -62,7 +62,7 @@ impl Driver {
             self.ctx.schedule = self.ctx.run.schedule(timeline);
             let slots = self.ctx.run.slots(timeline);
             self.lane_end =
-                self.ctx.schedule.map_or(0, |schedule| schedule.lane_len(self.dealer.lane(), slots));
+                self.ctx.schedule.as_ref().map_or(0, |schedule| schedule.lane_len(self.dealer.lane(), slots));
             self.connect_schedule.set_timeline(timeline);
             self.hand_over(now);
             self.enter(Stage::Running, now);
@@ -122,7 +122,7 @@ impl Driver {
     /// Sends what became due since the last poll and fits into the depth. The thread may have been woken a
     /// moment after the end, and the messages before it have been due.
     fn send_last(&mut self, now: Instant) {
-        let Some(schedule) = self.ctx.schedule else { return };
+        let Some(schedule) = &self.ctx.schedule else { return };
         let due = schedule.lane_len(self.dealer.lane(), schedule.slots_before(now));
         self.lane_end = self.lane_end.min(due);
         // More than fit into the depth would stay in the queues.

@@ -1,6 +1,6 @@
 //! The command line of `ws-load`.
 
-use super::sizes::Sizes;
+use super::{arrivals::Arrivals, sizes::Sizes, stages::Stages};
 use crate::stats::assertion::Assertion;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
@@ -57,6 +57,13 @@ pub struct LoadArgs {
     /// arrive.
     #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub rate: Option<u64>,
+    /// Send at rates that change over time: RATE/TIME or FROM..TO/TIME, one after the other, such as
+    /// 0..5000/30s,5000/2m.
+    #[arg(long, value_name = "STAGES", conflicts_with_all = ["rate", "duration", "messages", "warmup", "churn", "hold"])]
+    pub stages: Option<Stages>,
+    /// With --rate or --stages: send at equal distances, or at the random ones of independent users.
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
     /// How long to measure [default: 10s, or no limit with --messages].
     #[arg(short = 'D', long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,

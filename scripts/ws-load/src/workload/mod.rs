@@ -1,5 +1,6 @@
 //! The options of a run, and the plan that is made of them.
 
+pub(crate) mod arrivals;
 pub(crate) mod cli;
 pub(crate) mod mode;
 pub(crate) mod payload;
@@ -7,5 +8,6 @@ pub(crate) mod plan;
 pub(crate) mod send_schedule;
 pub(crate) mod sizes;
 pub(crate) mod slot_queue;
+pub(crate) mod stages;
 pub(crate) mod target;
 pub(crate) mod tls;

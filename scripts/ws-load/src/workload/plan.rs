@@ -1,13 +1,16 @@
 //! The plan of a run. The options are checked here, once.
 
 use super::{
+    arrivals::Arrivals,
     cli::{LoadArgs, OutputArgs},
     mode::Mode,
     payload::{PayloadSource, Payloads},
+    send_schedule::Pace,
+    stages::Stages,
     target::Target,
 };
 use crate::{error::LoadError, net::message_kind::MessageKind, numbers};
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 /// Length of the measured time without `--duration` and `--messages`.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
@@ -27,6 +30,8 @@ pub struct Plan {
     pub(crate) threads: u32,
     pub(crate) depth: usize,
     pub(crate) mode: Mode,
+    /// The rate, if the mode has one.
+    pub(crate) pace: Pace,
     pub(crate) duration: Option<Duration>,
     pub(crate) messages: Option<u64>,
     pub(crate) payloads: Payloads,
@@ -52,16 +57,20 @@ impl Plan {
     ///
     /// Returns an error if options are invalid, a file cannot be read or the host has no address.
     pub fn new(args: LoadArgs) -> Result<Self, LoadError> {
-        let mode = match (args.rate, args.connect.churn, args.connect.hold) {
+        let pace = pace(&args);
+        let mode = match (&pace, args.connect.churn, args.connect.hold) {
             (_, true, _) => Mode::Churn,
             (_, _, true) => Mode::Hold,
-            (Some(rate), ..) => Mode::Rate(rate),
+            (Some(pace), ..) => Mode::Rate(pace.rate),
             _ => Mode::Closed,
         };
         if args.threads > args.connections {
             return Err(LoadError::Usage(
                 "more --threads than --connections: some threads would have nothing to do".into(),
             ));
+        }
+        if args.arrivals == Arrivals::Poisson && pace.is_none() {
+            return Err(LoadError::Usage("--arrivals poisson needs --rate or --stages".into()));
         }
         if args.connect.reconnect && args.messages.is_some() && args.duration.is_none() {
             return Err(LoadError::Usage(
@@ -70,6 +79,7 @@ impl Plan {
         }
         let duration =
             if args.messages.is_some() { args.duration } else { args.duration.or(Some(DEFAULT_DURATION)) };
+        let duration = args.stages.as_ref().map(Stages::duration).or(duration);
         let opening_gap = match (args.connect.ramp, args.connect.connect_rate) {
             (Some(ramp), _) => ramp / args.connections,
             (_, Some(rate)) => Duration::from_nanos(1_000_000_000 / rate),
@@ -81,6 +91,7 @@ impl Plan {
             threads: args.threads,
             depth: numbers::u64_to_usize(u64::from(args.depth)),
             mode,
+            pace: pace.unwrap_or_default(),
             duration,
             messages: args.messages,
             payloads: payloads(&args)?,
@@ -105,6 +116,22 @@ impl Plan {
         let limit = rlimit::increase_nofile_limit(needed)
             .map_err(LoadError::system("raise the limit of open files"))?;
         if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
+    }
+}
+
+/// Returns the rate over time. `None` without `--rate` and `--stages`.
+fn pace(args: &LoadArgs) -> Option<Pace> {
+    let (arrivals, seed) = (args.arrivals, args.message.seed);
+    match (args.rate, &args.stages) {
+        (_, Some(stages)) => Some(Pace {
+            rate: stages.mean().max(1),
+            peak: stages.peak().max(1),
+            stages: Some(Arc::new(stages.clone())),
+            arrivals,
+            seed,
+        }),
+        (Some(rate), None) => Some(Pace { rate, peak: rate, stages: None, arrivals, seed }),
+        (None, None) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     test_servers::Server,
 };
 use std::{
-    sync::{Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -115,6 +115,51 @@ fn loss_is_in_the_series_and_in_the_latency_when_it_happens() {
         assert!(run.number(percentile) >= 300_000.0, "{percentile}: {run:?}");
     }
     assert!(run.stdout.contains("late and missing replies are in it"), "{run:?}");
+}
+
+#[test]
+fn stages_change_the_rate_over_time() {
+    let began = OnceLock::new();
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&arrivals);
+    let server = Server::replying(move |_, message| {
+        noted.lock().unwrap().push(began.get_or_init(Instant::now).elapsed());
+        vec![message]
+    });
+    let run = ws_load(&server.url(), &["-c", "5", "-t", "2", "--stages", "0..400/2s,100/1s"]);
+    assert_eq!((run.code, faults(&run)), (Some(0), vec![]), "{run:?}");
+    // 400 messages in the ramp, of which three quarters are in its second half, and 100 after it.
+    assert_eq!((run.count("sent"), run.count("unsent")), (500, 0), "{run:?}");
+    let in_first_second = arrivals.lock().unwrap().iter().filter(|at| at.as_millis() < 1000).count();
+    assert!((70..=140).contains(&in_first_second), "{in_first_second}");
+    assert_eq!(run.json["rate_asked"], 167, "{run:?}");
+    assert!((run.number("/measured_seconds") - 3.0).abs() < 1e-6, "{run:?}");
+    for options in [&["--stages", "5"][..], &["--stages", "5/1s", "--rate", "5"], &["--arrivals", "poisson"]]
+    {
+        assert_eq!(ws_load(&server.url(), options).code, Some(2), "{options:?}");
+    }
+}
+
+#[test]
+fn arrivals_are_even_or_random() {
+    for (arrivals, random) in [("even", false), ("poisson", true)] {
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&times);
+        let server = Server::replying(move |_, message| {
+            noted.lock().unwrap().push(Instant::now());
+            vec![message]
+        });
+        let options = ["-c", "20", "--rate", "100", "-D", "3s", "--arrivals", arrivals];
+        let run = ws_load(&server.url(), &options);
+        assert_eq!((run.code, faults(&run)), (Some(0), vec![]), "{run:?}");
+        assert!((280..=320).contains(&run.count("sent")), "{run:?}");
+        let times = times.lock().unwrap();
+        // Of random distances with a mean of 10 ms a quarter is below 3 ms. Even ones become short only on a
+        // machine that sends late.
+        let close = times.windows(2).filter(|pair| (pair[1] - pair[0]).as_micros() < 3000).count();
+        let late = run.json["generator"]["kept_schedule"] == false;
+        assert!(late || (close > 45) == random, "{close} of {}: {run:?}", times.len());
+    }
 }
 
 #[test]
