@@ -33,7 +33,7 @@
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
 //! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `failure` |
-//! | what makes a reply wrong | `connection/in_flight` |
+//! | what makes a reply wrong | `connection/in_flight`, `workload/expectation` |
 //! | sockets, TLS, frames, compression | `net/`: `client_stream`, `send_buffer`, `protocol`, `deflate`, `frame_inspector` |
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |
 //! | what is counted and measured | `stats/`: `counters`, `recorder`, `timeseries` |
@@ -71,6 +71,7 @@ pub use stats::{
 pub use workload::{
     arrivals::Arrivals,
     cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs},
+    expectation::Expectation,
     mode::Mode,
     plan::Plan,
     sizes::{MAX_SIZE, Sizes},

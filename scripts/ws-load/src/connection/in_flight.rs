@@ -62,6 +62,8 @@ pub(crate) struct ReplyRules<'a> {
     pub(crate) connection: u32,
     /// What a text reply starts with, before the message.
     pub(crate) prefix: &'a str,
+    /// Unknown bytes are unsolicited, also if they are as long as a message.
+    pub(crate) ignore_unasked: bool,
 }
 
 impl ReplyRules<'_> {
@@ -104,6 +106,17 @@ impl InFlight {
         self.classify_mismatch(rules, reply, kind)
     }
 
+    /// Takes a message from the server as the reply to the oldest message in flight. `is_valid` is what the
+    /// reply itself shows.
+    pub(crate) fn take_in_order(&mut self, is_valid: bool) -> ReplyClass {
+        match self.pending.pop_front() {
+            Some(pending) if is_valid => ReplyClass::Valid(pending),
+            Some(_) => ReplyClass::Corrupted,
+            None if self.overdue.pop_front().is_some() => ReplyClass::Late,
+            None => ReplyClass::Unsolicited,
+        }
+    }
+
     /// Classifies anything but the reply that was expected next.
     fn classify_mismatch(&mut self, rules: ReplyRules<'_>, reply: &[u8], kind: MessageKind) -> ReplyClass {
         let ReplyRules { payloads, connection, .. } = rules;
@@ -141,6 +154,9 @@ impl InFlight {
     /// Classifies bytes that this program did not send: corrupted if they look like a message, or else
     /// unsolicited.
     fn classify_unknown(&mut self, rules: ReplyRules<'_>, reply: &[u8]) -> ReplyClass {
+        if rules.ignore_unasked {
+            return ReplyClass::Unsolicited;
+        }
         let without_prefix = reply.get(rules.prefix.len()..).unwrap_or_default();
         let position = self.pending.iter().position(|pending| {
             [without_prefix, reply]

@@ -181,8 +181,11 @@ impl LoadConnection {
         ctx.record_opening(Metric::Opening, now.saturating_duration_since(self.due), now);
         let open = OpenConnection::new(protocol, self.id, self.next_sequence, compress, now);
         self.state = ConnectionState::Open(Box::new(open));
-        // Messages may have arrived in the same read as the 101.
-        self.step(ctx, OpenConnection::receive);
+        self.step(ctx, |open, ctx, queue| {
+            open.send_first(ctx)?;
+            // Messages may have arrived in the same read as the 101.
+            open.receive(ctx, queue)
+        });
     }
 
     /// Counts an opening that failed.

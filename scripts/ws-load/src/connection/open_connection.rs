@@ -15,7 +15,7 @@ use crate::{
     },
     numbers,
     stats::counters::Count,
-    workload::{mode::Mode, slot_queue::SlotQueue},
+    workload::{mode::Mode, plan::Plan, slot_queue::SlotQueue},
 };
 use std::time::Instant;
 use tungstenite::{
@@ -156,9 +156,21 @@ impl OpenConnection {
     fn on_reply(&mut self, ctx: &mut DriverContext, reply: &[u8], kind: MessageKind) {
         let before = self.in_flight.len();
         let plan = &ctx.run.plan;
-        let rules =
-            ReplyRules { payloads: &plan.payloads, connection: self.connection, prefix: &plan.expect_prefix };
-        let class = self.in_flight.classify(rules, reply, kind);
+        if self.is_reply_to_first(plan, reply) {
+            ctx.recorder.count(Count::Ignored);
+            return;
+        }
+        let class = if plan.expect.is_echo() {
+            let rules = ReplyRules {
+                payloads: &plan.payloads,
+                connection: self.connection,
+                prefix: &plan.expect_prefix,
+                ignore_unasked: plan.ignore_unasked,
+            };
+            self.in_flight.classify(rules, reply, kind)
+        } else {
+            self.in_flight.take_in_order(plan.expect.accepts(reply))
+        };
         let now = self.read_at();
         if before >= plan.depth && self.in_flight.len() < before {
             self.sendable_since = now;
@@ -190,9 +202,26 @@ impl OpenConnection {
             ReplyClass::Corrupted => Count::Corrupted,
             ReplyClass::Repeated => Count::Repeated,
             ReplyClass::WrongConnection => Count::WrongConnection,
+            ReplyClass::Unsolicited if ctx.plan().ignore_unasked => Count::Ignored,
             ReplyClass::Unsolicited => Count::Unsolicited,
         };
         ctx.recorder.count(count);
+    }
+
+    /// Sends the message of `--first`, if there is one.
+    pub(crate) fn send_first(&mut self, ctx: &DriverContext) -> Result<(), ConnectionLost> {
+        let Some(first) = &ctx.plan().first else { return Ok(()) };
+        self.protocol.write_message(MessageKind::Text, false, [first.as_bytes(), b""]);
+        self.flush()
+    }
+
+    /// Returns whether `reply` belongs to the message of `--first`: it arrived before the first message of
+    /// the load was sent, or is an echo of it.
+    fn is_reply_to_first(&self, plan: &Plan, reply: &[u8]) -> bool {
+        plan.first.as_ref().is_some_and(|first| {
+            self.next_sequence() == self.first_sequence
+                || reply.strip_prefix(plan.expect_prefix.as_bytes()) == Some(first.as_bytes())
+        })
     }
 
     /// Sends as many messages as the depth, the schedule and the socket allow, in one write where possible.
@@ -258,11 +287,18 @@ impl OpenConnection {
         };
         ctx.recorder.count(Count::Sent);
         ctx.last_sent = Some(now);
-        ctx.in_flight += 1;
         if ctx.plan().mode != Mode::Churn {
             ctx.spend_quota(now);
         }
-        self.in_flight.insert(due, now);
+        if ctx.plan().expect.is_none() {
+            self.in_flight.next_sequence += 1;
+            if ctx.is_measured(now) {
+                ctx.recorder.count(Count::InWindow);
+            }
+        } else {
+            self.in_flight.insert(due, now);
+            ctx.in_flight += 1;
+        }
         let payloads = &ctx.run.plan.payloads;
         let parts = payloads.parts(self.connection, sequence);
         ctx.recorder.counters.add(Count::SentBytes, numbers::usize_to_u64(parts.len()));

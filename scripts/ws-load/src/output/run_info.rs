@@ -48,6 +48,15 @@ impl RunInfo {
         if !plan.expect_prefix.is_empty() {
             options.insert("expected prefix", plan.expect_prefix.escape_debug().to_string());
         }
+        if !plan.expect.is_echo() {
+            options.insert("expected reply", plan.expect.to_string());
+        }
+        if plan.ignore_unasked {
+            options.insert("unsolicited messages", "ignored".into());
+        }
+        if let Some(first) = &plan.first {
+            options.insert("first message", first.escape_debug().to_string());
+        }
         if plan.deflate {
             options.insert("permessage-deflate", "offered".into());
         }

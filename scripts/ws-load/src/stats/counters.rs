@@ -57,7 +57,8 @@ counts! {
     Replies = "replies",
     /// Their payload bytes.
     ReplyBytes = "reply_bytes",
-    /// Replies in the measured time. The rate is computed from these.
+    /// Replies in the measured time, or messages sent in it where no reply is expected. The rate is computed
+    /// from these.
     InWindow = "in_window",
     /// Replies with other bytes than were sent.
     Corrupted = "changed",
@@ -71,6 +72,8 @@ counts! {
     WrongConnection = "misdelivered",
     /// Messages from the server that are no reply.
     Unsolicited = "unasked",
+    /// Messages that are no reply, with `--ignore-unasked`, and replies to `--first`.
+    Ignored = "ignored",
     /// Correct replies after the reply time-out. Each was counted as missing until then.
     Late = "late",
     /// Messages without a reply, from the reply time-out or the end of their connection on.

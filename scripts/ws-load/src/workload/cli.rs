@@ -1,6 +1,6 @@
 //! The command line of `ws-load`.
 
-use super::{arrivals::Arrivals, sizes::Sizes, stages::Stages};
+use super::{arrivals::Arrivals, expectation::Expectation, sizes::Sizes, stages::Stages};
 use crate::stats::assertion::Assertion;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
@@ -109,6 +109,17 @@ pub struct MessageArgs {
     /// Prefix of text replies, such as "Received: ".
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub expect_prefix: String,
+    /// Which reply is valid: echo, any, none, regex:PATTERN or json:POINTER. All but echo take replies in the
+    /// order of the messages; none needs --rate or --stages.
+    #[arg(long, value_name = "WHAT", default_value = "echo")]
+    pub expect: Expectation,
+    /// Do not count messages that are no reply as errors.
+    #[arg(long)]
+    pub ignore_unasked: bool,
+    /// Send this text on each connection before the load. A reply to it is ignored if it arrives before the
+    /// load or is an echo.
+    #[arg(long, value_name = "MESSAGE")]
+    pub first: Option<String>,
     /// Offer permessage-deflate, and compress if the server agrees.
     #[arg(long)]
     pub deflate: bool,

@@ -2,6 +2,7 @@
 
 pub(crate) mod arrivals;
 pub(crate) mod cli;
+pub(crate) mod expectation;
 pub(crate) mod mode;
 pub(crate) mod payload;
 pub(crate) mod plan;

@@ -3,6 +3,7 @@
 use super::{
     arrivals::Arrivals,
     cli::{LoadArgs, OutputArgs},
+    expectation::Expectation,
     mode::Mode,
     payload::{PayloadSource, Payloads},
     send_schedule::Pace,
@@ -36,6 +37,11 @@ pub struct Plan {
     pub(crate) messages: Option<u64>,
     pub(crate) payloads: Payloads,
     pub(crate) expect_prefix: String,
+    pub(crate) expect: Expectation,
+    /// Messages that are no reply are no errors.
+    pub(crate) ignore_unasked: bool,
+    /// What each connection sends before the load.
+    pub(crate) first: Option<String>,
     pub(crate) deflate: bool,
     /// Time between two openings, over all threads. Zero opens all connections at once.
     pub(crate) opening_gap: Duration,
@@ -72,6 +78,7 @@ impl Plan {
         if args.arrivals == Arrivals::Poisson && pace.is_none() {
             return Err(LoadError::Usage("--arrivals poisson needs --rate or --stages".into()));
         }
+        check_expectation(&args, mode)?;
         if args.connect.reconnect && args.messages.is_some() && args.duration.is_none() {
             return Err(LoadError::Usage(
                 "--reconnect with --messages needs --duration: without a server the run would not end".into(),
@@ -96,6 +103,9 @@ impl Plan {
             messages: args.messages,
             payloads: payloads(&args)?,
             expect_prefix: args.message.expect_prefix,
+            expect: args.message.expect,
+            ignore_unasked: args.message.ignore_unasked,
+            first: args.message.first,
             deflate: args.message.deflate,
             opening_gap,
             starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
@@ -117,6 +127,20 @@ impl Plan {
             .map_err(LoadError::system("raise the limit of open files"))?;
         if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
     }
+}
+
+/// Fails if the expected replies contradict another option.
+fn check_expectation(args: &LoadArgs, mode: Mode) -> Result<(), LoadError> {
+    let message = &args.message;
+    let problem = match message.expect {
+        Expectation::None if !matches!(mode, Mode::Rate(_) | Mode::Hold) => {
+            "--expect none needs --rate or --stages: replies set the pace of a closed loop"
+        }
+        Expectation::Echo => return Ok(()),
+        _ if !message.expect_prefix.is_empty() => "--expect-prefix is for --expect echo",
+        _ => return Ok(()),
+    };
+    Err(LoadError::Usage(problem.into()))
 }
 
 /// Returns the rate over time. `None` without `--rate` and `--stages`.

@@ -13,6 +13,7 @@
 )]
 
 mod connections;
+mod expectation;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
 mod output;
