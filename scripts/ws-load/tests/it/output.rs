@@ -94,8 +94,20 @@ fn merge_rejects_a_malformed_log_with_the_line_number() {
 fn report_is_one_page_without_external_references() {
     let server = Server::echo();
     let report = scratch("report.html");
-    let options =
-        ["-c", "2", "--rate", "200", "-D", "1s", "-H", "X: <script>", "--report", report.to_str().unwrap()];
+    let options = [
+        "-c",
+        "2",
+        "-d",
+        "99",
+        "--rate",
+        "200",
+        "-D",
+        "1s",
+        "-H",
+        "X: <script>",
+        "--report",
+        report.to_str().unwrap(),
+    ];
     let run = ws_load(&format!("{}?a=<b>", server.url()), &options);
     // `<` is invalid in a URL. The report escapes `&`.
     assert_eq!(run.code, Some(2), "{run:?}");
