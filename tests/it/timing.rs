@@ -278,6 +278,7 @@ fn tls_timed_endpoints_keep_their_intervals() {
     while waiting.read_frame() != Frame::close(1001, "server shutting down") {}
     waiting.send(masked(0x88, 1001_u16.to_be_bytes()));
     waiting.expect_end();
+    assert_eq!(delayed.read_frame(), Frame::close(1001, "server shutting down"));
     drop((delayed, pushed, source, waiting));
     let totals = tls.finish();
     assert!(since.elapsed() < Duration::from_secs(9), "{:?}", since.elapsed());
