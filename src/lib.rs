@@ -14,6 +14,9 @@
 //! and Close frames through the session's frame writer, a mutex that the worker uses too. As a last resort it calls
 //! `shutdown(2)`, which wakes a blocked worker. A second accept loop, for TLS, has a thread of its own.
 //!
+//! A thread that logs a line adds it to a bounded queue and never waits. The thread `log` writes the lines to standard
+//! error. Lines that do not fit are dropped and counted ([`logging::start`]).
+//!
 //! # The folders
 //!
 //! Folders are layers: a file uses its own folder and the folders below it. `tests/it/layers.rs` checks it.

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
@@ -12,17 +14,20 @@ use ws_echo::server::shutdown::watch_signals;
 use ws_echo::tls::certificate_watch::CertificateWatch;
 use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging};
 
+/// Maximum time to wait for the reader of standard output.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let cli = Cli::from_arguments();
     logging::start(cli.log_format());
     match run(cli) {
         Ok(summary) => {
-            print(&summary.to_string());
+            print(summary.to_string());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // Standard error may be closed; the exit code reports the failure too.
-            let _ = writeln!(io::stderr(), "ws-echo: {error}");
+            logging::write_line(&format!("ws-echo: {error}"));
+            logging::flush();
             ExitCode::FAILURE
         }
     }
@@ -51,13 +56,21 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let workers = limits::fit_workers(requested_workers, DEFAULT_WORKERS, config.waiting)?;
     let server = Server::new(listeners, Config { workers, ..config }).start()?;
     // After the start of the workers: a storm of connections during it would overflow the backlog.
-    print(&ready_lines);
+    print(ready_lines);
     server.run(&stop)
 }
 
-/// Prints to standard output and flushes. Errors are ignored: a closed standard output does not stop the
-/// server.
-fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+/// Prints to standard output, behind all log lines. Waits for at most [`PRINT_TIMEOUT`], so that a reader that has
+/// stalled does not stop the server. Errors are ignored, for example if standard output is closed.
+fn print(text: String) {
+    logging::flush();
+    let (done, printed) = mpsc::channel::<()>();
+    let write = move || {
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        drop(done);
+    };
+    if thread::Builder::new().name("print".into()).spawn(write).is_ok() {
+        let _ = printed.recv_timeout(PRINT_TIMEOUT);
+    }
 }

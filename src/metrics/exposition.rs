@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::snapshot::Snapshot;
+use crate::logging;
 
 impl Snapshot {
     /// Returns all metrics in the Prometheus text format (exposition format 0.0.4).
@@ -29,6 +30,12 @@ impl Snapshot {
             ("pings_sent_total", "counter", "Pings sent.", self.pings_out),
             ("pongs_received_total", "counter", "Pongs received.", traffic.pongs_in),
             ("panics_total", "counter", "Sessions ended by a panic.", self.panics),
+            (
+                "log_lines_dropped_total",
+                "counter",
+                "Log lines dropped because standard error was not read in time.",
+                logging::dropped_lines(),
+            ),
         ];
         for (name, kind, help, value) in unlabelled {
             write_header(&mut out, name, kind, help);

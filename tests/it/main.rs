@@ -33,6 +33,7 @@ mod http_errors;
 mod keepalive;
 mod layers;
 mod limits;
+mod logging;
 mod memory;
 mod page;
 mod proc_status;

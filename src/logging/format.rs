@@ -1,4 +1,4 @@
-//! The logger and its formats, and the preview of payloads in log lines.
+//! The formats of log lines, and the preview of payloads in them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -21,16 +21,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error. `RUST_LOG` is the filter; the default is `info`. No effect if a logger
-/// is installed.
-pub fn start(format: LogFormat) {
-    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
-    match format {
-        LogFormat::Text => builder.format(write_text),
-        LogFormat::Json => builder.format(write_json),
-    };
-    // The only error is an installed logger, which stays.
-    let _ = builder.try_init();
+impl LogFormat {
+    /// Sets this format, and the filter of `RUST_LOG`, by default `info`.
+    pub(super) fn builder(self) -> Builder {
+        let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+        match self {
+            Self::Text => builder.format(write_text),
+            Self::Json => builder.format(write_json),
+        };
+        builder
+    }
 }
 
 /// Writes a line as `[TIME LEVEL TARGET] MESSAGE`, the level in colour on a terminal. The time is in UTC (RFC 3339).
