@@ -6,8 +6,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use log::{Level, error, info, log_enabled};
 use ws_echo::cli::Cli;
 use ws_echo::config::DEFAULT_WORKERS;
+use ws_echo::logging::LogFormat;
 use ws_echo::platform::limits;
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
@@ -19,14 +21,23 @@ const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::from_arguments();
-    logging::start(cli.log_format());
+    let log_format = cli.log_format();
+    logging::start(log_format);
     match run(cli) {
         Ok(summary) => {
+            if log_format == LogFormat::Json {
+                summary.log();
+            }
             print(summary.to_string());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            logging::write_line(&format!("ws-echo: {error}"));
+            // An error line is written at any level of the log.
+            if log_format == LogFormat::Json && log_enabled!(Level::Error) {
+                error!("{error}");
+            } else {
+                logging::write_line(&format!("ws-echo: {error}"));
+            }
             logging::flush();
             ExitCode::FAILURE
         }
@@ -51,12 +62,19 @@ fn run(cli: Cli) -> Result<Summary, Error> {
         listeners.push(Listener::secure(listen(tls.address)?, certificate));
     }
     let ready_lines = ready_lines(&listeners);
+    let addresses: Vec<_> = listeners.iter().map(Listener::to_string).collect();
+    let log_format = cli.log_format();
     let requested_workers = cli.workers();
     let config = cli.into_config();
     let workers = limits::fit_workers(requested_workers, DEFAULT_WORKERS, config.waiting)?;
     let server = Server::new(listeners, Config { workers, ..config }).start()?;
     // After the start of the workers: a storm of connections during it would overflow the backlog.
     print(ready_lines);
+    if log_format == LogFormat::Json {
+        for address in addresses {
+            info!(address, workers, version = env!("CARGO_PKG_VERSION"); "listening on {address}");
+        }
+    }
     server.run(&stop)
 }
 

@@ -36,7 +36,10 @@ pub fn start(format: LogFormat) {
     let direct = queued_builder(format, StandardError).build();
     let report = move |dropped: u64| {
         let args = format_args!("{dropped} log lines dropped: standard error was not read in time");
-        direct.log(&Record::builder().level(Level::Warn).target("ws_echo::logging").args(args).build());
+        let fields = ("dropped", dropped);
+        let mut line = Record::builder();
+        direct
+            .log(&line.level(Level::Warn).target("ws_echo::logging").key_values(&fields).args(args).build());
     };
     let writer = Arc::clone(&queue);
     let thread = thread::Builder::new().name("log".into()).stack_size(STACK_SIZE);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytesize::ByteSize;
+use log::info;
 
 use super::snapshot::Snapshot;
 
@@ -13,10 +14,34 @@ pub struct Summary {
     pub totals: Snapshot,
 }
 
+impl Summary {
+    /// Logs the totals in one line, with the names of `/stats` as fields.
+    pub fn log(&self) {
+        let Snapshot { uptime, accepted, peak, sessions, clean, aborted, longest, traffic, .. } =
+            &self.totals;
+        let refused: u64 = self.totals.refused.values().sum();
+        info!(
+            target: "ws_echo", duration_ms = uptime.as_millis(), accepted, refused, peak, sessions_ended = sessions,
+            closed_cleanly = clean, cut = aborted, longest_ms = longest.as_millis(), ended:% = self.ends(),
+            messages_in = traffic.messages_in, messages_out = traffic.messages_out, bytes_in = traffic.bytes_in,
+            bytes_out = traffic.bytes_out, pings_in = traffic.pings_in, pings_out = self.totals.pings_out,
+            pongs_in = traffic.pongs_in, panics = self.totals.panics;
+            "stopped after {uptime:.1?}"
+        );
+    }
+
+    /// Formats how connections ended, with the number of each.
+    fn ends(&self) -> impl fmt::Display {
+        CommaList(self.totals.closed.iter().map(|((by, code), count)| match code {
+            0 => format!("{by}: {count}"),
+            code => format!("{by} {code}: {count}"),
+        }))
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Snapshot { accepted, peak, rejected, closed, sessions, clean, aborted, traffic, .. } =
-            &self.totals;
+        let Snapshot { accepted, peak, refused, sessions, clean, aborted, traffic, .. } = &self.totals;
         writeln!(f, "stopped after {:.1?}", self.totals.uptime)?;
         writeln!(
             f,
@@ -31,14 +56,7 @@ impl fmt::Display for Summary {
             "  sessions     {sessions}, {clean} closed cleanly, {aborted} aborted, longest {:.1?}",
             self.totals.longest
         )?;
-        writeln!(
-            f,
-            "  ended        {}",
-            CommaList(closed.iter().map(|((by, code), count)| match code {
-                0 => format!("{by}: {count}"),
-                code => format!("{by} {code}: {count}"),
-            }))
-        )?;
+        writeln!(f, "  ended        {}", self.ends())?;
         writeln!(
             f,
             "  messages     {} in ({}), {} out ({})",

@@ -155,7 +155,8 @@ impl ConnectionDispatcher {
             .and_then(|()| socket.set_write_timeout(Some(self.send_timeout())))
             .and_then(|()| socket.set_nonblocking(false));
         if let Err(error) = prepared {
-            debug!("{} closed before it was queued: {error}", connection.peer);
+            let peer = connection.peer;
+            debug!(peer:%; "{peer} closed before it was queued: {error}");
             return;
         }
         match self.admission.admit(connection) {

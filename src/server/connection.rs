@@ -15,6 +15,7 @@ use crate::endpoints::route::Handler;
 use crate::http::handshake::{self, AcceptedUpgrade};
 use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, RequestHead};
 use crate::http::response::Response;
+use crate::metrics::snapshot::Traffic;
 use crate::protocol::frame_inspector::FrameInspector;
 use crate::session::codec::Codec;
 use crate::session::end::SessionEnd;
@@ -32,14 +33,14 @@ pub(crate) fn run_connection(connection: AcceptedConnection, state: &ServerState
     let AcceptedConnection { socket, peer, tls, .. } = connection;
     let record_layer = match tls.map_or(Ok(RecordLayer::Plain), RecordLayer::tls) {
         Ok(record_layer) => record_layer,
-        Err(error) => return error!("{peer} cannot set up TLS: {error}"),
+        Err(error) => return error!(peer:%; "{peer} cannot set up TLS: {error}"),
     };
     let secure = matches!(record_layer, RecordLayer::Tls(_));
     let id = state.last_connection_id.fetch_add(1, Relaxed) + 1;
     let handle = Arc::new(SessionHandle::new(id, peer, socket, record_layer));
     let mut guard = SessionGuard::new(Arc::clone(&handle), state);
     guard.end = catch_unwind(AssertUnwindSafe(|| run_session(&handle, secure, state))).unwrap_or_else(|_| {
-        error!("#{id} {peer} handler panicked");
+        error!(session = id, peer:%; "#{id} {peer} handler panicked");
         guard.panicked = true;
         catch_unwind(AssertUnwindSafe(|| close_after_panic(&handle))).unwrap_or(SessionEnd::Aborted)
     });
@@ -63,6 +64,19 @@ impl<'a> SessionGuard<'a> {
         let _ = state.events.send(Event::Opened(Arc::clone(&handle)));
         Self { handle, state, opened_at: Instant::now(), end: SessionEnd::Aborted, panicked: false }
     }
+
+    /// Logs the end of a session.
+    fn log_end(&self) {
+        let (id, peer, end, duration) =
+            (self.handle.id(), self.handle.peer(), &self.end, self.opened_at.elapsed());
+        let traffic = Traffic::of(self.handle.counters());
+        let Traffic { messages_in, messages_out, bytes_in, bytes_out, .. } = traffic;
+        info!(
+            session = id, peer:%, code = end.labels().1, messages_in, messages_out, bytes_in, bytes_out,
+            duration_ms = duration.as_millis();
+            "#{id} {peer} {end} after {duration:.1?}: {messages_in} messages in, {messages_out} out"
+        );
+    }
 }
 
 impl Drop for SessionGuard<'_> {
@@ -70,16 +84,7 @@ impl Drop for SessionGuard<'_> {
         let handle = &self.handle;
         let upgraded = handle.is_upgraded();
         if upgraded {
-            let counters = handle.counters();
-            info!(
-                "#{} {} {} after {:.1?}: {} messages in, {} out",
-                handle.id(),
-                handle.peer(),
-                self.end,
-                self.opened_at.elapsed(),
-                counters.messages_in.get(),
-                counters.all_messages_out(),
-            );
+            self.log_end();
         }
         if !handle.resets_on_close() {
             handle.finish();
@@ -141,7 +146,8 @@ fn perform_handshake(
     }
     handle.mark_upgraded();
     stream.upgrade(leftover, FrameInspector::new(upgrade.deflate.is_some()));
-    info!("#{} {} opened {}", handle.id(), handle.peer(), head.path.escape_debug());
+    let (id, peer, path) = (handle.id(), handle.peer(), head.path.as_str());
+    info!(session = id, peer:%, path; "#{id} {peer} opened {}", path.escape_debug());
     Ok((new_session(stream, head, upgrade, handle, &state.config), handler))
 }
 
@@ -171,17 +177,17 @@ fn end_failed_tls(
     let (id, peer) = (handle.id(), handle.peer());
     match failure {
         TlsHandshakeError::NotTls if handle.writer().downgrade_to_plaintext().is_ok() => {
-            info!("#{id} {peer} sent plaintext to a TLS port: 400");
+            info!(session = id, peer:%, status = 400; "#{id} {peer} sent plaintext to a TLS port: 400");
             let sentence = "this port expects TLS; use wss:// or https:// instead of ws:// or http://";
             return send_response(stream, handle, &Response::text(400, sentence), false);
         }
         TlsHandshakeError::Failed(error) => {
-            info!("#{id} {peer} TLS handshake failed: {error}");
+            info!(session = id, peer:%; "#{id} {peer} TLS handshake failed: {error}");
             // The alert was sent. Closing at once could reset the connection before the peer reads it.
             stream.linger();
         }
         TlsHandshakeError::NotTls | TlsHandshakeError::Disconnected => {
-            debug!("#{id} {peer} TLS handshake not completed");
+            debug!(session = id, peer:%; "#{id} {peer} TLS handshake not completed");
         }
     }
     handshake_outcome(handle)
@@ -207,8 +213,9 @@ fn respond(
     head: &RequestHead,
     response: &Response,
 ) -> SessionEnd {
-    let (method, path) = (head.method.escape_debug(), head.path.escape_debug());
-    info!("#{} {} {method} {path}: {}", handle.id(), handle.peer(), response.status);
+    let (id, peer, path, status) = (handle.id(), handle.peer(), head.path.as_str(), response.status);
+    let (method, shown) = (head.method.escape_debug(), path.escape_debug());
+    info!(session = id, peer:%, path, status; "#{id} {peer} {method} {shown}: {status}");
     send_response(stream, handle, response, head.method == "HEAD")
 }
 

@@ -23,8 +23,8 @@ impl Supervisor {
     /// busy.
     pub(super) fn begin_drain(&mut self, now: Instant) {
         let timeout = self.state.config.drain_timeout;
-        let sessions = self.sessions.values().filter(|timers| timers.handle.is_upgraded()).count();
-        info!("shutting down: {sessions} sessions, drain timeout {} s", timeout.as_secs_f64());
+        let sessions = self.sessions.len();
+        info!(sessions; "shutting down: {sessions} sessions, drain timeout {} s", timeout.as_secs_f64());
         self.drain_deadline = Some(now.checked_add(timeout).unwrap_or(now + Config::MAX_TIMEOUT));
         for connection in self.admission.close() {
             self.reject(connection, RejectReason::ShuttingDown);

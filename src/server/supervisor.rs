@@ -215,13 +215,13 @@ impl Supervisor {
         }
         let (traffic, before) = (&snapshot.traffic, &last.traffic);
         if traffic != before || snapshot.accepted != last.accepted || snapshot.open != last.open {
+            let Snapshot { open, accepted, waiting, .. } = *snapshot;
+            let messages_in = traffic.messages_in - before.messages_in;
+            let messages_out = traffic.messages_out - before.messages_out;
             info!(
-                "{} open, {} accepted, {} waiting; messages in the last minute: {} in, {} out",
-                snapshot.open,
-                snapshot.accepted,
-                snapshot.waiting,
-                traffic.messages_in - before.messages_in,
-                traffic.messages_out - before.messages_out,
+                open, accepted, waiting, messages_in, messages_out;
+                "{open} open, {accepted} accepted, {waiting} waiting; \
+                 messages in the last minute: {messages_in} in, {messages_out} out"
             );
         }
         self.last_logged = (now, Snapshot::clone(&snapshot));
@@ -257,7 +257,8 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
         }
         TimeoutAction::KeepaliveTimeout => handle.try_close(TerminationReason::Keepalive),
         TimeoutAction::WriteTimeout => {
-            warn!("#{} {} write timeout, aborted", handle.id(), handle.peer());
+            let (id, peer) = (handle.id(), handle.peer());
+            warn!(session = id, peer:%; "#{id} {peer} write timeout, aborted");
             handle.set_termination_reason(TerminationReason::WriteStalled);
             abort(timers);
             return false;

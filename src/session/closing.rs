@@ -114,7 +114,7 @@ impl WebSocketSession {
 
     /// Returns the end of a session whose connection failed with `error`.
     pub(super) fn io_failed(&self, error: &io::Error) -> SessionEnd {
-        debug!("#{} I/O error: {error}", self.handle.id());
+        debug!(session = self.handle.id(); "#{} I/O error: {error}", self.handle.id());
         self.termination_end().unwrap_or(SessionEnd::AbnormalClosure)
     }
 

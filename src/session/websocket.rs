@@ -187,8 +187,7 @@ impl WebSocketSession {
 
     /// Sends one data frame whose payload is `prefix` followed by `payload`.
     fn send_parts(&mut self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), SessionEnd> {
-        self.check_terminated()?;
-        debug!("#{} Sending to client: {}", self.handle.id(), PayloadPreview(kind, prefix, payload));
+        debug!(session = self.handle.id(); "#{} Sending to client: {}", self.handle.id(), PayloadPreview(kind, prefix, payload));
         let writer = self.handle.writer();
         let header = single_frame_header(OpCode::Data(kind));
         let result = match self.codec.encode(prefix, payload) {
@@ -208,8 +207,8 @@ impl WebSocketSession {
         let counters = self.handle.counters();
         counters.messages_in.add(1);
         counters.bytes_in.add(message.len() as u64);
-        let (kind, payload) = kind_and_payload(message);
-        debug!("#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
+        let (kind, payload) = opcode_and_payload(message);
+        debug!(session = self.handle.id(); "#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Log lines of the real binary: what happens if they are not read.
+//! Log lines of the real binary: what happens if they are not read, and the fields of JSON.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{ChildStderr, Command};
@@ -6,7 +6,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, TEST_TIMEOUT, eventually, exchange, metric, text};
+use serde_json::Value as Json;
+
+use crate::harness::{Client, Frame, TEST_TIMEOUT, eventually, exchange, metric, text};
 use crate::server_process::{ServerProcess, command, command_after};
 
 /// Messages of a burst. Each makes two lines of 170 bytes at the level debug: more than a pipe holds.
@@ -107,4 +109,89 @@ fn log_that_is_read_again_reports_the_dropped_lines_and_goes_on() {
         2,
         "the last lines: {rest:?}"
     );
+}
+
+/// Stops a server. Returns its log lines.
+fn stop(process: ServerProcess) -> Vec<String> {
+    process.signal("TERM");
+    let (code, _, err) = process.wait();
+    assert_eq!(code, Some(0), "{err}");
+    err.lines().map(str::to_owned).collect()
+}
+
+/// Returns the object whose message contains these words.
+fn object_with(lines: &[String], words: &str) -> Json {
+    let objects = lines.iter().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let mut found = objects.filter(|object| object["message"].as_str().unwrap().contains(words));
+    found.next().unwrap_or_else(|| panic!("no `{words}` in {lines:#?}"))
+}
+
+/// Checks the values of fields.
+fn expect_fields(object: &Json, fields: &[(&str, Json)]) {
+    for (name, value) in fields {
+        assert_eq!(&object[name], value, "{name} in {object}");
+    }
+}
+
+#[test]
+fn log_format_json_has_fields_also_in_ready_line_and_summary() {
+    let process = ServerProcess::start(&["--log-format", "json"]);
+    let ready = format!("ws://{}/", process.address);
+    let mut client = process.open("/echo");
+    let peer = client.stream.local_addr().unwrap().to_string();
+    for message in ["one", "two"] {
+        client.send(text(message));
+        assert_eq!(client.read_frame(), Frame::new(0x81, message));
+    }
+    client.close();
+    exchange(process.address, "GET /absent HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let lines = stop(process);
+    let opened = object_with(&lines, " opened /echo");
+    expect_fields(&opened, &[("session", 1.into()), ("peer", peer.clone().into()), ("path", "/echo".into())]);
+    let traffic = [
+        ("messages_in", 2.into()),
+        ("messages_out", 2.into()),
+        ("bytes_in", 6.into()),
+        ("bytes_out", 6.into()),
+    ];
+    let closed = object_with(&lines, " closed by the client with 1000");
+    expect_fields(&closed, &traffic);
+    expect_fields(&closed, &[("session", 1.into()), ("peer", peer.into()), ("code", 1000.into())]);
+    assert!(closed["duration_ms"].is_u64(), "{closed}");
+    let response = object_with(&lines, " GET /absent: 404");
+    expect_fields(&response, &[("session", 2.into()), ("path", "/absent".into()), ("status", 404.into())]);
+    expect_fields(&object_with(&lines, "listening on "), &[("address", ready.into()), ("workers", 8.into())]);
+    let summary = object_with(&lines, "stopped after ");
+    expect_fields(&summary, &traffic);
+    expect_fields(
+        &summary,
+        &[("accepted", 2.into()), ("sessions_ended", 1.into()), ("closed_cleanly", 1.into())],
+    );
+}
+
+#[test]
+fn log_format_json_reports_a_failed_start_as_json() {
+    let first = ServerProcess::start(&[]);
+    let address = first.address.to_string();
+    let output = command(&["--log-format", "json", "--listen", &address]).output().unwrap();
+    let lines: Vec<_> = str::from_utf8(&output.stderr).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(1), 1), "{lines:?}");
+    expect_fields(&object_with(&lines, "cannot listen on "), &[("level", "ERROR".into())]);
+}
+
+#[test]
+fn log_format_text_has_no_fields_and_neither_ready_line_nor_summary() {
+    let process = ServerProcess::start(&[]);
+    let client = process.open("/echo");
+    let peer = client.stream.local_addr().unwrap();
+    client.close();
+    let lines = stop(process);
+    let texts: Vec<_> = lines.iter().map(|line| line.split_once("] ").unwrap().1).collect();
+    assert_eq!(texts[0], format!("#1 {peer} opened /echo"));
+    assert!(
+        texts[1].starts_with(&format!("#1 {peer} closed by the client with 1000 (clean) after ")),
+        "{texts:?}"
+    );
+    assert!(texts[1].ends_with(": 0 messages in, 0 out"), "{texts:?}");
+    assert_eq!(texts[2..], ["shutting down: 0 sessions, drain timeout 10 s"]);
 }
