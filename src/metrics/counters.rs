@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::histogram::{SIZE_BUCKETS, SizeCounts, bucket_of_size};
+
 /// Counts the traffic of one session. The worker writes all counters except those of pushed messages; the
 /// supervisor reads them once a tick.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: SingleWriterCounter,
     /// Payload of the data messages sent by the worker, in bytes.
     pub(crate) bytes_out: SingleWriterCounter,
+    /// Data messages received, by size.
+    sizes_in: [SingleWriterCounter; SIZE_BUCKETS],
     /// Pings received.
     pub(crate) pings_in: SingleWriterCounter,
     /// Pings sent by the handler. The supervisor counts its own Pings.
@@ -45,6 +49,18 @@ impl SingleWriterCounter {
 }
 
 impl Counters {
+    /// Counts a received data message with a payload of `size` bytes.
+    pub(crate) fn record_received(&self, size: usize) {
+        self.messages_in.add(1);
+        self.bytes_in.add(size as u64);
+        self.sizes_in[bucket_of_size(size as u64)].add(1);
+    }
+
+    /// Returns the received data messages by size.
+    pub(super) fn sizes_in(&self) -> SizeCounts {
+        SizeCounts(self.sizes_in.each_ref().map(SingleWriterCounter::get))
+    }
+
     /// Returns the number of data messages sent, including pushed ones.
     pub(crate) fn all_messages_out(&self) -> u64 {
         self.messages_out.get() + self.pushed.load(Relaxed)

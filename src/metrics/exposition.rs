@@ -1,71 +1,150 @@
 //! The snapshot in the Prometheus text format.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
 
+use super::histogram::{LENGTH_BOUNDS, SIZE_BOUNDS};
+use super::labels::{SHOWN_ENDS, code_label};
 use super::snapshot::Snapshot;
 use crate::logging;
+use crate::platform::process_usage::ProcessUsage;
 
 impl Snapshot {
-    /// Returns all metrics in the Prometheus text format (exposition format 0.0.4).
+    /// Returns all metrics in the Prometheus text format (exposition format 0.0.4). Those of the process and of the log
+    /// have their present values.
     #[must_use]
     pub fn exposition(&self) -> String {
-        let mut out = String::with_capacity(2048);
+        let mut out = String::with_capacity(8192);
+        self.write_server(&mut out);
+        self.write_traffic(&mut out);
+        self.write_ends(&mut out);
+        self.write_histograms(&mut out);
+        write_process(&mut out);
+        out
+    }
+
+    /// Appends version, limits and connections.
+    fn write_server(&self, out: &mut String) {
+        write_header(out, "ws_echo_build_info", "gauge", "Version of the server; the value is 1.");
+        let _ = writeln!(out, "ws_echo_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        let limits = &self.limits;
+        for (name, help, value) in [
+            ("ws_echo_workers", "Number of workers, one for each connection.", limits.workers),
+            ("ws_echo_queue_limit", "Maximum number of connections that wait for a worker.", limits.queue),
+            ("ws_echo_max_message_bytes", "Maximum size of a message.", limits.message_bytes),
+            ("ws_echo_uptime_seconds", "Time since the server started.", self.uptime.as_secs()),
+            ("ws_echo_connections_open", "Connections held by a worker.", self.open),
+            ("ws_echo_connections_waiting", "Connections waiting for a worker.", self.waiting),
+        ] {
+            write_metric(out, name, "gauge", help, value);
+        }
+    }
+
+    /// Appends the counters without labels.
+    fn write_traffic(&self, out: &mut String) {
         let traffic = &self.traffic;
-        let unlabelled = [
-            ("uptime_seconds", "gauge", "Time since the server started.", self.uptime.as_secs()),
-            ("connections_open", "gauge", "Connections held by a worker.", self.open),
-            ("connections_waiting", "gauge", "Connections waiting for a worker.", self.waiting),
-            ("connections_accepted_total", "counter", "Connections taken by a worker.", self.accepted),
+        for (name, help, value) in [
+            ("ws_echo_connections_accepted_total", "Connections taken by a worker.", self.accepted),
             (
-                "sessions_cut_total",
-                "counter",
+                "ws_echo_sessions_cut_total",
                 "Sessions aborted before the closing handshake was complete.",
                 self.aborted,
             ),
-            ("messages_received_total", "counter", "Data messages received.", traffic.messages_in),
-            ("messages_sent_total", "counter", "Data messages sent.", traffic.messages_out),
-            ("received_bytes_total", "counter", "Payload bytes of received data messages.", traffic.bytes_in),
-            ("sent_bytes_total", "counter", "Payload bytes of sent data messages.", traffic.bytes_out),
-            ("pings_received_total", "counter", "Pings received.", traffic.pings_in),
-            ("pings_sent_total", "counter", "Pings sent.", self.pings_out),
-            ("pongs_received_total", "counter", "Pongs received.", traffic.pongs_in),
-            ("panics_total", "counter", "Sessions ended by a panic.", self.panics),
+            ("ws_echo_messages_received_total", "Data messages received.", traffic.messages_in),
+            ("ws_echo_messages_sent_total", "Data messages sent.", traffic.messages_out),
+            ("ws_echo_received_bytes_total", "Payload bytes of received data messages.", traffic.bytes_in),
+            ("ws_echo_sent_bytes_total", "Payload bytes of sent data messages.", traffic.bytes_out),
+            ("ws_echo_pings_received_total", "Pings received.", traffic.pings_in),
+            ("ws_echo_pings_sent_total", "Pings sent.", self.pings_out),
+            ("ws_echo_pongs_received_total", "Pongs received.", traffic.pongs_in),
+            ("ws_echo_panics_total", "Sessions ended by a panic.", self.panics),
             (
-                "log_lines_dropped_total",
-                "counter",
+                "ws_echo_log_lines_dropped_total",
                 "Log lines dropped because standard error was not read in time.",
                 logging::dropped_lines(),
             ),
-        ];
-        for (name, kind, help, value) in unlabelled {
-            write_header(&mut out, name, kind, help);
-            let _ = writeln!(out, "ws_echo_{name} {value}");
+        ] {
+            write_metric(out, name, "counter", help, value);
         }
-        write_header(
-            &mut out,
-            "connections_refused_total",
-            "counter",
-            "Connections rejected with 503, by reason.",
-        );
-        for (reason, count) in &self.rejected {
-            let _ = writeln!(out, "ws_echo_connections_refused_total{{reason=\"{reason}\"}} {count}");
-        }
-        write_header(
-            &mut out,
-            "connections_closed_total",
-            "counter",
-            "Ended connections, by cause and by close code or HTTP status.",
-        );
-        for ((by, code), count) in &self.closed {
-            let _ = writeln!(out, "ws_echo_connections_closed_total{{by=\"{by}\",code=\"{code}\"}} {count}");
-        }
-        out
     }
+
+    /// Appends the rejected and the ended connections by their labels.
+    fn write_ends(&self, out: &mut String) {
+        let name = "ws_echo_connections_refused_total";
+        write_header(out, name, "counter", "Connections rejected with 503, by reason.");
+        for (reason, count) in &self.refused {
+            let _ = writeln!(out, "{name}{{reason=\"{reason}\"}} {count}");
+        }
+        let name = "ws_echo_connections_closed_total";
+        let help = "Ended connections, by cause and by close code or HTTP status.";
+        write_header(out, name, "counter", help);
+        let mut closed: BTreeMap<_, _> = SHOWN_ENDS.into_iter().map(|labels| (labels, 0)).collect();
+        closed.extend(&self.closed);
+        for ((by, code), count) in closed {
+            let code = code_label(by, code);
+            let _ = writeln!(out, "{name}{{by=\"{by}\",code=\"{code}\"}} {count}");
+        }
+    }
+
+    /// Appends the histograms.
+    fn write_histograms(&self, out: &mut String) {
+        write_histogram(
+            out,
+            "ws_echo_received_message_size_bytes",
+            "Payload size of received data messages.",
+            (&SIZE_BOUNDS, &self.traffic.sizes_in.0),
+            self.traffic.bytes_in,
+        );
+        write_histogram(
+            out,
+            "ws_echo_session_duration_seconds",
+            "Duration of ended sessions.",
+            (&LENGTH_BOUNDS, &self.lengths.counts),
+            self.lengths.sum.as_secs_f64(),
+        );
+    }
+}
+
+/// Appends what the process uses, under the names that Prometheus clients share.
+fn write_process(out: &mut String) {
+    let Some(usage) = ProcessUsage::read() else { return };
+    let (resident, cpu) = (usage.resident_bytes, usage.cpu_seconds);
+    write_metric(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident);
+    write_metric(out, "process_open_fds", "gauge", "Open file descriptors.", usage.open_files);
+    write_metric(out, "process_threads", "gauge", "Threads.", usage.threads);
+    write_metric(out, "process_cpu_seconds_total", "counter", "CPU time, user and system.", cpu);
+    let help = "Start of the process, in seconds since the epoch.";
+    write_metric(out, "process_start_time_seconds", "gauge", help, format_args!("{:.2}", usage.started_at));
+}
+
+/// Appends a metric without labels.
+fn write_metric(out: &mut String, name: &str, kind: &str, help: &str, value: impl Display) {
+    write_header(out, name, kind, help);
+    let _ = writeln!(out, "{name} {value}");
+}
+
+/// Appends a histogram: the upper bounds of its buckets, the number of values in each bucket and in the last one, which
+/// has no bound, and the sum of all values.
+fn write_histogram<B: Display>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    (bounds, counts): (&[B], &[u64]),
+    sum: impl Display,
+) {
+    write_header(out, name, "histogram", help);
+    let mut total = 0;
+    for (bound, count) in bounds.iter().zip(counts) {
+        total += count;
+        let _ = writeln!(out, "{name}_bucket{{le=\"{bound}\"}} {total}");
+    }
+    total += counts.last().unwrap_or(&0);
+    let _ = writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {total}\n{name}_sum {sum}\n{name}_count {total}");
 }
 
 /// Appends the HELP and TYPE lines of a metric. Writing to a `String` cannot fail.
 fn write_header(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP ws_echo_{name} {help}\n# TYPE ws_echo_{name} {kind}");
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
 #[cfg(test)]
@@ -77,9 +156,16 @@ mod tests {
         let mut totals = Snapshot::default();
         totals.record_end(("client", 1000), true);
         totals.record_end(("vanished", 1006), false);
+        totals.record_end(("client", 4000), false);
+        totals.record_end(("client", 4321), false);
         assert_eq!(totals.clean, 1);
         let text = totals.exposition();
-        for line in ["{by=\"client\",code=\"1000\"} 1\n", "{by=\"vanished\",code=\"1006\"} 1\n"] {
+        for line in [
+            "{by=\"client\",code=\"1000\"} 1\n",
+            "{by=\"vanished\",code=\"1006\"} 1\n",
+            "{by=\"client\",code=\"4xxx\"} 2\n",
+            "{by=\"tls\",code=\"0\"} 0\n",
+        ] {
             assert!(text.contains(&format!("ws_echo_connections_closed_total{line}")), "{text}");
         }
     }

@@ -2,5 +2,7 @@
 
 pub(crate) mod counters;
 mod exposition;
+mod histogram;
+mod labels;
 pub mod snapshot;
 pub mod summary;

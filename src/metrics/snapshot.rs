@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::counters::Counters;
+use super::histogram::{LengthCounts, SizeCounts};
+use super::labels::counted_code;
+use crate::config::Config;
 
 /// All totals since the server started, as of the supervisor's last tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +24,9 @@ pub struct Snapshot {
     /// Connections waiting for a worker now.
     pub waiting: u64,
     /// Connections rejected with 503, by reason.
-    pub rejected: BTreeMap<&'static str, u64>,
-    /// Ended connections, by cause and by close code or HTTP status (0 if there is neither).
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Ended connections, by cause and by close code or HTTP status (0 if there is neither). Codes that are neither
+    /// registered nor sent by the server itself are counted under the last of their class, for example 4999.
     pub closed: BTreeMap<(&'static str, u16), u64>,
     /// Ended WebSocket sessions.
     pub sessions: u64,
@@ -38,6 +42,29 @@ pub struct Snapshot {
     pub panics: u64,
     /// Duration of the longest ended WebSocket session.
     pub longest: Duration,
+    /// Ended WebSocket sessions by their duration.
+    pub lengths: LengthCounts,
+    /// Limits of the server.
+    pub limits: Limits,
+}
+
+/// The limits of a server that its metrics show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Number of workers.
+    pub workers: u64,
+    /// Maximum number of connections that wait for a worker.
+    pub queue: u64,
+    /// Maximum size of a message, in bytes.
+    pub message_bytes: u64,
+}
+
+impl Limits {
+    /// Returns the limits of a configuration.
+    pub(crate) fn of(config: &Config) -> Self {
+        let Config { workers, waiting, max_message, .. } = *config;
+        Self { workers: workers as u64, queue: waiting as u64, message_bytes: max_message as u64 }
+    }
 }
 
 /// The last snapshot of the supervisor, shared with workers.
@@ -60,6 +87,8 @@ pub struct Traffic {
     pub pongs_in: u64,
     /// Pings sent by handlers. [`Snapshot::pings_out`] includes those of the supervisor.
     pub pings_out: u64,
+    /// Data messages received, by size.
+    pub sizes_in: SizeCounts,
 }
 
 impl Traffic {
@@ -73,6 +102,7 @@ impl Traffic {
             pings_in: counters.pings_in.get(),
             pongs_in: counters.pongs_in.get(),
             pings_out: counters.pings_out.get(),
+            sizes_in: counters.sizes_in(),
         }
     }
 }
@@ -86,6 +116,7 @@ impl AddAssign for Traffic {
         self.pings_in += other.pings_in;
         self.pongs_in += other.pongs_in;
         self.pings_out += other.pings_out;
+        self.sizes_in += other.sizes_in;
     }
 }
 
@@ -93,7 +124,15 @@ impl Snapshot {
     /// Counts an ended connection under `labels` (cause, and close code or HTTP status). `clean` is whether
     /// its closing handshake was complete.
     pub(crate) fn record_end(&mut self, labels: (&'static str, u16), clean: bool) {
-        *self.closed.entry(labels).or_default() += 1;
+        let (cause, code) = labels;
+        *self.closed.entry((cause, counted_code(cause, code))).or_default() += 1;
         self.clean += u64::from(clean);
+    }
+
+    /// Counts an ended session.
+    pub(crate) fn record_session(&mut self, duration: Duration) {
+        self.sessions += 1;
+        self.longest = self.longest.max(duration);
+        self.lengths.record(duration);
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use bytesize::ByteSize;
 use log::info;
 
+use super::labels::code_label;
 use super::snapshot::Snapshot;
 
 /// The totals of a stopped server. `Display` formats the text that is printed when it stops.
@@ -34,7 +35,7 @@ impl Summary {
     fn ends(&self) -> impl fmt::Display {
         CommaList(self.totals.closed.iter().map(|((by, code), count)| match code {
             0 => format!("{by}: {count}"),
-            code => format!("{by} {code}: {count}"),
+            code => format!("{by} {}: {count}", code_label(by, *code)),
         }))
     }
 }
@@ -48,7 +49,10 @@ impl fmt::Display for Summary {
             "  connections  {accepted} accepted, {} refused{}, {peak} open at most",
             rejected.values().sum::<u64>(),
             Parenthesised(
-                rejected.iter().map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")))
+                refused
+                    .iter()
+                    .filter(|(_, count)| **count > 0)
+                    .map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")))
             ),
         )?;
         writeln!(

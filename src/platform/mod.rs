@@ -3,7 +3,7 @@
 pub mod limits;
 pub(crate) mod pipe_semaphore;
 pub mod pool;
-pub(crate) mod quiet_panic;
+pub(crate) mod process_usage;
 pub mod random;
 pub(crate) mod scheduling;
 pub mod signals;

@@ -44,6 +44,9 @@ pub(crate) enum RejectReason {
 }
 
 impl RejectReason {
+    /// All reasons. The metric shows each from the start.
+    pub(crate) const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::ShuttingDown];
+
     /// Returns the label of the metric `ws_echo_connections_refused_total`.
     pub(crate) fn label(self) -> &'static str {
         match self {

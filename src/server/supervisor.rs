@@ -21,7 +21,7 @@ use super::session_timers::{SessionTimers, TimeoutAction};
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState, SessionReport};
 use crate::http::response::Response;
-use crate::metrics::snapshot::{Snapshot, Traffic};
+use crate::metrics::snapshot::{Limits, Snapshot, Traffic};
 use crate::metrics::summary::Summary;
 use crate::session::handle::SessionHandle;
 use crate::transport::connection::Phase;
@@ -73,6 +73,15 @@ impl Supervisor {
         listeners: Vec<InterruptibleListener>,
     ) -> Self {
         let now = Instant::now();
+        let totals = Snapshot {
+            limits: Limits::of(&state.config),
+            refused: RejectReason::ALL.map(|reason| (reason.label(), 0)).into(),
+            ..Snapshot::default()
+        };
+        // Shown until the first tick.
+        if let Ok(mut shared) = state.snapshot.lock() {
+            *shared = Arc::new(totals.clone());
+        }
         Self {
             state,
             events,
@@ -81,7 +90,7 @@ impl Supervisor {
             accept_loops: listeners.len(),
             listeners,
             sessions: HashMap::new(),
-            totals: Snapshot::default(),
+            totals,
             started_at: now,
             last_logged: (now, Snapshot::default()),
             drain_deadline: None,
@@ -159,9 +168,8 @@ impl Supervisor {
         let Some(timers) = self.sessions.remove(&report.id) else { return };
         self.totals.traffic += Traffic::of(timers.handle.counters());
         if report.upgraded {
-            self.totals.sessions += 1;
             self.totals.aborted += u64::from(timers.aborted && !report.end.is_clean());
-            self.totals.longest = self.totals.longest.max(timers.opened_at.elapsed());
+            self.totals.record_session(timers.opened_at.elapsed());
         }
     }
 

@@ -204,9 +204,7 @@ impl WebSocketSession {
 
     /// Counts and logs a received data message.
     fn count_received(&self, message: &Message) {
-        let counters = self.handle.counters();
-        counters.messages_in.add(1);
-        counters.bytes_in.add(message.len() as u64);
+        self.handle.counters().record_received(message.len());
         let (kind, payload) = opcode_and_payload(message);
         debug!(session = self.handle.id(); "#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
     }

@@ -132,7 +132,7 @@ fn close_without_reply_aborts_at_the_close_timeout(transport: Transport) {
     client.send(masked(0x88, 4001_u16.to_be_bytes()));
     client.expect_end();
     let totals = server.finish();
-    assert_eq!((totals.closed[&("server", 4001)], totals.clean, totals.aborted), (2, 1, 1), "{totals:?}");
+    assert_eq!((totals.closed[&("server", 4999)], totals.clean, totals.aborted), (2, 1, 1), "{totals:?}");
 }
 
 /// Closing a socket with unread bytes makes the kernel send a reset, which may discard what the client has not read

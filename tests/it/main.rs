@@ -35,6 +35,7 @@ mod layers;
 mod limits;
 mod logging;
 mod memory;
+mod metrics;
 mod page;
 mod proc_status;
 mod process;

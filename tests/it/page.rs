@@ -53,6 +53,7 @@ fn health_and_metrics_are_machine_readable() {
     assert!(values.len() > 10, "{body}");
     for line in values {
         let (name, value) = line.rsplit_once(' ').unwrap();
-        assert!(name.starts_with("ws_echo_") && value.parse::<u64>().is_ok(), "{line}");
+        let known = name.starts_with("ws_echo_") || name.starts_with("process_");
+        assert!(known && value.parse::<f64>().is_ok(), "{line}");
     }
 }
