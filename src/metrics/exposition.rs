@@ -72,7 +72,7 @@ impl Snapshot {
     fn write_ends(&self, out: &mut String) {
         let name = "ws_echo_connections_refused_total";
         write_header(out, name, "counter", "Connections rejected with 503, by reason.");
-        for (reason, count) in &self.refused {
+        for (reason, count) in &self.rejected {
             let _ = writeln!(out, "{name}{{reason=\"{reason}\"}} {count}");
         }
         let name = "ws_echo_connections_closed_total";

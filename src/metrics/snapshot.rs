@@ -24,7 +24,7 @@ pub struct Snapshot {
     /// Connections waiting for a worker now.
     pub waiting: u64,
     /// Connections rejected with 503, by reason.
-    pub refused: BTreeMap<&'static str, u64>,
+    pub rejected: BTreeMap<&'static str, u64>,
     /// Ended connections, by cause and by close code or HTTP status (0 if there is neither). Codes that are neither
     /// registered nor sent by the server itself are counted under the last of their class, for example 4999.
     pub closed: BTreeMap<(&'static str, u16), u64>,

@@ -20,7 +20,7 @@ impl Summary {
     pub fn log(&self) {
         let Snapshot { uptime, accepted, peak, sessions, clean, aborted, longest, traffic, .. } =
             &self.totals;
-        let refused: u64 = self.totals.refused.values().sum();
+        let refused: u64 = self.totals.rejected.values().sum();
         info!(
             target: "ws_echo", duration_ms = uptime.as_millis(), accepted, refused, peak, sessions_ended = sessions,
             closed_cleanly = clean, cut = aborted, longest_ms = longest.as_millis(), ended:% = self.ends(),
@@ -42,14 +42,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Snapshot { accepted, peak, refused, sessions, clean, aborted, traffic, .. } = &self.totals;
+        let Snapshot { accepted, peak, rejected, sessions, clean, aborted, traffic, .. } = &self.totals;
         writeln!(f, "stopped after {:.1?}", self.totals.uptime)?;
         writeln!(
             f,
             "  connections  {accepted} accepted, {} refused{}, {peak} open at most",
             rejected.values().sum::<u64>(),
             Parenthesised(
-                refused
+                rejected
                     .iter()
                     .filter(|(_, count)| **count > 0)
                     .map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")))

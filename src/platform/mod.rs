@@ -4,6 +4,7 @@ pub mod limits;
 pub(crate) mod pipe_semaphore;
 pub mod pool;
 pub(crate) mod process_usage;
+pub(crate) mod quiet_panic;
 pub mod random;
 pub(crate) mod scheduling;
 pub mod signals;

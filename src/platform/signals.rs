@@ -36,6 +36,7 @@ where
     let on_interrupt = stop.clone();
     ctrlc::set_handler(move || {
         if !on_interrupt() {
+            logging::flush();
             std::process::exit(EXIT_INTERRUPTED);
         }
     })
@@ -52,23 +53,4 @@ where
     };
     thread::Builder::new().name("signals".into()).spawn(dispatch).map_err(Error::Signals)?;
     Ok(())
-}
-
-/// Shuts the server down at the first call and exits the process at the second.
-fn stop_or_exit(stop: &impl Fn() -> bool) {
-    if !stop() {
-        logging::flush();
-        std::process::exit(EXIT_INTERRUPTED);
-    }
-}
-
-/// Returns whether SIGHUP is ignored (proc(5)). Always false outside Linux, where `nohup` therefore has no
-/// effect.
-fn is_sighup_ignored() -> bool {
-    let ignored = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-        u64::from_str_radix(mask.trim(), 16).ok()
-    });
-    // Bit 0 is signal 1, SIGHUP.
-    ignored.is_some_and(|mask| mask & 1 == 1)
 }

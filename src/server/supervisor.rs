@@ -75,7 +75,7 @@ impl Supervisor {
         let now = Instant::now();
         let totals = Snapshot {
             limits: Limits::of(&state.config),
-            refused: RejectReason::ALL.map(|reason| (reason.label(), 0)).into(),
+            rejected: RejectReason::ALL.map(|reason| (reason.label(), 0)).into(),
             ..Snapshot::default()
         };
         // Shown until the first tick.

@@ -205,7 +205,7 @@ impl WebSocketSession {
     /// Counts and logs a received data message.
     fn count_received(&self, message: &Message) {
         self.handle.counters().record_received(message.len());
-        let (kind, payload) = opcode_and_payload(message);
+        let (kind, payload) = kind_and_payload(message);
         debug!(session = self.handle.id(); "#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
     }
 }
