@@ -39,7 +39,7 @@ const HTTP: &str = "http";
 /// sent by the server itself; otherwise the last of its class, for example 4999 for 4000 to 4999.
 pub(super) fn counted_code(cause: &str, code: u16) -> u16 {
     let class = if cause == HTTP { 100 } else { 1000 };
-    if has_own_label(cause, code) { code } else { code / class * class + (class - 1) }
+    if has_own_label(cause, code) { code } else { (code / class * class).saturating_add(class - 1) }
 }
 
 /// Returns the label of a code that [`counted_code`] returned: the code, or its class, for example `4xxx`.
@@ -73,6 +73,7 @@ mod tests {
             ("client", 4000, "4xxx"),
             ("server", 4999, "4xxx"),
             ("server", 1016, "1xxx"),
+            ("server", 65_535, "65xxx"),
             ("tls", 0, "0"),
             ("http", 404, "404"),
             ("http", 418, "4xx"),
