@@ -114,14 +114,16 @@ fn check_version(head: &RequestHead) -> Result<(), Response> {
     }
 }
 
-/// Returns the key if it is the base64 form of 16 bytes (RFC 6455, 4.2.1, item 5).
+/// Returns the key if it is the base64 form of 16 bytes (RFC 6455, 4.2.1, item 5): 22 symbols and `==`. The last
+/// symbol may have any of the bits that the padding leaves unused, as in the example of section 4.1.
 fn check_key(head: &RequestHead) -> Result<&str, Response> {
     let key = head
         .headers
         .get_single("Sec-WebSocket-Key")
         .ok_or_else(|| bad_request("the request needs one Sec-WebSocket-Key header"))?;
-    match data_encoding::BASE64.decode(key.as_bytes()) {
-        Ok(bytes) if bytes.len() == 16 => Ok(key),
+    let is_symbol = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    match key.strip_suffix("==") {
+        Some(symbols) if symbols.len() == 22 && symbols.bytes().all(is_symbol) => Ok(key),
         _ => Err(bad_request("the Sec-WebSocket-Key must be 16 bytes in base64")),
     }
 }

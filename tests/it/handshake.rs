@@ -22,6 +22,26 @@ fn handshake_accept_value_matches_the_key() {
     );
 }
 
+/// The first key is the example of RFC 6455, 4.1. Its last symbol has bits that the padding leaves unused.
+#[test]
+fn handshake_key_may_be_any_base64_form_of_16_bytes() {
+    let server = TestServer::start();
+    for key in ["AQIDBAUGBwgJCgsMDQ4PEC==", "AQIDBAUGBwgJCgsMDQ4PEA==", "dGhlIHNhbXBsZSBub25jZR=="] {
+        let head = response_head(&server, &request("/", &[("Sec-WebSocket-Key", key)]));
+        assert!(head.starts_with("HTTP/1.1 101 "), "{key}: {head}");
+        let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+        assert!(head.contains(&format!("\r\nSec-WebSocket-Accept: {accept}\r\n")), "{key}: {head}");
+    }
+    let long = "JCMCrKJENqcrTU9erFxGoiP5P8JhjeocERQs9vgR/Y4=";
+    let short = "SGVsbG8sIHdvcmxkIQ==";
+    for key in
+        [long, short, "==", "AQIDBAUGBwgJCgsMDQ4PEC", "AQIDBAUGBwgJCgsMDQ4P_-==", "AQIDBAUGBwgJCgsMDQ4P=C=="]
+    {
+        let head = response_head(&server, &request("/", &[("Sec-WebSocket-Key", key)]));
+        assert!(head.starts_with("HTTP/1.1 400 "), "{key}: {head}");
+    }
+}
+
 #[test]
 fn handshake_head_may_arrive_byte_by_byte_or_with_frames_behind_it() {
     let server = TestServer::start();
