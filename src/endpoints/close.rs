@@ -3,6 +3,7 @@
 use super::echo::echo_times;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
+use crate::protocol::close_code::may_be_sent;
 use crate::session::fault_injection::DropMode;
 
 /// Builds `/close`: echoes `after` messages, then sends a Close frame.
@@ -19,11 +20,6 @@ pub(super) fn build_close(parameters: &Parameters, _: &EndpointContext) -> Resul
         echo_times(session, after)?;
         Err(session.close(code, &reason))
     }))
-}
-
-/// Returns whether an endpoint may send a close code (RFC 6455, 7.4.2, and the IANA registry of close codes).
-fn may_be_sent(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// Builds `/drop`: echoes `after` messages, then ends the TCP connection.

@@ -1,10 +1,12 @@
 //! Inspects a client's frames between the socket and tungstenite.
 //!
-//! The inspector rewrites only byte 0 of the first frame of a compressed message: it clears RSV1 and changes
-//! the opcode to binary, because compressed text is not UTF-8. It skips payload, except for text that
+//! The inspector rewrites byte 0 of the first frame of a compressed message: it clears RSV1 and changes the
+//! opcode to binary, because compressed text is not UTF-8. It also rewrites close code 1014 as 1013, because
+//! tungstenite takes 1014 for a violation. It skips payload, except for text that
 //! tungstenite has not received to the end of the message: this text is checked at once, because tungstenite
 //! checks it only at the end of the frame.
 
+use super::close_code::{BAD_GATEWAY, TRY_AGAIN_LATER, may_be_sent};
 use super::frame_header::{
     ClientFrameHeader, FIN, LENGTH, MASK, PartialHeader, RSV, RSV1, SHORT_HEADER, SHORT_MAX,
 };
@@ -18,6 +20,8 @@ use super::violation::Violation;
 enum Position {
     Header,
     Payload,
+    /// The code of a Close frame, the first two bytes of its payload.
+    CloseCode,
     /// A Close frame was received. Later bytes are ignored (RFC 6455, section 5.5.1).
     Closed,
 }
@@ -43,6 +47,10 @@ pub struct FrameInspector {
     frame: ClientFrameHeader,
     utf8: Utf8Check,
     messages: MessageInfoQueue,
+    /// The first byte of the code of the Close frame, unmasked.
+    close_code_high: Option<u8>,
+    /// The code of the Close frame.
+    close_code: Option<u16>,
     violation: Option<Violation>,
 }
 
@@ -58,6 +66,8 @@ impl FrameInspector {
             frame: ClientFrameHeader { fin: true, opcode: CONTINUATION, length: 0, mask: [0; 4] },
             utf8: Utf8Check::default(),
             messages: MessageInfoQueue::new(),
+            close_code_high: None,
+            close_code: None,
             violation: None,
         }
     }
@@ -86,6 +96,13 @@ impl FrameInspector {
         self.violation
     }
 
+    /// Returns the code of the received Close frame as the client sent it; `None` before that frame, or if it
+    /// has no code.
+    #[must_use]
+    pub fn close_code(&self) -> Option<u16> {
+        self.close_code
+    }
+
     /// Returns what the next data message was before it was rewritten. To be called once for each data
     /// message that tungstenite returns.
     pub fn next_message_info(&mut self) -> Option<MessageInfo> {
@@ -110,6 +127,11 @@ impl FrameInspector {
         while index < bytes.len() {
             match self.position {
                 Position::Closed => break,
+                Position::CloseCode => {
+                    self.inspect_close_code_byte(&mut bytes[index])
+                        .map_err(|violation| (index, violation))?;
+                    index += 1;
+                }
                 Position::Payload => {
                     index += self
                         .skip_payload(&bytes[index..])
@@ -158,7 +180,8 @@ impl FrameInspector {
         let Some(header) = self.partial.push(*byte)? else { return Ok(()) };
         self.frame = header;
         if header.opcode == CLOSE {
-            self.position = Position::Closed;
+            // A payload of one byte has no code. tungstenite rejects it.
+            self.position = if header.length < 2 { Position::Closed } else { Position::CloseCode };
         } else if header.length > 0 {
             self.position = Position::Payload;
         } else {
@@ -193,6 +216,26 @@ impl FrameInspector {
         if compressed {
             *byte = *byte & FIN | BINARY;
         }
+        Ok(())
+    }
+
+    /// Checks the code of a Close frame at its second byte. Rewrites 1014 as 1013.
+    fn inspect_close_code_byte(&mut self, byte: &mut u8) -> Result<(), Violation> {
+        let mask = self.frame.mask[0];
+        self.frame.mask.rotate_left(1);
+        let Some(high) = self.close_code_high else {
+            self.close_code_high = Some(*byte ^ mask);
+            return Ok(());
+        };
+        let code = u16::from_be_bytes([high, *byte ^ mask]);
+        if !may_be_sent(code) {
+            return Err(Violation::ForbiddenCloseCode(code));
+        }
+        if code == BAD_GATEWAY {
+            *byte = TRY_AGAIN_LATER.to_be_bytes()[1] ^ mask;
+        }
+        self.close_code = Some(code);
+        self.position = Position::Closed;
         Ok(())
     }
 
@@ -246,6 +289,7 @@ mod tests {
             (open, &[0xc2, 0x80], 0, Violation::ExpectedContinuation),
             (open, &[0x08, 0x80], 0, Violation::FragmentedControl),
             (hello, &[0x89, 0xfe], 1, Violation::ControlTooLong),
+            (hello, &[0x88, 0x82, 1, 1, 0, 0, 2, 0xec], 7, Violation::ForbiddenCloseCode(1005)),
             (hello, &[0x82, 0x00], 1, Violation::Unmasked),
             (hello, &[0x82, 0xfe, 0, 1, 0, 0, 0, 0], 7, Violation::LengthNotMinimal),
             (open, &[0x80, 0x82, 0, 0, 0, 0, 0xff], 6, Violation::InvalidUtf8),
@@ -265,6 +309,18 @@ mod tests {
         assert_eq!(inspector.scan(&mut bytes), bytes.len());
         assert_eq!(inspector.violation(), None);
         assert!(!inspector.between_messages());
+    }
+
+    #[test]
+    fn frame_inspector_passes_close_code_1014_as_1013() {
+        let [high, low] = 1014_u16.to_be_bytes();
+        let mut bytes = [0x88, 0x83, 1, 2, 3, 4, high ^ 1, low ^ 2, b'x' ^ 3];
+        let mut inspector = FrameInspector::new(DEFLATE);
+        // Each byte in a scan of its own.
+        assert!(bytes.chunks_mut(1).all(|byte| inspector.scan(byte) == 1));
+        assert_eq!(inspector.close_code(), Some(1014));
+        assert_eq!(u16::from_be_bytes([bytes[6] ^ 1, bytes[7] ^ 2]), 1013);
+        assert_eq!(bytes[8], b'x' ^ 3);
     }
 
     #[test]

@@ -19,11 +19,13 @@
 //! | `offer`, `token` | parse the `Sec-WebSocket-Extensions` field |
 //! | `frame_inspector` | checks frames, rewrites byte 0 |
 //! | `frame_header` | parses one frame header byte by byte and checks it |
+//! | `close_code` | which codes a Close frame may carry |
 //! | `message_info` | queues the kind and compression of each data message |
 //! | `utf8` | checks text while it is received |
 //! | `violation` | protocol violations and their close codes |
 //! | `deflate`, `inflate` | compress and inflate one message with shared zlib streams |
 
+pub(crate) mod close_code;
 pub mod deflate;
 mod frame_header;
 pub mod frame_inspector;

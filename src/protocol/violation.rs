@@ -28,6 +28,8 @@ pub enum Violation {
     LengthNotMinimal,
     /// A payload length with its most significant bit set (section 5.2).
     LengthTooLarge,
+    /// A Close frame with this code, which must not be sent (section 7.4).
+    ForbiddenCloseCode(u16),
     /// A text message that is not UTF-8 (section 8.1).
     InvalidUtf8,
     /// A compressed message that does not inflate (RFC 7692, section 7.2.2).
@@ -57,6 +59,9 @@ impl fmt::Display for Violation {
             Self::Unmasked => "frame without a mask",
             Self::LengthNotMinimal => "payload length in more bytes than needed",
             Self::LengthTooLarge => "payload length with its highest bit set",
+            Self::ForbiddenCloseCode(code) => {
+                return write!(f, "Close frame with code {code}, which must not be sent");
+            }
             Self::InvalidUtf8 => "text that is not UTF-8",
             Self::CorruptDeflate => "compressed message that does not inflate",
         })

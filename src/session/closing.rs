@@ -50,7 +50,13 @@ impl WebSocketSession {
 
     /// Handles a received Close. Replies to it, unless it is the reply to a Close of the server.
     pub(super) fn on_close(&mut self, frame: Option<&CloseFrame>) -> SessionEnd {
-        let (code, reason) = frame.map_or((NO_CODE, ""), |frame| (frame.code.into(), frame.reason.as_str()));
+        let reason = frame.map_or("", |frame| frame.reason.as_str());
+        let code = self.transport.received_close_code().unwrap_or(NO_CODE);
+        if frame.is_some_and(|frame| u16::from(frame.code) != code) {
+            // The frame inspector rewrote the code for tungstenite. With this reply queued, the frame writer
+            // discards the one of tungstenite. If this fails, the flush below fails as well.
+            let _ = self.handle.writer().close(code, reason);
+        }
         let end = match self.termination_end() {
             Some(end) => mark_clean(end),
             None => SessionEnd::Closed { by: Side::Client, code, reason: reason.to_owned(), clean: true },

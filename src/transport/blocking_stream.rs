@@ -71,6 +71,11 @@ impl BlockingStream {
         self.inspector.as_ref().is_some_and(FrameInspector::between_messages)
     }
 
+    /// Returns the code of the received Close frame as the client sent it. `None` if the frame has no code.
+    pub(crate) fn received_close_code(&self) -> Option<u16> {
+        self.inspector.as_ref().and_then(FrameInspector::close_code)
+    }
+
     /// Records that a message of `length` bytes was received, for the scheduling policy.
     pub(crate) fn record_message(&mut self, length: usize) {
         self.reader.record_message(length);

@@ -16,6 +16,7 @@ mod capacity;
 mod certificate;
 mod clients;
 mod close;
+mod close_codes;
 mod deflate;
 mod deflate_client;
 mod deflate_faults;

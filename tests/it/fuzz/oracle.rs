@@ -60,9 +60,7 @@ impl Reading {
             let whole = here as u64 == length;
             wire = &after[here..];
             if *first & 0x08 != 0 {
-                if whole {
-                    self.control(*first, payload)?;
-                }
+                self.control(*first, payload, whole)?;
                 continue;
             }
             let message = open.get_or_insert(Partial { first: *first, payload: Vec::new() });
@@ -76,24 +74,24 @@ impl Reading {
         Ok(())
     }
 
-    fn control(&mut self, first: u8, payload: Vec<u8>) -> Result<(), End> {
+    fn control(&mut self, first: u8, payload: Vec<u8>, whole: bool) -> Result<(), End> {
         match (first & 0x0f, &payload[..]) {
+            // The code is checked before the rest of the frame has come.
+            (0x8, [high, low, ..]) if !may_be_sent(u16::from_be_bytes([*high, *low])) => return fail(1002),
+            _ if !whole => {}
             (0x9, _) => self.pings.push(payload),
-            (0x8, []) => return Err(End::Closed(payload)),
             (0x8, [_]) => return fail(1002),
-            (0x8, [high, low, reason @ ..]) => {
-                let code = u16::from_be_bytes([*high, *low]);
-                return match (code, str::from_utf8(reason)) {
-                    (1000..=1003 | 1007..=1013 | 3000..=4999, Ok(_)) => Err(End::Closed(payload)),
-                    (1000..=1003 | 1007..=1013 | 3000..=4999, Err(_)) => fail(1007),
-                    (_, Ok(_)) => fail(1002),
-                    (_, Err(_)) => Err(End::Failed(vec![1002, 1007])),
-                };
-            }
+            (0x8, [_, _, reason @ ..]) if str::from_utf8(reason).is_err() => return fail(1007),
+            (0x8, _) => return Err(End::Closed(payload)),
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Returns whether a Close may have this code (RFC 6455, 7.4, and the registry of close codes).
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// Checks the rules of the first byte (RFC 6455, 5.2, 5.4 and 5.5; RFC 7692, 6).
