@@ -38,7 +38,8 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// Maximum time that a peer accepts none of the unsent bytes; then the session is aborted.
     pub write_timeout: Duration,
-    /// Maximum time for the peer to complete the closing handshake (RFC 6455, section 7.1.1).
+    /// Maximum time for the peer to complete the closing handshake (RFC 6455, section 7.1.1), and to stop
+    /// sending after a Close for an error.
     pub close_timeout: Duration,
     /// Maximum time for graceful shutdown; then the remaining sessions are aborted.
     pub drain_timeout: Duration,

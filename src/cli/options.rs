@@ -102,7 +102,7 @@ pub(super) struct Timeouts {
     #[arg(long, env = "WS_ECHO_WRITE_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "10s", value_parser = timeout)]
     pub(super) write_timeout: Duration,
-    /// Maximum time for the closing handshake
+    /// Maximum time for the closing handshake, and for a client to stop sending after an error
     #[arg(long, env = "WS_ECHO_CLOSE_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "5s", value_parser = timeout)]
     pub(super) close_timeout: Duration,

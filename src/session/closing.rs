@@ -114,7 +114,7 @@ impl WebSocketSession {
             Ok(false) => self.termination_end().unwrap_or(SessionEnd::AbnormalClosure),
             Err(error) => return self.io_failed(&error),
         };
-        self.linger();
+        self.transport.linger_after_error();
         end
     }
 

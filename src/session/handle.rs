@@ -1,7 +1,7 @@
 //! The handle of a session, shared by its worker, the supervisor and threads that push messages.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -172,9 +172,7 @@ impl SessionHandle {
     ///
     /// The kernel still returns bytes that have arrived, so the worker also checks [`is_aborted`](Self::is_aborted).
     pub(crate) fn abort(&self) {
-        self.aborted.store(true, Relaxed);
-        // Fails if the connection has already ended.
-        let _ = self.writer().socket().shutdown(Shutdown::Both);
+        self.connection.abort();
         self.sleeper.cancel();
     }
 

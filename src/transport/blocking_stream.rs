@@ -129,13 +129,28 @@ impl BlockingStream {
     /// The kernel resets a connection that is closed with unread bytes, and the peer could then lose the last
     /// bytes that were sent (RFC 9112, 9.6).
     pub(crate) fn linger(&mut self) {
-        self.reader.connection().advance_to(Phase::Lingering);
+        self.discard_in(Phase::Lingering);
+    }
+
+    /// Like [`linger`](Self::linger), after a Close for an error in a message that the peer may still be
+    /// sending. The peer gets the close time-out to finish it: a reset fails its write, and it would not read
+    /// the Close. A peer that still sends at the end is reset.
+    pub(crate) fn linger_after_error(&mut self) {
+        self.discard_in(Phase::Closing);
+    }
+
+    fn discard_in(&mut self, phase: Phase) {
+        self.reader.connection().advance_to(phase);
         self.set_deadline(None);
         if self.reader.connection().writer().shutdown_write().is_err() {
             return;
         }
         let mut discarded = [0; 2048];
-        while matches!(self.reader.receive(&mut discarded), Ok(n) if n > 0) {}
+        // After an abort bytes that have arrived can still be read, and a peer could send without an end. They
+        // stay unread, so that the kernel resets the connection.
+        while matches!(self.reader.receive(&mut discarded), Ok(n) if n > 0)
+            && !self.reader.connection().is_aborted()
+        {}
     }
 }
 

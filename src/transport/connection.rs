@@ -1,7 +1,7 @@
 //! What the worker of a connection and other threads share.
 
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use super::frame_writer::FrameWriter;
 use super::record_layer::RecordLayer;
@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     counters: Counters,
     /// A [`Phase`]. Never decreases.
     phase: AtomicU8,
+    /// [`abort`](Self::abort) was called.
+    aborted: AtomicBool,
 }
 
 impl Connection {
@@ -37,6 +39,7 @@ impl Connection {
             writer: FrameWriter::new(socket, record_layer),
             counters: Counters::default(),
             phase: AtomicU8::new(Phase::Handshake as u8),
+            aborted: AtomicBool::new(false),
         }
     }
 
@@ -63,5 +66,18 @@ impl Connection {
     /// Sets the phase to `phase`, unless the connection is in a later one.
     pub(crate) fn advance_to(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Relaxed);
+    }
+
+    /// Ends the connection in both directions with `shutdown(2)`, which wakes a worker blocked in a read or a
+    /// write.
+    pub(crate) fn abort(&self) {
+        self.aborted.store(true, Relaxed);
+        // Fails if the connection has already ended.
+        let _ = self.writer.socket().shutdown(Shutdown::Both);
+    }
+
+    /// Returns whether [`abort`](Self::abort) was called.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Relaxed)
     }
 }

@@ -1,8 +1,13 @@
-//! Close codes that clients may and must not send (RFC 6455, 7.4).
+//! Close codes that clients may and must not send (RFC 6455, 7.4), and the time after a Close for an error.
 
-use crate::harness::{Frame, TestServer, masked};
+use std::io::{ErrorKind, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Frame, TestServer, config, masked};
 use crate::server_process::{ServerProcess, command};
 use crate::transports::{Transport, both_transports};
+use ws_echo::Config;
 
 both_transports! {
     close_code_that_may_be_sent_is_echoed,
@@ -70,4 +75,50 @@ fn close_code_that_must_not_be_sent_is_logged_as_closed_by_the_server() {
     let (_, _, err) = process.wait();
     let line = "closed by the server with 1002 \"Close frame with code 1005, which must not be sent\"";
     assert!(err.contains(line) && !err.contains("closed by the client"), "{err}");
+}
+
+/// The time is more than the server gives a client that has nothing to send any more.
+#[test]
+fn sender_that_continues_after_an_error_reads_the_close() {
+    let server =
+        TestServer::with(Config { max_message: 1000, close_timeout: Duration::from_secs(15), ..config() });
+    let errors = [(1009, masked(0x82, [7; 1001])), (1002, masked(0x83, "a reserved opcode"))];
+    let mut clients = errors.map(|(code, bytes)| {
+        let mut client = server.open("/echo");
+        client.send(bytes);
+        (code, client)
+    });
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(3) {
+        for (code, client) in &mut clients {
+            let sent = client.stream.write_all(&[7; 1000]);
+            sent.unwrap_or_else(|error| panic!("{code} after {:?}: {error}", since.elapsed()));
+        }
+        // The rate of a slow sender, not a wait for anything.
+        thread::sleep(Duration::from_millis(20));
+    }
+    for (code, mut client) in clients {
+        assert_eq!(client.read_frame().code(), code);
+        client.expect_end();
+    }
+}
+
+#[test]
+fn sender_that_never_stops_after_an_error_is_reset_at_the_close_timeout() {
+    let close_timeout = Duration::from_secs(2);
+    let server = TestServer::with(Config { workers: 1, max_message: 1000, close_timeout, ..config() });
+    let mut client = server.open("/echo");
+    client.send(masked(0x82, [7; 1001]));
+    assert_eq!(client.read_frame().code(), 1009);
+    let (since, chunk) = (Instant::now(), vec![7; 64 << 10]);
+    let error = loop {
+        if let Err(error) = client.stream.write_all(&chunk) {
+            break error;
+        }
+    };
+    let took = since.elapsed();
+    let reset = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    assert!(reset.contains(&error.kind()), "{error} after {took:?}");
+    assert!(took >= close_timeout / 2 && took < 5 * close_timeout, "after {took:?}");
+    server.open("/echo").close();
 }
