@@ -17,10 +17,14 @@ pub(super) fn build(parameters: &Parameters, context: &EndpointContext) -> Resul
 /// # Errors
 /// A sentence for the client if the status or the location is not valid.
 pub(super) fn build_response(path: &str, parameters: &Parameters) -> Result<Response, String> {
-    let status: u16 = path
-        .strip_prefix(PREFIX)
-        .and_then(|code| code.parse().ok())
-        .filter(|code| (200..=599).contains(code))
+    let code = path.strip_prefix(PREFIX).unwrap_or_default();
+    let number: Option<u16> = code.parse().ok();
+    // `parse` accepts a sign and leading zeros, which make another path.
+    if number.is_some_and(|number| number.to_string() != code) {
+        return Ok(Response::text(404, &format!("no such path; a status is written as in {PREFIX}503")));
+    }
+    let status = number
+        .filter(|status| (200..=599).contains(status))
         .ok_or_else(|| format!("{PREFIX} takes a status from 200 to 599, for example {PREFIX}503"))?;
     let mut response = Response::text(status, &format!("{status}, as requested by the path"));
     // Header fields that these responses must have (RFC 9110, 15).

@@ -2,6 +2,7 @@
 //! rejector.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -114,6 +115,7 @@ impl ConnectionDispatcher {
                 Ok((_, peer)) if listener.is_interrupt(peer) => {}
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
+                    let peer = without_mapping(peer);
                     self.dispatch(AcceptedConnection { socket, peer, accepted_at: Instant::now(), tls });
                     yielded = false;
                 }
@@ -177,5 +179,15 @@ impl ConnectionDispatcher {
     fn reject(&self, connection: AcceptedConnection, reason: RejectReason) {
         let _ = self.state.events.send(Event::Rejected(reason));
         self.rejector.reject(connection, reason);
+    }
+}
+
+/// Returns the address of a peer, without the mapping to IPv6 (RFC 4291, 2.5.5.2) that an IPv6 listener adds to
+/// IPv4 addresses.
+fn without_mapping(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        ip if ip.is_ipv4() => SocketAddr::new(ip, peer.port()),
+        // Not rebuilt, because that would lose the scope.
+        _ => peer,
     }
 }

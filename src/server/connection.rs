@@ -15,6 +15,7 @@ use crate::endpoints::route::Handler;
 use crate::http::handshake::{self, AcceptedUpgrade};
 use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, RequestHead};
 use crate::http::response::Response;
+use crate::logging::EscapedPreview;
 use crate::metrics::snapshot::Traffic;
 use crate::protocol::frame_inspector::FrameInspector;
 use crate::session::codec::Codec;
@@ -146,8 +147,8 @@ fn perform_handshake(
     }
     handle.mark_upgraded();
     stream.upgrade(leftover, FrameInspector::new(upgrade.deflate.is_some()));
-    let (id, peer, path) = (handle.id(), handle.peer(), head.path.as_str());
-    info!(session = id, peer:%, path; "#{id} {peer} opened {}", path.escape_debug());
+    let (id, peer, path) = (handle.id(), handle.peer(), EscapedPreview(&head.path));
+    info!(session = id, peer:%, path:%; "#{id} {peer} opened {path}");
     Ok((new_session(stream, head, upgrade, handle, &state.config), handler))
 }
 
@@ -213,9 +214,9 @@ fn respond(
     head: &RequestHead,
     response: &Response,
 ) -> SessionEnd {
-    let (id, peer, path, status) = (handle.id(), handle.peer(), head.path.as_str(), response.status);
-    let (method, shown) = (head.method.escape_debug(), path.escape_debug());
-    info!(session = id, peer:%, path, status; "#{id} {peer} {method} {shown}: {status}");
+    let (id, peer, status) = (handle.id(), handle.peer(), response.status);
+    let (method, path) = (EscapedPreview(&head.method), EscapedPreview(&head.path));
+    info!(session = id, peer:%, path:%, status; "#{id} {peer} {method} {path}: {status}");
     send_response(stream, handle, response, head.method == "HEAD")
 }
 

@@ -88,14 +88,17 @@ impl SessionTimers {
         self.write_blocked_since = self.write_blocked_since.map(|_| now);
     }
 
-    /// Reads the session's counters and returns the action that is due at `now`. During the drain only the
-    /// write time-out and the linger time-out apply: the drain deadline replaces the others.
+    /// Reads the session's counters and returns the action that is due at `now`; none after an abort. During
+    /// the drain only the write time-out and the linger time-out apply: the drain deadline replaces the others.
     pub(super) fn poll_timeouts(
         &mut self,
         now: Instant,
         config: &Config,
         draining: bool,
     ) -> Option<TimeoutAction> {
+        if self.aborted {
+            return None;
+        }
         self.observe(now);
         if self.write_blocked_since.is_some_and(|since| now - since >= config.write_timeout) {
             return Some(TimeoutAction::WriteTimeout);
@@ -157,14 +160,23 @@ impl SessionTimers {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
+    use tungstenite::protocol::frame::coding::{Control, OpCode};
+
     use super::*;
     use crate::transport::record_layer::RecordLayer;
+    use crate::transport::write_queue::single_frame_header;
 
     fn timers(now: Instant) -> SessionTimers {
+        timers_and_listener(now).0
+    }
+
+    /// Returns the timers of a connection, and the listener that keeps the other end.
+    fn timers_and_listener(now: Instant) -> (SessionTimers, TcpListener) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = socket.peer_addr().unwrap();
-        SessionTimers::new(Arc::new(SessionHandle::new(1, peer, socket, RecordLayer::Plain)), now)
+        let handle = SessionHandle::new(1, peer, socket, RecordLayer::Plain);
+        (SessionTimers::new(Arc::new(handle), now), listener)
     }
 
     #[test]
@@ -215,6 +227,25 @@ mod tests {
         let mut timers = timers(start);
         timers.handle.mark_upgraded();
         assert_eq!(timers.poll_timeouts(start + Duration::from_hours(1), &config, false), None);
+    }
+
+    #[test]
+    fn write_timeout_is_due_once() {
+        let (start, config) = (Instant::now(), Config::default());
+        let (mut timers, _listener) = timers_and_listener(start);
+        let writer = timers.handle.writer();
+        writer.queue_upgrade(&vec![0; 1 << 16]).unwrap();
+        timers.handle.mark_upgraded();
+        // The peer does not read, so the kernel takes no more bytes at some time.
+        while !writer.has_unsent() {
+            writer.write_raw_frame(&vec![0; 1 << 15]).unwrap();
+            writer.try_send(&single_frame_header(OpCode::Control(Control::Ping)), b"").unwrap();
+        }
+        timers.poll_timeouts(start, &config, false);
+        let deadline = start + config.write_timeout;
+        assert_eq!(timers.poll_timeouts(deadline, &config, false), Some(TimeoutAction::WriteTimeout));
+        timers.aborted = true;
+        assert_eq!(timers.poll_timeouts(deadline, &config, false), None);
     }
 
     #[test]

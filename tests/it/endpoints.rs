@@ -91,6 +91,17 @@ fn status_endpoint_rejects_upgrade_and_plain_request() {
 }
 
 #[test]
+fn status_endpoint_with_a_sign_or_a_leading_zero_is_404() {
+    let server = TestServer::start();
+    for target in ["/status/+503", "/status/0503", "/status/00", "/status/+99"] {
+        for request in [request(target, &[]), format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")] {
+            let response = exchange(server.address, request);
+            assert!(response.starts_with("HTTP/1.1 404 ") && response.contains("/status/503"), "{response}");
+        }
+    }
+}
+
+#[test]
 fn endpoint_without_upgrade_is_426() {
     let server = TestServer::start();
     let response = exchange(server.address, "GET /delay HTTP/1.1\r\nHost: a\r\n\r\n");

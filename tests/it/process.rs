@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{BufReader, ErrorKind, Read};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::{ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use rlimit::Resource;
 
-use crate::harness::{Client, Frame, TEST_TIMEOUT, eventually, masked, text, upgrade};
+use crate::harness::{Client, Frame, TEST_TIMEOUT, eventually, exchange, masked, text, upgrade};
 use crate::proc_status::ProcStatus;
 use crate::server_process::{LogLines, ServerProcess, command, command_after};
 
@@ -327,6 +328,38 @@ fn log_format_json_is_one_object_a_line() {
             assert!(object[field].is_string(), "no {field} in {line}");
         }
     }
+}
+
+#[test]
+fn log_cuts_long_paths_and_gives_their_length() {
+    let process = ServerProcess::start(&[]);
+    let (opened, unknown) = (format!("/{}", "o".repeat(5000)), format!("/{}", "u".repeat(6000)));
+    process.open(&opened).close();
+    let response = exchange(process.address, format!("GET {unknown} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
+    process.signal("INT");
+    let (_, _, err) = process.wait();
+    for words in ["opened /ooo", "ooo… (5001 bytes)", "GET /uuu", "uuu… (6001 bytes): 404"] {
+        assert!(err.contains(words), "no `{words}` in {err}");
+    }
+    let longest = err.lines().map(str::len).max().unwrap();
+    assert!(longest < 300, "a line of {longest} bytes: {err}");
+}
+
+#[test]
+fn log_and_info_show_an_ipv4_peer_of_an_ipv6_listener_as_ipv4() {
+    let process = ServerProcess::spawn(&mut command(&["--listen", "[::]:0", "--workers", "4"]));
+    let mut client = Client::connect((Ipv4Addr::LOCALHOST, process.address.port()).into()).open("/info");
+    let peer = client.stream.local_addr().unwrap().to_string();
+    let info = client.read_text();
+    assert!(info.contains(&format!("\"peer\":\"{peer}\"")), "not {peer}: {info}");
+    client.close();
+    let mut over_ipv6 = Client::connect((Ipv6Addr::LOCALHOST, process.address.port()).into()).open("/info");
+    assert!(over_ipv6.read_text().contains("\"peer\":\"[::1]:"));
+    over_ipv6.close();
+    process.signal("INT");
+    let (_, _, err) = process.wait();
+    assert!(err.contains(&format!(" {peer} opened")) && !err.contains("::ffff:"), "{err}");
 }
 
 #[test]
