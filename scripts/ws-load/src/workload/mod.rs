@@ -1,5 +1,6 @@
 //! The options of a run, and the plan that is made of them.
 
+pub(crate) mod address;
 pub(crate) mod arrivals;
 pub(crate) mod cli;
 pub(crate) mod expectation;
@@ -12,3 +13,4 @@ pub(crate) mod slot_queue;
 pub(crate) mod stages;
 pub(crate) mod target;
 pub(crate) mod tls;
+pub(crate) mod url;

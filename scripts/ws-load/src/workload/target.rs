@@ -1,25 +1,29 @@
 //! Where the load goes: the URL, the addresses of its host, and the upgrade request.
 
-use super::{cli::LoadArgs, tls};
+use super::{
+    address,
+    cli::LoadArgs,
+    tls,
+    url::{LoadUrl, Scheme},
+};
 use crate::{error::LoadError, net::deflate};
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{
-    net::{SocketAddr, ToSocketAddrs},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 use tungstenite::{
+    Error,
     client::IntoClientRequest,
     handshake::client::Request,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, Uri, header::AUTHORIZATION},
 };
 
 /// Header fields of an upgrade request that `--header` replaces. All other fields are added.
-const SINGLE_FIELDS: [&str; 5] =
-    ["host", "connection", "upgrade", "sec-websocket-version", "sec-websocket-key"];
+const SINGLE_FIELDS: [&str; 6] =
+    ["host", "connection", "upgrade", "sec-websocket-version", "sec-websocket-key", "authorization"];
 
 /// Where the load goes.
 #[derive(Debug)]
 pub(crate) struct Target {
+    /// The URL without user and password, for reports.
     pub(crate) url: String,
     pub(crate) addresses: Vec<SocketAddr>,
     /// The upgrade request. Each connection inserts its own key.
@@ -32,37 +36,40 @@ pub(crate) struct Target {
 impl Target {
     /// Checks the URL and the header fields, resolves the host, and reads the CA file.
     pub(crate) fn new(args: &LoadArgs) -> Result<Self, LoadError> {
-        let url = args.url.clone().unwrap_or_default();
-        let invalid = |problem: &str| LoadError::Usage(format!("invalid URL \"{url}\"{problem}"));
-        let mut request = url.as_str().into_client_request().map_err(|_| invalid(""))?;
-        let uri = request.uri();
-        let (secure, is_raw_tcp) = match uri.scheme_str() {
-            Some("ws") => (false, false),
-            Some("wss") => (true, false),
-            Some("tcp") if uri.port_u16().is_some() => (false, true),
-            _ => return Err(invalid(": it must start with ws:// or wss:// (or tcp:// with a port)")),
-        };
-        let host = uri.host().ok_or_else(|| invalid(": it has no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let url = LoadUrl::parse(args.url.as_deref().unwrap_or_default()).map_err(LoadError::Usage)?;
+        let mut request = upgrade_request(&url).map_err(|error| LoadError::Usage(error.to_string()))?;
         add_fields(&mut request, args)?;
-        let addresses: Vec<_> = (host.as_str(), port)
-            .to_socket_addrs()
-            .map_err(|source| LoadError::Unresolvable { host: host.clone(), source: Some(source) })?
-            .collect();
-        if addresses.is_empty() {
-            return Err(LoadError::Unresolvable { host, source: None });
-        }
-        let tls = if secure {
+        let addresses = address::resolve(&url.host, url.port)?;
+        let tls = if url.scheme == Scheme::SecureWebSocket {
             let config = tls::client_config(args.connect.cacert.as_deref(), args.connect.insecure)?;
-            let name = ServerName::try_from(host)
-                .map_err(|_| invalid(": a certificate cannot contain this host name"))?;
+            let name = ServerName::try_from(url.host.clone()).map_err(|_| {
+                LoadError::Usage(format!("a certificate cannot contain the host name \"{}\"", url.host))
+            })?;
             Some((config, name))
         } else {
             None
         };
-        Ok(Self { url, addresses, request, is_raw_tcp, tls })
+        let is_raw_tcp = url.scheme == Scheme::RawTcp;
+        Ok(Self { url: url.to_string(), addresses, request, is_raw_tcp, tls })
     }
+}
+
+/// Creates the upgrade request without the fields of the options.
+fn upgrade_request(url: &LoadUrl) -> Result<Request, Error> {
+    // tungstenite knows ws and wss alone, and a raw connection sends no request.
+    let scheme = if url.scheme == Scheme::SecureWebSocket { "wss" } else { "ws" };
+    let uri = Uri::builder()
+        .scheme(scheme)
+        .authority(url.authority())
+        .path_and_query(url.path_and_query.as_str())
+        .build()?;
+    let mut request = uri.into_client_request()?;
+    if let Some(credentials) = &url.credentials {
+        let mut value = HeaderValue::from_str(&credentials.to_basic())?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    Ok(request)
 }
 
 /// Adds the header fields of the options.

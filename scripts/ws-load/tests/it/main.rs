@@ -23,3 +23,4 @@ mod reconnect;
 mod run;
 mod runs;
 mod test_servers;
+mod urls;

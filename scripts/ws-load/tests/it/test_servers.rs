@@ -1,6 +1,7 @@
 //! Servers that echo correctly, or wrongly in one way each.
 
 use std::{
+    io::Read,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
@@ -79,6 +80,16 @@ impl Server {
     pub(crate) fn counted(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
+}
+
+/// Reads a request head up to the empty line, or to the end of the stream.
+pub(crate) fn read_head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
 }
 
 /// Completes the closing handshake.
