@@ -23,7 +23,7 @@
 //! | to learn | open |
 //! |---|---|
 //! | the two commands, `run` and `merge` | `commands` |
-//! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `sizes`, `tls` |
+//! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `url`, `address`, `sizes`, `tls` |
 //! | what a message contains | `workload/payload` |
 //! | when messages are due | `workload/`: `send_schedule`, `stages`, `arrivals`, `slot_queue` |
 //! | which connection sends a message | `runner/dealer`, `connection/unassigned` |
@@ -32,7 +32,7 @@
 //! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
-//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `failure` |
+//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `failure` |
 //! | what makes a reply wrong | `connection/in_flight`, `workload/expectation` |
 //! | sockets, TLS, frames, compression | `net/`: `client_stream`, `send_buffer`, `protocol`, `deflate`, `frame_inspector` |
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |
@@ -69,8 +69,9 @@ pub use stats::{
     percentiles::Percentiles,
 };
 pub use workload::{
+    address::ResolveEntry,
     arrivals::Arrivals,
-    cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs},
+    cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs, RouteArgs},
     expectation::Expectation,
     mode::Mode,
     plan::Plan,

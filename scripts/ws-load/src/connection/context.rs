@@ -11,8 +11,10 @@ use crate::{
         slot_queue::SlotQueue,
     },
 };
-use mio::Waker;
+use mio::{Token, Waker};
 use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -143,8 +145,10 @@ pub(crate) struct DriverContext {
     /// Latencies of the first message on each connection, which had nothing ahead of it. At most
     /// [`MAX_FIRST_LATENCIES`] of them.
     pub(crate) first_latencies: Vec<Duration>,
-    /// Index of the host's address to connect to, modulo their number. Rises when a connect fails.
+    /// Index of the host's address that worked last. Connections try it first.
     pub(crate) address: usize,
+    /// When connections that are opening are resumed without a readiness event, earliest first.
+    resumptions: BinaryHeap<Reverse<(Instant, Token)>>,
 }
 
 impl DriverContext {
@@ -178,12 +182,30 @@ impl DriverContext {
             last_reply: None,
             first_latencies: Vec::new(),
             address: 0,
+            resumptions: BinaryHeap::new(),
             run,
         }
     }
 
     pub(crate) fn plan(&self) -> &Plan {
         &self.run.plan
+    }
+
+    /// Requests that the opening of the connection with `token` is resumed at `at`. It ignores requests that it
+    /// no longer needs.
+    pub(crate) fn resume_at(&mut self, at: Instant, token: Token) {
+        self.resumptions.push(Reverse((at, token)));
+    }
+
+    /// Returns the next connection to resume if it is due. It may be open meanwhile, or have ended.
+    pub(crate) fn pop_resumption(&mut self, now: Instant) -> Option<Token> {
+        self.next_resumption().filter(|at| *at <= now)?;
+        self.resumptions.pop().map(|Reverse((_, token))| token)
+    }
+
+    /// Returns when the next connection is resumed.
+    pub(crate) fn next_resumption(&self) -> Option<Instant> {
+        self.resumptions.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Returns whether a connection that was lost now will be opened again.

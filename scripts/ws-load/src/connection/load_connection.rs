@@ -144,6 +144,15 @@ impl LoadConnection {
         }
     }
 
+    /// Continues the opening if it waits for a moment that has come. Otherwise does nothing.
+    pub(crate) fn resume(&mut self, registry: &Registry, ctx: &mut DriverContext, now: Instant) {
+        if let ConnectionState::Opening(opening) = &mut self.state
+            && let Err(failure) = opening.resume(registry, self.token, ctx, now)
+        {
+            self.fail(&failure, ctx);
+        }
+    }
+
     /// Continues with whatever the readiness of the socket allows.
     pub(crate) fn on_ready(&mut self, registry: &Registry, ctx: &mut DriverContext, readiness: Readiness) {
         match mem::replace(&mut self.state, ConnectionState::Done) {

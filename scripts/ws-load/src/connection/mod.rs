@@ -1,5 +1,6 @@
 //! One connection from the SYN to its end, and the messages on it.
 
+pub(crate) mod connecting;
 pub(crate) mod context;
 pub(crate) mod failure;
 pub(crate) mod in_flight;

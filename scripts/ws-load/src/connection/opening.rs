@@ -1,6 +1,10 @@
 //! Opens a connection: TCP connect, TLS handshake, WebSocket handshake.
 
-use super::{context::DriverContext, failure::Failure};
+use super::{
+    connecting::{ConnectStep, Connecting},
+    context::DriverContext,
+    failure::Failure,
+};
 use crate::{
     net::{
         client_stream::{ClientStream, Readiness},
@@ -10,7 +14,7 @@ use crate::{
     },
     stats::{counters::Count, recorder::Metric},
 };
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use std::{
     io,
     time::{Duration, Instant},
@@ -36,11 +40,7 @@ pub(crate) struct Opening {
 
 #[derive(Debug)]
 enum OpeningPhase {
-    /// `attempt` addresses of the host were tried, this one included.
-    TcpConnect {
-        stream: ClientStream,
-        attempt: usize,
-    },
+    TcpConnect(Connecting),
     TlsHandshake(ClientStream),
     WebSocketHandshake(Box<MidHandshake<ClientHandshake<ClientStream>>>),
 }
@@ -55,34 +55,29 @@ pub(crate) enum OpenStep {
 }
 
 impl Opening {
-    /// Starts the TCP connect and registers the socket under `token`.
+    /// Starts the TCP connect. Readiness events of its sockets have `token`.
     pub(crate) fn start(
         registry: &Registry,
         token: Token,
-        ctx: &DriverContext,
+        ctx: &mut DriverContext,
         now: Instant,
     ) -> Result<Self, Failure> {
-        Self::connect(registry, token, ctx, 1, now)
+        let connecting = Connecting::start(registry, token, ctx, now)?;
+        Ok(Self { phase: OpeningPhase::TcpConnect(connecting), since: now })
     }
 
-    fn connect(
+    /// Continues what waits for a moment instead of a readiness event.
+    pub(crate) fn resume(
+        &mut self,
         registry: &Registry,
         token: Token,
-        ctx: &DriverContext,
-        attempt: usize,
+        ctx: &mut DriverContext,
         now: Instant,
-    ) -> Result<Self, Failure> {
-        let addresses = &ctx.plan().target.addresses;
-        let address = addresses.get(ctx.address % addresses.len().max(1)).copied();
-        let stream = address
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
-            .and_then(|address| ClientStream::connect(address, now))
-            .and_then(|mut stream| {
-                registry.register(stream.tcp_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
-                Ok(stream)
-            })
-            .map_err(|error| Failure::from_io(&error))?;
-        Ok(Self { phase: OpeningPhase::TcpConnect { stream, attempt }, since: now })
+    ) -> Result<(), Failure> {
+        match &mut self.phase {
+            OpeningPhase::TcpConnect(connecting) => connecting.resume(registry, token, ctx, now),
+            _ => Ok(()),
+        }
     }
 
     /// Continues as far as possible without blocking.
@@ -95,19 +90,10 @@ impl Opening {
     ) -> Result<OpenStep, Failure> {
         let since = self.since;
         match self.phase {
-            OpeningPhase::TcpConnect { mut stream, attempt } => {
-                stream.note(readiness);
-                match stream.is_connected() {
-                    Ok(true) => on_connected(stream, since, ctx),
-                    Ok(false) => pending(OpeningPhase::TcpConnect { stream, attempt }, since),
-                    Err(_) if attempt < ctx.plan().target.addresses.len() => {
-                        // A name often has an IPv6 and an IPv4 address, and the server listens on one of
-                        // them.
-                        ctx.address += 1;
-                        Self::connect(registry, token, ctx, attempt + 1, Instant::now())
-                            .map(OpenStep::Pending)
-                    }
-                    Err(error) => Err(Failure::from_io(&error)),
+            OpeningPhase::TcpConnect(connecting) => {
+                match connecting.advance(registry, token, ctx, readiness)? {
+                    ConnectStep::Connected { stream, began } => on_connected(stream, began, ctx),
+                    ConnectStep::Pending(connecting) => pending(OpeningPhase::TcpConnect(connecting), since),
                 }
             }
             OpeningPhase::TlsHandshake(mut stream) => {
@@ -124,7 +110,7 @@ impl Opening {
     /// Returns the failure if the present phase has taken `timeout` or longer.
     pub(crate) fn timed_out(&self, now: Instant, timeout: Duration) -> Option<Failure> {
         let phase = match self.phase {
-            OpeningPhase::TcpConnect { .. } => "TCP connect",
+            OpeningPhase::TcpConnect(_) => "TCP connect",
             OpeningPhase::TlsHandshake(_) => "TLS handshake",
             OpeningPhase::WebSocketHandshake(_) => "WebSocket handshake",
         };
@@ -139,11 +125,11 @@ fn pending(phase: OpeningPhase, since: Instant) -> Result<OpenStep, Failure> {
 
 fn on_connected(
     mut stream: ClientStream,
-    since: Instant,
+    began: Instant,
     ctx: &mut DriverContext,
 ) -> Result<OpenStep, Failure> {
     let now = Instant::now();
-    let took = now.saturating_duration_since(since);
+    let took = now.saturating_duration_since(began);
     ctx.recorder.count(Count::Connected);
     ctx.record_opening(Metric::Connect, took, now);
     if took >= SYN_RETRANSMITTED_AFTER {

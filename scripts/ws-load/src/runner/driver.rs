@@ -126,6 +126,7 @@ impl Driver {
         let mut woke = Instant::now();
         while !self.is_over() {
             self.open_due(woke);
+            self.resume_due(woke);
             self.release_due();
             let now = Instant::now();
             if now >= self.next_tick || self.next_transition().is_some_and(|moment| now >= moment) {
@@ -160,6 +161,15 @@ impl Driver {
                     return;
                 }
                 connection.open(self.poll.registry(), &mut self.ctx, due, now);
+            }
+        }
+    }
+
+    /// Continues the opening of connections that wait for a moment.
+    fn resume_due(&mut self, now: Instant) {
+        while let Some(Token(slot)) = self.ctx.pop_resumption(now) {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.resume(self.poll.registry(), &mut self.ctx, now);
             }
         }
     }
@@ -244,8 +254,9 @@ impl Driver {
         // If no connection of the run is open, messages wait for one, and a tick is soon enough.
         let due = self.next_due();
         let due = due.filter(|_| self.dealer.has_open() || self.ctx.run.service.is_available());
-        let opening = [self.connect_schedule.next_due(), self.reconnects.next_due()];
-        let moments = [due, opening[0], opening[1], self.next_transition()];
+        let opening =
+            [self.connect_schedule.next_due(), self.ctx.next_resumption(), self.reconnects.next_due()];
+        let moments = [due, opening[0], opening[1], opening[2], self.next_transition()];
         moments.into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 

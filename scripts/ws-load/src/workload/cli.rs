@@ -1,6 +1,8 @@
 //! The command line of `ws-load`.
 
-use super::{arrivals::Arrivals, expectation::Expectation, sizes::Sizes, stages::Stages};
+use super::{
+    address::ResolveEntry, arrivals::Arrivals, expectation::Expectation, sizes::Sizes, stages::Stages,
+};
 use crate::stats::assertion::Assertion;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
@@ -76,6 +78,9 @@ pub struct LoadArgs {
     /// How connections are opened.
     #[command(flatten)]
     pub connect: ConnectArgs,
+    /// How the host is reached.
+    #[command(flatten)]
+    pub route: RouteArgs,
     /// Load for this long before measuring. Errors count from the start.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
@@ -162,6 +167,15 @@ pub struct ConnectArgs {
     /// Time-out of each step of opening a connection.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,
+}
+
+/// How the host is reached.
+#[derive(Debug, Clone, Args)]
+pub struct RouteArgs {
+    /// Connect to these addresses for a host and port of the URL, instead of asking the resolver; may be
+    /// repeated.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS[,ADDRESS]")]
+    pub resolve: Vec<ResolveEntry>,
 }
 
 /// Where the results go.

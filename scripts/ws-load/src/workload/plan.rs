@@ -123,7 +123,9 @@ impl Plan {
         let needed = u64::from(self.connections)
             + u64::from(self.threads) * DESCRIPTORS_PER_THREAD
             + OTHER_DESCRIPTORS;
-        let limit = rlimit::increase_nofile_limit(needed)
+        // A connection can try several addresses at once. It does without if there are no descriptors left.
+        let spare = if self.target.addresses.len() > 1 { u64::from(self.connections) } else { 0 };
+        let limit = rlimit::increase_nofile_limit(needed + spare)
             .map_err(LoadError::system("raise the limit of open files"))?;
         if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
     }

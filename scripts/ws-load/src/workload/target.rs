@@ -39,7 +39,7 @@ impl Target {
         let url = LoadUrl::parse(args.url.as_deref().unwrap_or_default()).map_err(LoadError::Usage)?;
         let mut request = upgrade_request(&url).map_err(|error| LoadError::Usage(error.to_string()))?;
         add_fields(&mut request, args)?;
-        let addresses = address::resolve(&url.host, url.port)?;
+        let addresses = address::resolve(&url.host, url.port, &args.route.resolve)?;
         let tls = if url.scheme == Scheme::SecureWebSocket {
             let config = tls::client_config(args.connect.cacert.as_deref(), args.connect.insecure)?;
             let name = ServerName::try_from(url.host.clone()).map_err(|_| {

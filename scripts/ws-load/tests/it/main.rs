@@ -12,6 +12,7 @@
     reason = "a failing test shows what it saw"
 )]
 
+mod addresses;
 mod connections;
 mod expectation;
 #[path = "../../../../tests/it/harness.rs"]

@@ -26,7 +26,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that calls `serve` with every accepted socket and its number, each on its own thread.
     pub(crate) fn raw(serve: impl Fn(TcpStream, u64, &AtomicU64) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), serve)
+    }
+
+    /// Starts a server like [`Server::raw`] on `listener`.
+    pub(crate) fn on(
+        listener: TcpListener,
+        serve: impl Fn(TcpStream, u64, &AtomicU64) + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("a local address");
         let (stop, messages) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopping, counted, serve) = (Arc::clone(&stop), Arc::clone(&messages), Arc::new(serve));
@@ -48,7 +55,14 @@ impl Server {
     /// Starts a server that sends what `replies` returns for each message. Its first argument is the number
     /// of the message on its connection.
     pub(crate) fn replying(replies: impl Fn(u64, Message) -> Vec<Message> + Send + Sync + 'static) -> Self {
-        Self::raw(move |stream, _, messages| {
+        Self::replying_on(TcpListener::bind("127.0.0.1:0").expect("a free port"), replies)
+    }
+
+    fn replying_on(
+        listener: TcpListener,
+        replies: impl Fn(u64, Message) -> Vec<Message> + Send + Sync + 'static,
+    ) -> Self {
+        Self::on(listener, move |stream, _, messages| {
             let Ok(mut websocket) = accept(stream) else { return };
             let mut number = 0;
             while let Ok(message) = websocket.read() {
@@ -73,12 +87,54 @@ impl Server {
         Self::replying(|_, message| vec![message])
     }
 
+    /// Starts a server that echoes, on `listener`.
+    pub(crate) fn echo_on(listener: TcpListener) -> Self {
+        Self::replying_on(listener, |_, message| vec![message])
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/echo", self.address)
     }
 
     pub(crate) fn counted(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
+    }
+}
+
+/// A listener that accepts nothing and whose queue is full: it does not answer a SYN.
+pub(crate) struct FullListener {
+    pub(crate) listener: socket2::Socket,
+    /// The connections that fill the queue.
+    queued: Vec<TcpStream>,
+}
+
+impl FullListener {
+    /// Listens on `address`.
+    pub(crate) fn new(address: &str, port: u16) -> Self {
+        use socket2::{Domain, Socket, Type};
+        let address = SocketAddr::new(address.parse().unwrap(), port);
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&address.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            queued.push(stream);
+            assert!(queued.len() < 10, "the queue of the listener has no end");
+        }
+        Self { listener, queued }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap().as_socket().unwrap()
+    }
+
+    /// Accepts the connections in the queue, so that a SYN is answered again. Returns the listener.
+    pub(crate) fn make_room(self) -> TcpListener {
+        for _ in &self.queued {
+            drop(self.listener.accept());
+        }
+        self.listener.into()
     }
 }
 
