@@ -10,3 +10,4 @@ pub(crate) mod open_connection;
 pub(crate) mod opening;
 pub(crate) mod service_clock;
 pub(crate) mod unassigned;
+pub(crate) mod upgrade;

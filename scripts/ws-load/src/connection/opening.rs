@@ -4,6 +4,7 @@ use super::{
     connecting::{ConnectStep, Connecting},
     context::DriverContext,
     failure::Failure,
+    upgrade::{UpgradeStep, WebSocketHandshake},
 };
 use crate::{
     net::{
@@ -20,10 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tungstenite::{
-    handshake::{
-        HandshakeError, MidHandshake,
-        client::{ClientHandshake, Response, generate_key},
-    },
+    handshake::client::{Response, generate_key},
     http::{HeaderValue, header::SEC_WEBSOCKET_KEY},
 };
 
@@ -42,7 +40,7 @@ pub(crate) struct Opening {
 enum OpeningPhase {
     TcpConnect(Connecting),
     TlsHandshake(ClientStream),
-    WebSocketHandshake(Box<MidHandshake<ClientHandshake<ClientStream>>>),
+    WebSocketHandshake(Box<WebSocketHandshake>),
 }
 
 /// What a step of opening led to.
@@ -101,7 +99,7 @@ impl Opening {
                 tls_handshake(stream, since, ctx)
             }
             OpeningPhase::WebSocketHandshake(mut handshake) => {
-                handshake.get_mut().get_mut().note(readiness);
+                handshake.stream_mut().note(readiness);
                 websocket_handshake(*handshake, since, ctx)
             }
         }
@@ -171,28 +169,25 @@ fn start_websocket(
     if ctx.plan().deflate {
         stream.inspect_frames();
     }
-    let handshake = ClientHandshake::start(stream, request, Some(ctx.websocket))
-        .map_err(|error| Failure::from_websocket(&error))?;
-    websocket_handshake(handshake, now, ctx)
+    websocket_handshake(WebSocketHandshake::start(stream, request)?, now, ctx)
 }
 
 fn websocket_handshake(
-    handshake: MidHandshake<ClientHandshake<ClientStream>>,
+    handshake: WebSocketHandshake,
     since: Instant,
     ctx: &mut DriverContext,
 ) -> Result<OpenStep, Failure> {
-    let (websocket, response) = match handshake.handshake() {
-        Ok(done) => done,
-        Err(HandshakeError::Interrupted(handshake)) => {
+    let (websocket, response) = match handshake.advance(ctx.plan().target.request.headers(), ctx.websocket)? {
+        UpgradeStep::Done(websocket, response) => (websocket, response),
+        UpgradeStep::Pending(handshake) => {
             return pending(OpeningPhase::WebSocketHandshake(Box::new(handshake)), since);
         }
-        Err(HandshakeError::Failure(error)) => return Err(Failure::from_websocket(&error)),
     };
     let now = Instant::now();
     let compress = is_deflate_agreed(&response, ctx)?;
     ctx.record_opening(Metric::Handshake, now.saturating_duration_since(since), now);
     ctx.recorder.counters.add(Count::Compressed, u64::from(compress));
-    Ok(OpenStep::Open { protocol: ClientProtocol::WebSocket(Box::new(websocket)), compress })
+    Ok(OpenStep::Open { protocol: ClientProtocol::WebSocket(websocket), compress })
 }
 
 /// Fails if the response names an extension that was not offered.

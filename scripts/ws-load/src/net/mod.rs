@@ -6,4 +6,5 @@ pub(crate) mod frame_inspector;
 pub(crate) mod message_kind;
 pub(crate) mod protocol;
 pub(crate) mod raw_tcp;
+pub(crate) mod response;
 pub(crate) mod send_buffer;

@@ -15,6 +15,7 @@
 mod addresses;
 mod connections;
 mod expectation;
+mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
 mod output;
