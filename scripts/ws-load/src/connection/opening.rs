@@ -150,6 +150,7 @@ fn tls_handshake(
     }
     let now = Instant::now();
     ctx.record_opening(Metric::Tls, now.saturating_duration_since(since), now);
+    ctx.recorder.count(if stream.is_tls_resumed() { Count::TlsResumed } else { Count::TlsFull });
     start_websocket(stream, now, ctx)
 }
 

@@ -5,7 +5,7 @@
 
 use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer};
 use mio::net::TcpStream;
-use rustls::{ClientConnection, pki_types::ServerName};
+use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr},
@@ -115,6 +115,11 @@ impl ClientStream {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Returns whether the TLS handshake resumed an earlier session. False without TLS.
+    pub(crate) fn is_tls_resumed(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
     /// Passes everything read from here on through a [`FrameInspector`].

@@ -222,8 +222,8 @@ fn errors(report: &Report) -> String {
 
 fn counts(report: &Report) -> String {
     use Count::{
-        Attempted, ClosedClean, Cut, Cycles, Opened, Pings, Replies, Sent, SynRetransmitted, Unfinished,
-        Unsent,
+        Attempted, ClosedClean, Cut, Cycles, Opened, Pings, Replies, Sent, SynRetransmitted, TlsFull,
+        TlsResumed, Unfinished, Unsent,
     };
     let rows = [
         (Sent, "messages sent"),
@@ -235,6 +235,8 @@ fn counts(report: &Report) -> String {
         (Cut, "without complete closing handshake"),
         (Unfinished, "still opening at the end"),
         (SynRetransmitted, "SYN retransmits"),
+        (TlsFull, "full TLS handshakes"),
+        (TlsResumed, "resumed TLS handshakes"),
         (Cycles, "cycles"),
         (Pings, "pings answered"),
     ];

@@ -79,7 +79,7 @@ fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     use Count::{
         Attempted, ClosedClean, Compressed, Cut, Cycles, Lost, Opened, Pings, Reconnected, SynRetransmitted,
-        Unfinished,
+        TlsFull, TlsResumed, Unfinished,
     };
     let get = |count| text::grouped(report.get(count));
     write!(
@@ -94,6 +94,8 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         (Unfinished, "still opening at the end"),
         (SynRetransmitted, "SYN retransmits"),
         (Compressed, "compressed"),
+        (TlsFull, "full TLS handshakes"),
+        (TlsResumed, "resumed TLS handshakes"),
     ] {
         if report.get(count) > 0 {
             write!(f, ", {} {words}", get(count))?;

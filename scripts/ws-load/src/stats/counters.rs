@@ -35,6 +35,10 @@ counts! {
     Compressed = "compressed",
     /// Lost connections that were opened again.
     Reconnected = "reconnected",
+    /// Full TLS handshakes.
+    TlsFull = "tls_full",
+    /// TLS handshakes that resumed an earlier session.
+    TlsResumed = "tls_resumed",
     /// Connections that could not be opened.
     Failed = "failed",
     /// Connections that were still opening when the run ended.
@@ -91,11 +95,18 @@ counts! {
 }
 
 /// One number for each [`Count`], and the causes of failures.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct RunCounters {
     values: [u64; Count::ALL.len()],
     /// Why connections failed or were lost.
     pub(crate) causes: BTreeMap<String, CauseCount>,
+}
+
+// Arrays of more than 32 elements have no `Default` to derive from.
+impl Default for RunCounters {
+    fn default() -> Self {
+        Self { values: [0; Count::ALL.len()], causes: BTreeMap::new() }
+    }
 }
 
 /// How often a cause occurred, and what the user can do about it.

@@ -149,6 +149,9 @@ pub struct ConnectArgs {
     /// Trust any certificate.
     #[arg(long, conflicts_with = "cacert")]
     pub insecure: bool,
+    /// Resume TLS sessions where the server offers it. Without this every TLS handshake is a full one.
+    #[arg(long)]
+    pub tls_resume: bool,
     /// Spread the opening of connections over this time. In a closed loop each sends as soon as it is open.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "connect_rate")]
     pub ramp: Option<Duration>,

@@ -41,7 +41,7 @@ impl Target {
         add_fields(&mut request, args)?;
         let addresses = address::resolve(&url.host, url.port, &args.route.resolve)?;
         let tls = if url.scheme == Scheme::SecureWebSocket {
-            let config = tls::client_config(args.connect.cacert.as_deref(), args.connect.insecure)?;
+            let config = tls::client_config(&args.connect)?;
             let name = ServerName::try_from(url.host.clone()).map_err(|_| {
                 LoadError::Usage(format!("a certificate cannot contain the host name \"{}\"", url.host))
             })?;

@@ -1,26 +1,35 @@
-//! Which certificates a `wss://` run trusts.
+//! TLS of a `wss://` run: which certificates it trusts, and whether it resumes sessions.
 
+use super::cli::ConnectArgs;
 use crate::error::LoadError;
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 use std::{path::Path, sync::Arc};
 
 /// Creates the TLS configuration that all connections share.
-pub(crate) fn client_config(cacert: Option<&Path>, insecure: bool) -> Result<Arc<ClientConfig>, LoadError> {
+pub(crate) fn client_config(args: &ConnectArgs) -> Result<Arc<ClientConfig>, LoadError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| LoadError::Tls(error.to_string()))?;
-    let config = if insecure {
+    let builder = if args.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerifier { provider }))
     } else {
-        builder.with_root_certificates(cacert.map_or_else(system_roots, file_roots)?)
+        builder.with_root_certificates(args.cacert.as_deref().map_or_else(system_roots, file_roots)?)
     };
-    Ok(Arc::new(config.with_no_client_auth()))
+    let mut config = builder.with_no_client_auth();
+    if !args.tls_resume {
+        // A resumed handshake costs the server a fraction of a full one.
+        config.resumption = Resumption::disabled();
+    }
+    Ok(Arc::new(config))
 }
 
 fn file_roots(path: &Path) -> Result<RootCertStore, LoadError> {

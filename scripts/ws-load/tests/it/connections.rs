@@ -231,55 +231,6 @@ fn connect_tries_the_second_address_of_a_name() {
 }
 
 #[test]
-fn wss_requires_a_trusted_certificate_or_insecure() {
-    let (server, ca) = tls_server();
-    let url = format!("wss://localhost:{}/", server.address.port());
-    let ca_file = scratch("ca.pem");
-    fs::write(&ca_file, ca).unwrap();
-    let common = ["-c", "3", "-n", "300", "-d", "4", "--size", "10..40000"];
-    for trust in [&["--cacert", ca_file.to_str().unwrap()][..], &["--insecure"]] {
-        let run = ws_load(&url, &[&common[..], trust].concat());
-        assert_eq!((run.code, run.count("replies")), (Some(0), 300), "{run:?}");
-        assert_eq!(run.json["tls"]["count"], 3, "{run:?}");
-    }
-    let run = ws_load(&url, &common);
-    assert_eq!((run.code, run.stderr.lines().count()), (Some(1), 1), "{run:?}");
-    assert!(run.stderr.contains("certificate is not trusted"), "{run:?}");
-    let plain = Server::raw(|mut stream, _, _| {
-        let _ = stream.read(&mut [0; 512]);
-        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    });
-    let run = ws_load(&format!("wss://localhost:{}/", plain.address.port()), &["--insecure", "-c", "1"]);
-    assert!(run.stderr.contains("does not use TLS"), "{run:?}");
-    let _ = fs::remove_file(ca_file);
-}
-
-/// Starts a server that echoes over TLS. Returns it with the PEM of its certificate.
-fn tls_server() -> (Server, String) {
-    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let server = Server::raw(move |stream, _, _| {
-        let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-        let Ok(mut websocket) = accept(rustls::StreamOwned::new(tls, stream)) else { return };
-        while let Ok(message) = websocket.read() {
-            if message.is_text() && websocket.send(message).is_err() {
-                return;
-            }
-        }
-    });
-    (server, made.cert.pem())
-}
-
-#[test]
 fn deflate_is_used_where_the_server_agrees() {
     let compressed = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&compressed);

@@ -25,4 +25,5 @@ mod reconnect;
 mod run;
 mod runs;
 mod test_servers;
+mod tls;
 mod urls;
