@@ -25,9 +25,6 @@ use tungstenite::{
     http::{HeaderValue, header::SEC_WEBSOCKET_KEY},
 };
 
-/// A connect that took this long included a SYN retransmission, which Linux sends after one second.
-const SYN_RETRANSMITTED_AFTER: Duration = Duration::from_millis(950);
-
 /// A connection that is not open yet.
 #[derive(Debug)]
 pub(crate) struct Opening {
@@ -130,7 +127,7 @@ fn on_connected(
     let took = now.saturating_duration_since(began);
     ctx.recorder.count(Count::Connected);
     ctx.record_opening(Metric::Connect, took, now);
-    if took >= SYN_RETRANSMITTED_AFTER {
+    if stream.is_syn_retransmitted() {
         ctx.recorder.count(Count::SynRetransmitted);
     }
     let Some((config, name)) = &ctx.plan().target.tls else {

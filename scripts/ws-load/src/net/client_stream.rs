@@ -3,7 +3,7 @@
 //! Readiness is edge-triggered and stored here. A read that fills less than its buffer has emptied the
 //! socket, so the next one returns `WouldBlock` without a system call: one `recv` less for each message.
 
-use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer};
+use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, tcp_info};
 use mio::net::TcpStream;
 use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use std::{
@@ -88,6 +88,11 @@ impl ClientStream {
             Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns whether the kernel had to send the SYN again. To be called right after the connect.
+    pub(crate) fn is_syn_retransmitted(&self) -> bool {
+        tcp_info::retransmits(&self.socket.tcp).is_some_and(|count| count > 0)
     }
 
     /// Puts TLS on the connection. [`ClientStream::advance_tls_handshake`] performs the handshake.

@@ -8,3 +8,4 @@ pub(crate) mod protocol;
 pub(crate) mod raw_tcp;
 pub(crate) mod response;
 pub(crate) mod send_buffer;
+pub(crate) mod tcp_info;

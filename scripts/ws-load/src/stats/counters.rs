@@ -49,7 +49,7 @@ counts! {
     ClosedClean = "closed_clean",
     /// Connections with an incomplete closing handshake.
     Cut = "cut",
-    /// TCP connects that took so long that a SYN must have been retransmitted.
+    /// TCP connects whose SYN was retransmitted.
     SynRetransmitted = "slow_syn",
     /// With `--churn`: connections whose message had a valid reply in the measured time.
     Cycles = "cycles",

@@ -22,6 +22,7 @@ mod output;
 mod own_server;
 mod rate;
 mod reconnect;
+mod retransmits;
 mod run;
 mod runs;
 mod test_servers;
