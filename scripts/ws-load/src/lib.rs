@@ -32,7 +32,7 @@
 //! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
-//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `upgrade`, `failure` |
+//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `upgrade`, `refusal`, `failure` |
 //! | what makes a reply wrong | `connection/in_flight`, `workload/expectation` |
 //! | sockets, TLS, frames, compression | `net/`: `client_stream`, `send_buffer`, `protocol`, `deflate`, `frame_inspector` |
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |

@@ -16,18 +16,39 @@ const MAX_CLOSE_REASON: usize = 80;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) reason: String,
+    /// What the server added: empty, or appended to the reason. It can differ each time.
+    detail: String,
     /// What the user can do: empty, or appended to the reason.
     advice: &'static str,
+    /// Where the server redirects to.
+    pub(crate) redirect: Option<String>,
 }
 
 impl Failure {
     fn new(reason: impl Into<String>, advice: &'static str) -> Self {
-        Self { reason: reason.into(), advice }
+        Self { reason: reason.into(), detail: String::new(), advice, redirect: None }
+    }
+
+    /// Adds what the server said.
+    pub(crate) fn with_details(mut self, details: &[String]) -> Self {
+        if !details.is_empty() {
+            self.detail = format!(" ({})", details.join("; "));
+        }
+        self
+    }
+
+    /// Adds where the server redirects to.
+    pub(crate) fn with_redirect(mut self, redirect: Option<String>) -> Self {
+        if redirect.is_some() {
+            self.advice = "; use that URL, or follow it with --follow 1";
+        }
+        self.redirect = redirect;
+        self
     }
 
     /// Returns the entry for one occurrence.
     pub(crate) fn cause(&self) -> CauseCount {
-        CauseCount { number: 1, advice: self.advice }
+        CauseCount { number: 1, detail: self.detail.clone(), advice: self.advice }
     }
 
     /// Describes a socket or TLS error.
@@ -86,7 +107,8 @@ impl Failure {
         }
     }
 
-    fn from_status(status: StatusCode) -> Self {
+    /// Describes a response other than 101.
+    pub(crate) fn from_status(status: StatusCode) -> Self {
         let advice = match status {
             StatusCode::NOT_FOUND => "; check the path of the URL",
             StatusCode::SERVICE_UNAVAILABLE => {

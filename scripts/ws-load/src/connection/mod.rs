@@ -8,6 +8,7 @@ pub(crate) mod latency;
 pub(crate) mod load_connection;
 pub(crate) mod open_connection;
 pub(crate) mod opening;
+pub(crate) mod refusal;
 pub(crate) mod service_clock;
 pub(crate) mod unassigned;
 pub(crate) mod upgrade;

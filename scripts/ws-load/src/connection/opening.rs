@@ -4,6 +4,7 @@ use super::{
     connecting::{ConnectStep, Connecting},
     context::DriverContext,
     failure::Failure,
+    refusal::{BODY_TIMEOUT, Refusal},
     upgrade::{UpgradeStep, WebSocketHandshake},
 };
 use crate::{
@@ -38,6 +39,8 @@ enum OpeningPhase {
     TcpConnect(Connecting),
     TlsHandshake(ClientStream),
     WebSocketHandshake(Box<WebSocketHandshake>),
+    /// The server has refused.
+    Refused(Box<Refusal>),
 }
 
 /// What a step of opening led to.
@@ -99,17 +102,23 @@ impl Opening {
                 handshake.stream_mut().note(readiness);
                 websocket_handshake(*handshake, since, ctx)
             }
+            OpeningPhase::Refused(mut refusal) => {
+                refusal.stream_mut().note(readiness);
+                refused(*refusal, since)
+            }
         }
     }
 
     /// Returns the failure if the present phase has taken `timeout` or longer.
     pub(crate) fn timed_out(&self, now: Instant, timeout: Duration) -> Option<Failure> {
-        let phase = match self.phase {
+        let took = now.saturating_duration_since(self.since);
+        let phase = match &self.phase {
             OpeningPhase::TcpConnect(_) => "TCP connect",
             OpeningPhase::TlsHandshake(_) => "TLS handshake",
             OpeningPhase::WebSocketHandshake(_) => "WebSocket handshake",
+            OpeningPhase::Refused(refusal) => return (took >= BODY_TIMEOUT).then(|| refusal.failure()),
         };
-        (now.saturating_duration_since(self.since) >= timeout).then(|| Failure::timed_out(phase))
+        (took >= timeout).then(|| Failure::timed_out(phase))
     }
 }
 
@@ -177,6 +186,7 @@ fn websocket_handshake(
 ) -> Result<OpenStep, Failure> {
     let (websocket, response) = match handshake.advance(ctx.plan().target.request.headers(), ctx.websocket)? {
         UpgradeStep::Done(websocket, response) => (websocket, response),
+        UpgradeStep::Refused(refusal) => return refused(*refusal, Instant::now()),
         UpgradeStep::Pending(handshake) => {
             return pending(OpeningPhase::WebSocketHandshake(Box::new(handshake)), since);
         }
@@ -186,6 +196,10 @@ fn websocket_handshake(
     ctx.record_opening(Metric::Handshake, now.saturating_duration_since(since), now);
     ctx.recorder.counters.add(Count::Compressed, u64::from(compress));
     Ok(OpenStep::Open { protocol: ClientProtocol::WebSocket(websocket), compress })
+}
+
+fn refused(refusal: Refusal, since: Instant) -> Result<OpenStep, Failure> {
+    refusal.advance().and_then(|refusal| pending(OpeningPhase::Refused(Box::new(refusal)), since))
 }
 
 /// Fails if the response names an extension that was not offered.

@@ -3,7 +3,7 @@
 //! tungstenite compares the whole `Connection` field with "Upgrade", and rejects a response that arrives in
 //! more than 64 small pieces. So the response is read and checked here.
 
-use super::failure::Failure;
+use super::{failure::Failure, refusal::Refusal};
 use crate::net::{client_stream::ClientStream, response::ResponseReader};
 use std::io::{self, Write};
 use tungstenite::{
@@ -30,6 +30,8 @@ pub(crate) struct WebSocketHandshake {
 pub(crate) enum UpgradeStep {
     /// The next readiness event continues it.
     Pending(WebSocketHandshake),
+    /// The server refuses.
+    Refused(Box<Refusal>),
     /// The server has switched protocols.
     Done(Box<WebSocket<ClientStream>>, Response),
 }
@@ -60,7 +62,7 @@ impl WebSocketHandshake {
         let read = self.reader.read(&mut self.stream).map_err(|error| Failure::from_websocket(&error))?;
         let Some((response, tail)) = read else { return Ok(UpgradeStep::Pending(self)) };
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Failure::from_websocket(&Error::Http(Box::new(response))));
+            return Ok(UpgradeStep::Refused(Box::new(Refusal::new(self.stream, response, tail))));
         }
         check(response.headers(), &self.accept_key, offered)
             .map_err(|error| Failure::from_websocket(&Error::Protocol(error)))?;

@@ -216,7 +216,8 @@ fn latencies(report: &Report) -> String {
 
 fn errors(report: &Report) -> String {
     let kinds = faults().map(|(count, name)| (name.to_owned(), text::grouped(report.get(count))));
-    let reasons = report.reasons.iter().map(|(reason, number)| (reason.clone(), text::grouped(*number)));
+    let reasons =
+        report.reasons.iter().map(|(reason, number)| (report.detailed(reason), text::grouped(*number)));
     table("Errors", kinds.chain(reasons))
 }
 

@@ -82,6 +82,8 @@ pub struct Report {
     pub errors: u64,
     /// Why connections failed or were lost.
     pub reasons: BTreeMap<String, u64>,
+    /// What the server added to a reason when it first occurred.
+    pub reason_details: BTreeMap<String, String>,
     /// Latency from the moment a message should have been sent.
     pub corrected: Percentiles,
     /// Latency from the moment it was sent.
@@ -238,6 +240,12 @@ impl Report {
             wrong: counters.wrong(),
             errors: counters.errors(),
             reasons: counters.causes.iter().map(|(reason, cause)| (reason.clone(), cause.number)).collect(),
+            reason_details: counters
+                .causes
+                .iter()
+                .filter(|(_, cause)| !cause.detail.is_empty())
+                .map(|(reason, cause)| (reason.clone(), cause.detail.trim_start().to_owned()))
+                .collect(),
             corrected: of(Metric::Corrected),
             raw: of(Metric::Raw),
             connect: of(Metric::Connect),
@@ -297,6 +305,12 @@ impl Report {
             ("down", &self.down),
         ];
         all.into_iter().filter(|(_, row)| row.count > 0)
+    }
+
+    /// Returns a reason with what the server added to it.
+    pub(crate) fn detailed(&self, reason: &str) -> String {
+        let detail = self.reason_details.get(reason).map(|detail| format!(" {detail}"));
+        format!("{reason}{}", detail.unwrap_or_default())
     }
 
     pub(crate) fn get(&self, count: Count) -> u64 {

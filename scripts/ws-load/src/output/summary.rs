@@ -138,7 +138,7 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         writeln!(f, "               if the endpoint adds a prefix, name it with --expect-prefix")?;
     }
     for (reason, number) in &report.reasons {
-        writeln!(f, "               {} × {reason}", text::grouped(*number))?;
+        writeln!(f, "               {} × {}", text::grouped(*number), report.detailed(reason))?;
     }
     Ok(())
 }

@@ -146,9 +146,10 @@ impl Coordinator {
     fn unreachable(&self) -> LoadError {
         let counters = &self.aggregate.total.counters;
         let most = counters.causes.iter().max_by_key(|(_, cause)| cause.number);
-        let (reason, advice) =
-            most.map_or(("no response", ""), |(reason, cause)| (reason.as_str(), cause.advice));
-        let reason = reason.to_owned();
+        let (reason, advice) = most.map_or_else(
+            || ("no response".to_owned(), ""),
+            |(reason, cause)| (format!("{reason}{}", cause.detail), cause.advice),
+        );
         LoadError::Unreachable { url: self.run.plan.target.url.clone(), reason, advice }
     }
 

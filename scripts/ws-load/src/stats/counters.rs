@@ -110,9 +110,11 @@ impl Default for RunCounters {
 }
 
 /// How often a cause occurred, and what the user can do about it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct CauseCount {
     pub(crate) number: u64,
+    /// What the server added when it first occurred: empty, or appended to the cause.
+    pub(crate) detail: String,
     pub(crate) advice: &'static str,
 }
 
@@ -136,9 +138,10 @@ impl RunCounters {
     /// reasons.
     pub(crate) fn add_cause(&mut self, reason: &str, cause: CauseCount) {
         let known = self.causes.len() < MAX_CAUSES || self.causes.contains_key(reason);
-        let (reason, advice) = if known { (reason, cause.advice) } else { ("other reasons", "") };
-        let entry = self.causes.entry(reason.to_owned()).or_insert(CauseCount { number: 0, advice });
-        entry.number += cause.number;
+        let number = cause.number;
+        let (reason, cause) = if known { (reason, cause) } else { ("other reasons", CauseCount::default()) };
+        let entry = self.causes.entry(reason.to_owned()).or_insert(CauseCount { number: 0, ..cause });
+        entry.number += number;
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -146,7 +149,7 @@ impl RunCounters {
             *mine = mine.wrapping_add(theirs);
         }
         for (reason, cause) in &other.causes {
-            self.add_cause(reason, *cause);
+            self.add_cause(reason, cause.clone());
         }
     }
 
@@ -199,7 +202,7 @@ mod tests {
     fn counters_bound_the_number_of_causes() {
         let mut counters = RunCounters::default();
         for n in 0..1000 {
-            counters.add_cause(&format!("reason {n}"), CauseCount { number: 1, advice: "" });
+            counters.add_cause(&format!("reason {n}"), CauseCount { number: 1, ..CauseCount::default() });
         }
         assert!(counters.causes.len() <= MAX_CAUSES + 1);
         assert_eq!(counters.causes.values().map(|cause| cause.number).sum::<u64>(), 1000);

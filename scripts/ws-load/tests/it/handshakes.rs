@@ -24,7 +24,10 @@ fn accept_key(stream: &mut TcpStream) -> String {
 
 /// Echoes text until the peer closes.
 fn echo(stream: TcpStream) {
-    let mut websocket = WebSocket::from_raw_socket(stream, Role::Server, Some(WebSocketConfig::default()));
+    echo_with(WebSocket::from_raw_socket(stream, Role::Server, Some(WebSocketConfig::default())));
+}
+
+fn echo_with(mut websocket: WebSocket<TcpStream>) {
     while let Ok(message) = websocket.read() {
         if message.is_text() && websocket.send(message).is_err() {
             return;
@@ -100,4 +103,65 @@ fn handshake_fails_if_the_response_is_not_http() {
         let run = ws_load(&server.url(), &["-c", "1"]);
         assert!(run.code == Some(1) && run.stderr.contains("is not HTTP"), "{run:?}");
     }
+}
+
+#[test]
+fn refusal_shows_location_retry_after_and_the_first_line_of_the_body() {
+    for (response, words) in [
+        (
+            "HTTP/1.1 301 Moved\r\nLocation: wss://elsewhere.example/x\r\nContent-Length: 0\r\n\r\n",
+            "HTTP 301 Moved Permanently (Location: wss://elsewhere.example/x); use that URL, or follow it with --follow 1",
+        ),
+        (
+            "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\nfull\nmore",
+            "HTTP 503 Service Unavailable (Retry-After: 7; \"full\"); the server is at capacity",
+        ),
+        (
+            "HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n19\r\nthis port \"speaks\" TLS\x1b\n\r\n0\r\n\r\n",
+            "HTTP 400 Bad Request (\"this port \"speaks\" TLS\\u{1b}\")",
+        ),
+        (
+            "HTTP/1.1 403 No\r\nContent-Type: text/html\r\n\r\n<html><head><title>Sign in</title>",
+            "HTTP 403 Forbidden (\"Sign in\"); see --header and --origin",
+        ),
+    ] {
+        let server = Server::raw(move |mut stream, _, _| {
+            read_head(&mut stream);
+            let (head, body) = response.split_once("\r\n\r\n").unwrap();
+            // The body may arrive after the head.
+            let _ = stream.write_all(format!("{head}\r\n\r\n").as_bytes());
+            std::thread::sleep(Duration::from_millis(20));
+            let _ = stream.write_all(body.as_bytes());
+        });
+        let run = ws_load(&server.url(), &["-c", "2"]);
+        assert!(run.code == Some(1) && run.stderr.contains(words), "{words}: {run:?}");
+    }
+}
+
+#[test]
+fn refusal_without_the_promised_body_fails_with_its_status() {
+    let server = Server::raw(|mut stream, _, _| {
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 50\r\n\r\nhalf");
+        // The client ends the connection.
+        let _ = stream.read(&mut [0]);
+    });
+    let run = ws_load(&server.url(), &["-c", "2", "--connect-timeout", "1m"]);
+    assert!(run.stderr.contains("HTTP 404 Not Found (\"half\"); check the path"), "{run:?}");
+}
+
+#[test]
+fn refusal_of_some_connections_is_shown_in_the_summary() {
+    let server = Server::raw(|mut stream, number, _| {
+        if number % 2 == 1 {
+            read_head(&mut stream);
+            let _ = stream.write_all(b"HTTP/1.1 503 x\r\nContent-Length: 8\r\n\r\nno room\n");
+        } else if let Ok(websocket) = tungstenite::accept(stream) {
+            echo_with(websocket);
+        }
+    });
+    let run = ws_load(&server.url(), &["-c", "4", "-n", "8"]);
+    assert_eq!((run.code, run.count("failed")), (Some(1), 2), "{run:?}");
+    assert!(run.stdout.contains("2 × HTTP 503 Service Unavailable (\"no room\")"), "{run:?}");
+    assert_eq!(run.json["reasons"]["HTTP 503 Service Unavailable"], 2, "{run:?}");
 }
