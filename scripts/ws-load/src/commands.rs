@@ -9,7 +9,7 @@ use crate::{
         report::Report,
         run_info::RunInfo,
     },
-    runner::coordinator,
+    runner::{coordinator, redirects},
     workload::{cli::OutputArgs, plan::Plan},
 };
 use crossbeam_channel::Receiver;
@@ -35,6 +35,7 @@ pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Completed, LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();
     check_writable(&output)?;
+    let plan = redirects::follow(plan, stop)?;
     let info = RunInfo::from_plan(&plan);
     let mut log_file = output.hdr_log.as_deref().map(HdrLogFile::create).transpose()?;
     let log = log_file.as_mut().map(|file| file.begin(&info.url)).transpose()?;

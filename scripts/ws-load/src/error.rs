@@ -30,6 +30,13 @@ pub enum LoadError {
         /// What the user can do.
         advice: &'static str,
     },
+    /// A redirect leads to a URL that cannot be loaded.
+    Redirect {
+        /// The URL that redirects.
+        url: String,
+        /// What is wrong with its target.
+        problem: String,
+    },
     /// TLS could not be set up in this program.
     Tls(String),
     /// A file could not be read or written.
@@ -90,6 +97,9 @@ impl fmt::Display for LoadError {
             ),
             Self::Unreachable { url, reason, advice } => {
                 write!(f, "no connection could be opened to {url}: {reason}{advice}")
+            }
+            Self::Redirect { url, problem } => {
+                write!(f, "the redirect of {url} cannot be followed: {problem}")
             }
             Self::Tls(problem) => write!(f, "TLS could not be set up: {problem}"),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),

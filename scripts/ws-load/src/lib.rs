@@ -31,6 +31,7 @@
 //! | why a latency is *corrected* | `workload/send_schedule`, `connection/latency` |
 //! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
 //! | when connections are opened | `runner/connect_schedule` |
+//! | how redirects are followed | `runner/redirects` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
 //! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `upgrade`, `refusal`, `failure` |
 //! | what makes a reply wrong | `connection/in_flight`, `workload/expectation` |

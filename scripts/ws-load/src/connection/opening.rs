@@ -165,7 +165,7 @@ fn start_websocket(
     now: Instant,
     ctx: &mut DriverContext,
 ) -> Result<OpenStep, Failure> {
-    if ctx.plan().target.is_raw_tcp {
+    if ctx.plan().target.is_raw_tcp() {
         let protocol = ClientProtocol::RawTcp(Box::new(RawTcp::new(stream, ctx.websocket)));
         return Ok(OpenStep::Open { protocol, compress: false });
     }

@@ -4,7 +4,7 @@
 //! socket, so the next one returns `WouldBlock` without a system call: one `recv` less for each message.
 
 use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, tcp_info};
-use mio::net::TcpStream;
+use mio::{event::Event, net::TcpStream};
 use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -22,6 +22,17 @@ pub(crate) struct Readiness {
     pub(crate) writable: bool,
     /// The peer has sent FIN or RST: reads continue until the end of stream, also after a short one.
     pub(crate) hangup: bool,
+}
+
+impl Readiness {
+    /// Returns what `event` reports. An error wakes reads and writes, which return it.
+    pub(crate) fn from_event(event: &Event) -> Self {
+        Self {
+            readable: event.is_readable() || event.is_error(),
+            writable: event.is_writable() || event.is_error(),
+            hangup: event.is_read_closed() || event.is_error(),
+        }
+    }
 }
 
 /// A socket with its readiness, and TLS if the URL is `wss://`.

@@ -60,8 +60,11 @@ impl RunInfo {
         if plan.deflate {
             options.insert("permessage-deflate", "offered".into());
         }
+        if !plan.target.redirects.is_empty() {
+            options.insert("redirected from", plan.target.redirects.join(", "));
+        }
         Self {
-            url: plan.target.url.clone(),
+            url: plan.target.url.to_string(),
             mode: plan.mode,
             peak_rate: plan.pace.peak,
             connections: plan.connections,

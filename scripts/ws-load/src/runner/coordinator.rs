@@ -150,7 +150,7 @@ impl Coordinator {
             || ("no response".to_owned(), ""),
             |(reason, cause)| (format!("{reason}{}", cause.detail), cause.advice),
         );
-        LoadError::Unreachable { url: self.run.plan.target.url.clone(), reason, advice }
+        LoadError::Unreachable { url: self.run.plan.target.url.to_string(), reason, advice }
     }
 
     fn finish(mut self, observer: &mut dyn RunObserver) -> Result<RunOutcome, LoadError> {

@@ -282,11 +282,7 @@ impl Driver {
     }
 
     fn on_ready(&mut self, slot: usize, event: &Event) {
-        let readiness = Readiness {
-            readable: event.is_readable() || event.is_error(),
-            writable: event.is_writable() || event.is_error(),
-            hangup: event.is_read_closed() || event.is_error(),
-        };
+        let readiness = Readiness::from_event(event);
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.on_ready(self.poll.registry(), &mut self.ctx, readiness);
             // A connection that failed is queued at the next tick: without a pause, a server that is down

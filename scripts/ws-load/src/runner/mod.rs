@@ -8,6 +8,7 @@ pub(crate) mod driver;
 pub(crate) mod interval;
 pub(crate) mod outcome;
 pub(crate) mod reconnects;
+pub(crate) mod redirects;
 pub(crate) mod stage;
 pub(crate) mod threads;
 pub(crate) mod timer;

@@ -131,7 +131,7 @@ pub struct MessageArgs {
 }
 
 /// How connections are opened.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct ConnectArgs {
     /// Offer this subprotocol; may be repeated.
@@ -179,6 +179,10 @@ pub struct RouteArgs {
     /// repeated.
     #[arg(long, value_name = "HOST:PORT:ADDRESS[,ADDRESS]")]
     pub resolve: Vec<ResolveEntry>,
+    /// Follow up to N redirects (status 301, 302, 303, 307, 308) before the run, and load the URL they lead to.
+    /// Authorization and Cookie fields are not sent to another server.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20))]
+    pub follow: u32,
 }
 
 /// Where the results go.

@@ -8,7 +8,7 @@ use super::{
     payload::{PayloadSource, Payloads},
     send_schedule::Pace,
     stages::Stages,
-    target::Target,
+    target::{Target, TargetOptions},
 };
 use crate::{error::LoadError, net::message_kind::MessageKind, numbers};
 use std::{fs, path::Path, sync::Arc, time::Duration};
@@ -27,6 +27,8 @@ const OTHER_DESCRIPTORS: u64 = 64;
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Plan {
     pub(crate) target: Target,
+    /// Number of redirects to follow before the run.
+    pub(crate) follow: u32,
     pub(crate) connections: u32,
     pub(crate) threads: u32,
     pub(crate) depth: usize,
@@ -92,8 +94,14 @@ impl Plan {
             (_, Some(rate)) => Duration::from_nanos(1_000_000_000 / rate),
             _ => Duration::ZERO,
         };
+        let target_options = TargetOptions {
+            connect: args.connect.clone(),
+            route: args.route.clone(),
+            deflate: args.message.deflate,
+        };
         Ok(Self {
-            target: Target::new(&args)?,
+            target: Target::new(&args.url.clone().unwrap_or_default(), target_options)?,
+            follow: args.route.follow,
             connections: args.connections,
             threads: args.threads,
             depth: numbers::u64_to_usize(u64::from(args.depth)),

@@ -2,7 +2,7 @@
 
 use super::{
     address,
-    cli::LoadArgs,
+    cli::{ConnectArgs, RouteArgs},
     tls,
     url::{LoadUrl, Scheme},
 };
@@ -20,28 +20,61 @@ use tungstenite::{
 const SINGLE_FIELDS: [&str; 6] =
     ["host", "connection", "upgrade", "sec-websocket-version", "sec-websocket-key", "authorization"];
 
+/// Header fields of the options that only the server of the URL may see, not another one it redirects to.
+const ORIGIN_FIELDS: [&str; 3] = ["authorization", "cookie", "host"];
+
+/// The options that say how a URL is reached.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetOptions {
+    pub(crate) connect: ConnectArgs,
+    pub(crate) route: RouteArgs,
+    /// The request offers permessage-deflate.
+    pub(crate) deflate: bool,
+}
+
 /// Where the load goes.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// The URL without user and password, for reports.
-    pub(crate) url: String,
+    pub(crate) url: LoadUrl,
     pub(crate) addresses: Vec<SocketAddr>,
     /// The upgrade request. Each connection inserts its own key.
     pub(crate) request: Request,
-    /// The URL is `tcp://`.
-    pub(crate) is_raw_tcp: bool,
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The redirects that led here.
+    pub(crate) redirects: Vec<String>,
+    options: TargetOptions,
 }
 
 impl Target {
-    /// Checks the URL and the header fields, resolves the host, and reads the CA file.
-    pub(crate) fn new(args: &LoadArgs) -> Result<Self, LoadError> {
-        let url = LoadUrl::parse(args.url.as_deref().unwrap_or_default()).map_err(LoadError::Usage)?;
+    /// Checks the URL and the header fields, resolves the host, and reads the certificates.
+    pub(crate) fn new(url: &str, options: TargetOptions) -> Result<Self, LoadError> {
+        let url = LoadUrl::parse(url).map_err(LoadError::Usage)?;
+        Self::at(url, options, Vec::new())
+    }
+
+    /// Returns the target that a `Location` of this one leads to.
+    pub(crate) fn redirect(&self, location: &str) -> Result<Self, LoadError> {
+        let url = self
+            .url
+            .redirect(location)
+            .map_err(|problem| LoadError::Redirect { url: self.url.to_string(), problem })?;
+        let mut options = self.options.clone();
+        if !url.has_origin_of(&self.url) {
+            options.connect.header.retain(|line| {
+                let name = line.split(':').next().unwrap_or_default().trim();
+                !ORIGIN_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+            });
+        }
+        let redirects = self.redirects.iter().cloned().chain([self.url.to_string()]).collect();
+        Self::at(url, options, redirects)
+    }
+
+    fn at(url: LoadUrl, options: TargetOptions, redirects: Vec<String>) -> Result<Self, LoadError> {
         let mut request = upgrade_request(&url).map_err(|error| LoadError::Usage(error.to_string()))?;
-        add_fields(&mut request, args)?;
-        let addresses = address::resolve(&url.host, url.port, &args.route.resolve)?;
+        add_fields(&mut request, &options)?;
+        let addresses = address::resolve(&url.host, url.port, &options.route.resolve)?;
         let tls = if url.scheme == Scheme::SecureWebSocket {
-            let config = tls::client_config(&args.connect)?;
+            let config = tls::client_config(&options.connect)?;
             let name = ServerName::try_from(url.host.clone()).map_err(|_| {
                 LoadError::Usage(format!("a certificate cannot contain the host name \"{}\"", url.host))
             })?;
@@ -49,8 +82,12 @@ impl Target {
         } else {
             None
         };
-        let is_raw_tcp = url.scheme == Scheme::RawTcp;
-        Ok(Self { url: url.to_string(), addresses, request, is_raw_tcp, tls })
+        Ok(Self { url, addresses, request, tls, redirects, options })
+    }
+
+    /// Returns whether messages are sent over TCP alone.
+    pub(crate) fn is_raw_tcp(&self) -> bool {
+        self.url.scheme == Scheme::RawTcp
     }
 }
 
@@ -73,13 +110,13 @@ fn upgrade_request(url: &LoadUrl) -> Result<Request, Error> {
 }
 
 /// Adds the header fields of the options.
-fn add_fields(request: &mut Request, args: &LoadArgs) -> Result<(), LoadError> {
+fn add_fields(request: &mut Request, options: &TargetOptions) -> Result<(), LoadError> {
     let value = |text: &str| {
         HeaderValue::from_str(text)
             .map_err(|_| LoadError::Usage(format!("invalid value of a header field: \"{text}\"")))
     };
     let fields = request.headers_mut();
-    for line in &args.connect.header {
+    for line in &options.connect.header {
         let parts = line.split_once(':');
         let (name, text) =
             parts.ok_or_else(|| LoadError::Usage(format!("the header field \"{line}\" has no colon")))?;
@@ -91,13 +128,13 @@ fn add_fields(request: &mut Request, args: &LoadArgs) -> Result<(), LoadError> {
             fields.append(name, value(text.trim())?);
         }
     }
-    if let Some(origin) = &args.connect.origin {
+    if let Some(origin) = &options.connect.origin {
         fields.insert("origin", value(origin)?);
     }
-    if !args.connect.subprotocol.is_empty() {
-        fields.insert("sec-websocket-protocol", value(&args.connect.subprotocol.join(", "))?);
+    if !options.connect.subprotocol.is_empty() {
+        fields.insert("sec-websocket-protocol", value(&options.connect.subprotocol.join(", "))?);
     }
-    if args.message.deflate {
+    if options.deflate {
         fields.insert("sec-websocket-extensions", HeaderValue::from_static(deflate::OFFER));
     }
     Ok(())

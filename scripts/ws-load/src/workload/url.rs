@@ -97,6 +97,43 @@ impl LoadUrl {
         Ok(Self { scheme, host, port, path_and_query, credentials })
     }
 
+    /// Returns where a `Location` leads to from this URL (RFC 9110, section 10.2.2), with `http` for `ws` and
+    /// `https` for `wss`. The credentials stay on the same server.
+    pub(crate) fn redirect(&self, location: &str) -> Result<Self, String> {
+        let location = location.split('#').next().unwrap_or_default();
+        let own = format!("{}://{}", self.scheme.name(), self.authority());
+        let path = self.path_and_query.split('?').next().unwrap_or_default();
+        let target = if let Some((scheme, rest)) = location.split_once("://") {
+            let scheme = match scheme.to_ascii_lowercase().as_str() {
+                "http" => "ws".to_owned(),
+                "https" => "wss".to_owned(),
+                _ => scheme.to_owned(),
+            };
+            format!("{scheme}://{rest}")
+        } else if location.starts_with("//") {
+            format!("{}:{location}", self.scheme.name())
+        } else if location.starts_with('/') {
+            format!("{own}{location}")
+        } else if location.starts_with('?') || location.is_empty() {
+            format!("{own}{path}{location}")
+        } else {
+            format!("{own}{}/{location}", path.rsplit_once('/').map_or("", |(folder, _)| folder))
+        };
+        let mut target = Self::parse(&target)?;
+        if self.scheme == Scheme::SecureWebSocket && target.scheme != Scheme::SecureWebSocket {
+            return Err(format!("it leads from wss:// to {target}, without encryption"));
+        }
+        if target.has_origin_of(self) && target.credentials.is_none() {
+            target.credentials.clone_from(&self.credentials);
+        }
+        Ok(target)
+    }
+
+    /// Returns whether both URLs have the same scheme, host and port.
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
+    }
+
     /// Returns host and port as in a `Host` field: without the port if it is the default of the scheme.
     pub(crate) fn authority(&self) -> String {
         let host = bracketed(&self.host);
@@ -237,6 +274,26 @@ mod tests {
             ("ws://h:/x", "h", "/x"),
         ] {
             assert_eq!(parsed(url), (authority.to_owned(), path.to_owned()), "{url}");
+        }
+    }
+
+    #[test]
+    fn url_redirects_are_resolved_against_the_first_url() {
+        let base = LoadUrl::parse("wss://u:p@host:1/a/b?c").unwrap();
+        for (location, expected) in [
+            ("https://Other/x#y", "wss://other/x"),
+            ("wss://host:1", "wss://host:1/"),
+            ("//other:2/x", "wss://other:2/x"),
+            ("/x?y", "wss://host:1/x?y"),
+            ("x", "wss://host:1/a/x"),
+            ("?d", "wss://host:1/a/b?d"),
+        ] {
+            let target = base.redirect(location).expect(location);
+            assert_eq!(target.to_string(), expected, "{location}");
+            assert_eq!(target.credentials.is_some(), expected.contains("host:1"), "{location}");
+        }
+        for location in ["http://host:1/", "ftp://host/", "wss://host:99999/"] {
+            assert!(base.redirect(location).is_err(), "{location}");
         }
     }
 

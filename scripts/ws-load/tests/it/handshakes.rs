@@ -139,6 +139,57 @@ fn refusal_shows_location_retry_after_and_the_first_line_of_the_body() {
 }
 
 #[test]
+fn redirects_are_followed_before_the_run() {
+    let end = Server::raw(|mut stream, _, _| {
+        let key = accept_key_unless_authorized(&mut stream);
+        let Some(key) = key else { return };
+        let head = format!(
+            "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n\r\n"
+        );
+        if stream.write_all(head.as_bytes()).is_ok() {
+            echo(stream);
+        }
+    });
+    let location = format!("http://{}/end", end.address);
+    let first = Server::raw(move |mut stream, number, _| {
+        read_head(&mut stream);
+        let location = if number == 0 { "/second" } else { location.as_str() };
+        let _ = write!(stream, "HTTP/1.1 307 x\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+    });
+    let url = format!("ws://user:secret@{}/first", first.address);
+    let run = ws_load(&url, &["-c", "3", "-n", "30", "--follow", "2", "-H", "Cookie: a=b"]);
+    assert_eq!((run.code, run.count("replies"), run.count("attempted")), (Some(0), 30, 3), "{run:?}");
+    assert_eq!(run.json["url"], format!("ws://{}/end", end.address), "{run:?}");
+    let from = format!("ws://{0}/first, ws://{0}/second", first.address);
+    assert_eq!(run.json["options"]["redirected from"], from, "{run:?}");
+}
+
+/// Reads a request, and returns the value of its `Sec-WebSocket-Accept`. `None` if the request has what only
+/// the first server may see.
+fn accept_key_unless_authorized(stream: &mut TcpStream) -> Option<String> {
+    let head = read_head(stream);
+    let is_leak = ["authorization", "cookie"].iter().any(|name| head.to_lowercase().contains(name));
+    let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
+    (!is_leak).then(|| derive_accept_key(key.as_bytes()))
+}
+
+#[test]
+fn redirects_beyond_the_limit_and_to_invalid_urls_are_reported() {
+    let server = Server::raw(|mut stream, _, _| {
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 302 x\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n");
+    });
+    let run = ws_load(&server.url(), &["-c", "1", "--follow", "3"]);
+    assert!(run.code == Some(1) && run.stderr.contains("HTTP 302 Found (Location: /again)"), "{run:?}");
+    let server = Server::raw(|mut stream, _, _| {
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 302 x\r\nLocation: ftp://x/\r\nContent-Length: 0\r\n\r\n");
+    });
+    let run = ws_load(&server.url(), &["-c", "1", "--follow", "3"]);
+    assert!(run.code == Some(1) && run.stderr.contains("cannot be followed: invalid URL"), "{run:?}");
+}
+
+#[test]
 fn refusal_without_the_promised_body_fails_with_its_status() {
     let server = Server::raw(|mut stream, _, _| {
         read_head(&mut stream);
