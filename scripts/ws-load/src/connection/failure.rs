@@ -1,6 +1,7 @@
 //! Why a connection failed, in words that serve as a key: the same cause always gives the same line.
 
 use crate::stats::counters::CauseCount;
+use rustls::{AlertDescription, CertificateError};
 use std::io::{self, ErrorKind};
 use tungstenite::{
     Error,
@@ -73,9 +74,29 @@ impl Failure {
 
     fn from_tls(error: &rustls::Error) -> Self {
         match error {
-            rustls::Error::InvalidCertificate(problem) => Self::new(
-                format!("the server's certificate is not trusted ({problem})"),
-                "; name its CA with --cacert, or skip the check with --insecure",
+            rustls::Error::InvalidCertificate(problem) => {
+                let advice = match problem {
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                        "; name the host of the certificate with --sni, or skip the check with --insecure"
+                    }
+                    CertificateError::Expired
+                    | CertificateError::ExpiredContext { .. }
+                    | CertificateError::NotValidYet
+                    | CertificateError::NotValidYetContext { .. } => {
+                        "; check the clock of this machine, renew the certificate, or skip the check with --insecure"
+                    }
+                    _ => "; name it or its CA with --cacert, or skip the check with --insecure",
+                };
+                Self::new(format!("the server's certificate is not trusted ({problem})"), advice)
+            }
+            rustls::Error::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied,
+            ) => Self::new(
+                format!("TLS: {error}"),
+                "; the server requires a certificate that it trusts: see --cert and --key",
             ),
             rustls::Error::InvalidMessage(_) => {
                 Self::new("the server does not use TLS", "; use ws:// instead of wss://?")

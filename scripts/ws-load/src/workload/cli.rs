@@ -143,12 +143,21 @@ pub struct ConnectArgs {
     /// Send this Origin.
     #[arg(long)]
     pub origin: Option<String>,
-    /// Trust the certificates in this PEM file instead of the system's.
+    /// Trust the certificates in this PEM file instead of the system's: as issuers, or as the server's own.
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
     /// Trust any certificate.
     #[arg(long, conflicts_with = "cacert")]
     pub insecure: bool,
+    /// Show the certificate in this PEM file to the server, with the certificates of its issuers behind it.
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// Private key of --cert, if that file does not have it.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Host name in the TLS handshake, and in the server's certificate, instead of the URL's.
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
     /// Resume TLS sessions where the server offers it. Without this every TLS handshake is a full one.
     #[arg(long)]
     pub tls_resume: bool,

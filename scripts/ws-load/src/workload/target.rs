@@ -75,8 +75,9 @@ impl Target {
         let addresses = address::resolve(&url.host, url.port, &options.route.resolve)?;
         let tls = if url.scheme == Scheme::SecureWebSocket {
             let config = tls::client_config(&options.connect)?;
-            let name = ServerName::try_from(url.host.clone()).map_err(|_| {
-                LoadError::Usage(format!("a certificate cannot contain the host name \"{}\"", url.host))
+            let name = options.connect.sni.as_ref().unwrap_or(&url.host);
+            let name = ServerName::try_from(name.clone()).map_err(|_| {
+                LoadError::Usage(format!("a certificate cannot contain the host name \"{name}\""))
             })?;
             Some((config, name))
         } else {

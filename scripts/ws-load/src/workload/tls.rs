@@ -1,15 +1,20 @@
-//! TLS of a `wss://` run: which certificates it trusts, and whether it resumes sessions.
+//! TLS of a `wss://` run: which certificates it trusts and shows, and whether it resumes sessions.
 
 use super::cli::ConnectArgs;
 use crate::error::LoadError;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
-        Resumption,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer, ServerName, UnixTime,
+        pem::{self, PemObject},
+    },
+    server::ParsedCertificate,
 };
 use std::{path::Path, sync::Arc};
 
@@ -19,12 +24,24 @@ pub(crate) fn client_config(args: &ConnectArgs) -> Result<Arc<ClientConfig>, Loa
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| LoadError::Tls(error.to_string()))?;
-    let builder = if args.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerifier { provider }))
-    } else {
-        builder.with_root_certificates(args.cacert.as_deref().map_or_else(system_roots, file_roots)?)
+    let builder = match &args.cacert {
+        _ if args.insecure => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerifier { provider }))
+        }
+        Some(path) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(FileVerifier::new(path, provider)?))
+        }
+        None => builder.with_root_certificates(system_roots()?),
     };
-    let mut config = builder.with_no_client_auth();
+    let mut config = match &args.cert {
+        Some(cert) => {
+            let key = args.key.as_ref().unwrap_or(cert);
+            builder.with_client_auth_cert(certificates(cert)?, private_key(key)?).map_err(|error| {
+                content(cert)(format!("not usable with the key in {}: {error}", key.display()))
+            })?
+        }
+        None => builder.with_no_client_auth(),
+    };
     if !args.tls_resume {
         // A resumed handshake costs the server a fraction of a full one.
         config.resumption = Resumption::disabled();
@@ -32,16 +49,95 @@ pub(crate) fn client_config(args: &ConnectArgs) -> Result<Arc<ClientConfig>, Loa
     Ok(Arc::new(config))
 }
 
-fn file_roots(path: &Path) -> Result<RootCertStore, LoadError> {
-    let content = |problem: String| LoadError::Content { path: path.to_owned(), problem };
+/// Returns a function that makes the error about the content of the file at `path`.
+fn content(path: &Path) -> impl Fn(String) -> LoadError {
+    move |problem| LoadError::Content { path: path.to_owned(), problem }
+}
+
+/// Reads the certificates of a PEM file. Fails if there is none.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LoadError> {
     // Read separately from parsing, so that a missing file and a malformed one give different errors.
     let pem = std::fs::read(path).map_err(|error| LoadError::file(path, error))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| content(format!("not PEM: {error}")))?;
-        roots.add(certificate).map_err(|error| content(error.to_string()))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| content(path)(format!("not PEM: {error}")))?;
+    if certificates.is_empty() { Err(content(path)("no certificate in it".into())) } else { Ok(certificates) }
+}
+
+/// Reads the first private key of a PEM file.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, LoadError> {
+    let pem = std::fs::read(path).map_err(|error| LoadError::file(path, error))?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => content(path)("no private key in it; name its file with --key".into()),
+        error => content(path)(format!("not PEM: {error}")),
+    })
+}
+
+/// Trusts the certificates of a file (`--cacert`): as issuers, and as the server's own.
+#[derive(Debug)]
+struct FileVerifier {
+    issuers: Arc<WebPkiServerVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl FileVerifier {
+    fn new(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, LoadError> {
+        let certificates = certificates(path)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|error| content(path)(error.to_string()))?;
+        }
+        let issuers = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| content(path)(error.to_string()))?;
+        Ok(Self { issuers, certificates })
     }
-    if roots.is_empty() { Err(content("no certificate in it".into())) } else { Ok(roots) }
+}
+
+impl ServerCertVerifier for FileVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.issuers.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        match verified {
+            // webpki accepts no certificate of a CA as a server's, and `openssl req -x509` makes one. The
+            // period of validity was checked before that.
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::Other(_) | CertificateError::UnknownIssuer,
+            )) if self.certificates.iter().any(|trusted| trusted.as_ref() == end_entity.as_ref()) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.issuers.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.issuers.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.issuers.supported_verify_schemes()
+    }
 }
 
 fn system_roots() -> Result<RootCertStore, LoadError> {

@@ -102,3 +102,68 @@ fn tls_handshakes_are_full_unless_resumption_is_requested() {
     assert_eq!((run.code, run.count("tls_full"), run.count("tls_resumed")), (Some(0), 1, 19), "{run:?}");
     assert!(run.stdout.contains("1 full TLS handshakes, 19 resumed TLS handshakes"), "{run:?}");
 }
+
+#[test]
+fn tls_cacert_takes_the_certificate_of_the_server_itself() {
+    let basic = rcgen::BasicConstraints::Unconstrained;
+    // As `openssl req -x509` makes it: of a CA.
+    let identity = Identity::self_signed(|params| params.is_ca = rcgen::IsCa::Ca(basic));
+    let (server, url) = tls_server(&identity);
+    let file = identity.file();
+    let trust = ["-c", "2", "-n", "20", "--cacert", file.to_str().unwrap()];
+    let run = ws_load(&url, &trust);
+    assert_eq!((run.code, run.count("replies")), (Some(0), 20), "{run:?}");
+    // The name is still checked.
+    let by_address = format!("wss://127.0.0.1:{}/", server.address.port());
+    let run = ws_load(&by_address, &trust);
+    assert!(run.code == Some(1) && run.stderr.contains("--sni"), "{run:?}");
+    let run = ws_load(&by_address, &[&trust[..], &["--sni", "localhost"]].concat());
+    assert_eq!((run.code, run.count("replies")), (Some(0), 20), "{run:?}");
+    // And another certificate is not trusted.
+    let other = Identity::self_signed(|params| params.is_ca = rcgen::IsCa::Ca(basic)).file();
+    let run = ws_load(&url, &["-c", "1", "--cacert", other.to_str().unwrap()]);
+    assert!(run.code == Some(1) && run.stderr.contains("name it or its CA with --cacert"), "{run:?}");
+}
+
+#[test]
+fn tls_cacert_does_not_take_an_expired_certificate() {
+    let identity = Identity::self_signed(|params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    let (_server, url) = tls_server(&identity);
+    let run = ws_load(&url, &["-c", "1", "--cacert", identity.file().to_str().unwrap()]);
+    assert!(run.code == Some(1) && run.stderr.contains("renew the certificate"), "{run:?}");
+}
+
+#[test]
+fn tls_client_certificate_is_shown_to_the_server() {
+    let (identity, client) = (Identity::self_signed(|_| {}), Identity::self_signed(|_| {}));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(client.certificate.der().clone()).unwrap();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![identity.certificate.der().clone()], identity.private_key())
+        .unwrap();
+    let (_server, url) = serve_tls(config);
+    let (cert, key, both) = (client.file(), scratch("key.pem"), scratch("both.pem"));
+    fs::write(&key, client.key.serialize_pem()).unwrap();
+    fs::write(&both, client.certificate.pem() + &client.key.serialize_pem()).unwrap();
+    let [cert, key, both] = [&cert, &key, &both].map(|path| path.to_str().unwrap());
+    let common = ["--insecure", "-c", "2", "-n", "20"];
+    for shown in [&["--cert", cert, "--key", key][..], &["--cert", both]] {
+        let run = ws_load(&url, &[&common[..], shown].concat());
+        assert_eq!((run.code, run.count("replies")), (Some(0), 20), "{run:?}");
+    }
+    let run = ws_load(&url, &common);
+    assert!(run.code == Some(1) && run.stderr.contains("see --cert and --key"), "{run:?}");
+    let run = ws_load(&url, &[&common[..], &["--cert", cert]].concat());
+    assert!(run.code == Some(1) && run.stderr.contains("no private key in it"), "{run:?}");
+    let run = ws_load(&url, &["--key", key]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+}
