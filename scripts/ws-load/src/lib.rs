@@ -70,7 +70,7 @@ pub use stats::{
     percentiles::Percentiles,
 };
 pub use workload::{
-    address::ResolveEntry,
+    address::{ResolveEntry, SourceAddresses},
     arrivals::Arrivals,
     cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs, RouteArgs},
     expectation::Expectation,

@@ -121,6 +121,7 @@ impl Connecting {
         let count = ctx.plan().target.addresses.len();
         while self.tried < count {
             let address = nth(self.first, self.tried);
+            ctx.connects = ctx.connects.wrapping_add(1);
             match connect(registry, token, ctx, address, now) {
                 Ok(stream) => {
                     self.tried += 1;
@@ -179,8 +180,10 @@ fn connect(
     address: usize,
     now: Instant,
 ) -> io::Result<ClientStream> {
-    let address = ctx.plan().target.addresses.get(address).ok_or(io::ErrorKind::NotFound)?;
-    let mut stream = ClientStream::connect(*address, now)?;
+    let target = &ctx.plan().target;
+    let address = target.addresses.get(address).ok_or(io::ErrorKind::NotFound)?;
+    let source = target.sources.of(ctx.connects, address)?;
+    let mut stream = ClientStream::connect(*address, source, now)?;
     registry.register(stream.tcp_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
     Ok(stream)
 }

@@ -147,6 +147,8 @@ pub(crate) struct DriverContext {
     pub(crate) first_latencies: Vec<Duration>,
     /// Index of the host's address that worked last. Connections try it first.
     pub(crate) address: usize,
+    /// Number of connects, which use the local addresses of `--source` in turn.
+    pub(crate) connects: usize,
     /// When connections that are opening are resumed without a readiness event, earliest first.
     resumptions: BinaryHeap<Reverse<(Instant, Token)>>,
 }
@@ -182,6 +184,7 @@ impl DriverContext {
             last_reply: None,
             first_latencies: Vec::new(),
             address: 0,
+            connects: 0,
             resumptions: BinaryHeap::new(),
             run,
         }

@@ -1,6 +1,6 @@
 //! Why a connection failed, in words that serve as a key: the same cause always gives the same line.
 
-use crate::stats::counters::CauseCount;
+use crate::{net::socket::SourceError, stats::counters::CauseCount};
 use rustls::{AlertDescription, CertificateError};
 use std::io::{self, ErrorKind};
 use tungstenite::{
@@ -57,6 +57,9 @@ impl Failure {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::from_tls(tls);
         }
+        if let Some(source) = error.get_ref().and_then(|inner| inner.downcast_ref::<SourceError>()) {
+            return Self::new(source.to_string(), "; --source needs addresses of this machine");
+        }
         match error.kind() {
             ErrorKind::ConnectionRefused => {
                 Self::new("connection refused", "; is a server listening on that port?")
@@ -66,7 +69,7 @@ impl Failure {
             ErrorKind::UnexpectedEof => Self::new("connection closed by the server in the TLS handshake", ""),
             ErrorKind::AddrNotAvailable => Self::new(
                 "no free source port on this machine",
-                "; lower --connections or --connect-rate, or widen net.ipv4.ip_local_port_range",
+                "; use more source addresses (--source), lower --connections or --connect-rate, or widen net.ipv4.ip_local_port_range",
             ),
             _ => Self::new(error.to_string(), ""),
         }

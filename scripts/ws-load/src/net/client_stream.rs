@@ -3,12 +3,14 @@
 //! Readiness is edge-triggered and stored here. A read that fills less than its buffer has emptied the
 //! socket, so the next one returns `WouldBlock` without a system call: one `recv` less for each message.
 
-use super::{frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, tcp_info};
+use super::{
+    frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, socket, tcp_info,
+};
 use mio::{event::Event, net::TcpStream};
 use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr},
+    net::{IpAddr, Shutdown, SocketAddr},
     sync::Arc,
     time::Instant,
 };
@@ -57,9 +59,9 @@ struct ReadinessSocket {
 }
 
 impl ClientStream {
-    /// Starts a TCP connect. Once the socket is writable, [`ClientStream::is_connected`] returns its result.
-    pub(crate) fn connect(address: SocketAddr, now: Instant) -> io::Result<Self> {
-        let tcp = TcpStream::connect(address)?;
+    /// Starts a TCP connect, from the local address `source` if there is one. Once the socket is writable, [`ClientStream::is_connected`] returns its result.
+    pub(crate) fn connect(address: SocketAddr, source: Option<IpAddr>, now: Instant) -> io::Result<Self> {
+        let tcp = socket::connect(address, source)?;
         Ok(Self {
             socket: ReadinessSocket { tcp, readable: false, writable: false, hangup: false, read_at: now },
             read_ahead: ReadAhead::default(),

@@ -8,4 +8,5 @@ pub(crate) mod protocol;
 pub(crate) mod raw_tcp;
 pub(crate) mod response;
 pub(crate) mod send_buffer;
+pub(crate) mod socket;
 pub(crate) mod tcp_info;

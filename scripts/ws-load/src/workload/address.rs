@@ -1,9 +1,10 @@
 //! The addresses of a host.
 
 use super::url;
-use crate::error::LoadError;
+use crate::{error::LoadError, net::socket::SourceError};
 use std::{
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     str::FromStr,
 };
 
@@ -38,6 +39,69 @@ impl FromStr for ResolveEntry {
             bare.parse().map_err(|_| format!("\"{address}\" is not an IP address"))
         });
         Ok(Self { host, port, addresses: addresses.collect::<Result<_, String>>()? })
+    }
+}
+
+/// Most addresses of one `--source`.
+const MAX_SOURCES: u32 = 1 << 16;
+
+/// Local addresses that connections use in turn (`--source`): one, or those of a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceAddresses(Vec<IpAddr>);
+
+impl FromStr for SourceAddresses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(one, two)| (one, Some(two)));
+        let address: IpAddr = address.parse().map_err(|_| format!("\"{address}\" is not an IP address"))?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(bits), str::parse).ok().filter(|prefix| *prefix <= bits);
+        let host_bits =
+            bits - prefix.ok_or_else(|| format!("the prefix must be a number from 0 to {bits}"))?;
+        let count = 1_u32.checked_shl(host_bits).filter(|count| *count <= MAX_SOURCES);
+        let count = count.ok_or_else(|| format!("more than {MAX_SOURCES} addresses: use a longer prefix"))?;
+        let addresses = (0..count).map(|number| match address {
+            IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from_bits(first.to_bits() & !(count - 1) | number)),
+            IpAddr::V6(first) => {
+                let mask = !u128::from(count - 1);
+                IpAddr::V6(Ipv6Addr::from_bits(first.to_bits() & mask | u128::from(number)))
+            }
+        });
+        // The first and the last address of an IPv4 network are not those of a host.
+        let reserved = usize::from(address.is_ipv4() && count > 2);
+        let hosts = usize::try_from(count).unwrap_or(usize::MAX) - 2 * reserved;
+        Ok(Self(addresses.skip(reserved).take(hosts).collect()))
+    }
+}
+
+/// Local addresses by family.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    v4: Vec<IpAddr>,
+    v6: Vec<IpAddr>,
+}
+
+impl Sources {
+    pub(crate) fn new(lists: &[SourceAddresses]) -> Self {
+        let (v4, v6) = lists.iter().flat_map(|list| &list.0).copied().partition(IpAddr::is_ipv4);
+        Self { v4, v6 }
+    }
+
+    /// Returns the local address of the connect number `number` to `remote`. `None` leaves it to the kernel.
+    ///
+    /// # Errors
+    /// There are local addresses, but none of the family of `remote`.
+    pub(crate) fn of(&self, number: usize, remote: &SocketAddr) -> io::Result<Option<IpAddr>> {
+        let list = if remote.is_ipv4() { &self.v4 } else { &self.v6 };
+        match number.checked_rem(list.len()) {
+            Some(index) => Ok(list.get(index).copied()),
+            None if self.v4.is_empty() && self.v6.is_empty() => Ok(None),
+            None => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                SourceError(format!("no --source is an address of the family of {}", remote.ip())),
+            )),
+        }
     }
 }
 
@@ -86,6 +150,22 @@ mod tests {
         assert_eq!(found, expected);
         let entry: ResolveEntry = "[::1]:7:127.0.0.2".parse().unwrap();
         assert_eq!(resolve("::1", 7, &[entry]).unwrap(), ["127.0.0.2:7".parse().unwrap()]);
+    }
+
+    #[test]
+    fn source_addresses_are_the_hosts_of_a_prefix() {
+        let of = |text: &str| text.parse::<SourceAddresses>().map(|list| list.0);
+        let v4 = |last: &[u8]| last.iter().map(|last| IpAddr::from([127, 0, 0, *last])).collect::<Vec<_>>();
+        assert_eq!(of("127.0.0.7"), Ok(v4(&[7])));
+        assert_eq!(of("127.0.0.9/30"), Ok(v4(&[9, 10])));
+        assert_eq!(of("127.0.0.9/31"), Ok(v4(&[8, 9])));
+        assert_eq!(of("127.0.0.0/24").map(|list| list.len()), Ok(254));
+        assert_eq!(of("127.0.0.0/16").map(|list| list.len()), Ok(65_534));
+        assert_eq!(of("fd00::/126").map(|list| list.len()), Ok(4));
+        for text in ["127.0.0.0/33", "127.0.0.0/15", "::/64", "::/0", "0.0.0.0/0", "localhost", "127.0.0.0/x"]
+        {
+            assert!(of(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The command line of `ws-load`.
 
 use super::{
-    address::ResolveEntry, arrivals::Arrivals, expectation::Expectation, sizes::Sizes, stages::Stages,
+    address::{ResolveEntry, SourceAddresses},
+    arrivals::Arrivals,
+    expectation::Expectation,
+    sizes::Sizes,
+    stages::Stages,
 };
 use crate::stats::assertion::Assertion;
 use clap::{Args, Parser, Subcommand};
@@ -188,6 +192,10 @@ pub struct RouteArgs {
     /// repeated.
     #[arg(long, value_name = "HOST:PORT:ADDRESS[,ADDRESS]")]
     pub resolve: Vec<ResolveEntry>,
+    /// Connect from this local address, or from those of a prefix in turn, such as 127.0.0.0/24; may be
+    /// repeated. One address has at most 64,511 ports for connections to one server.
+    #[arg(long, value_name = "ADDRESS[/BITS]")]
+    pub source: Vec<SourceAddresses>,
     /// Follow up to N redirects (status 301, 302, 303, 307, 308) before the run, and load the URL they lead to.
     /// Authorization and Cookie fields are not sent to another server.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20))]

@@ -1,7 +1,7 @@
 //! Where the load goes: the URL, the addresses of its host, and the upgrade request.
 
 use super::{
-    address,
+    address::{self, Sources},
     cli::{ConnectArgs, RouteArgs},
     tls,
     url::{LoadUrl, Scheme},
@@ -37,6 +37,8 @@ pub(crate) struct TargetOptions {
 pub(crate) struct Target {
     pub(crate) url: LoadUrl,
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Local addresses to connect from.
+    pub(crate) sources: Sources,
     /// The upgrade request. Each connection inserts its own key.
     pub(crate) request: Request,
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
@@ -83,7 +85,8 @@ impl Target {
         } else {
             None
         };
-        Ok(Self { url, addresses, request, tls, redirects, options })
+        let sources = Sources::new(&options.route.source);
+        Ok(Self { url, addresses, sources, request, tls, redirects, options })
     }
 
     /// Returns whether messages are sent over TCP alone.

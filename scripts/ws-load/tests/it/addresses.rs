@@ -4,7 +4,11 @@ use crate::{
     runs::ws_load,
     test_servers::{FullListener, Server},
 };
-use std::net::{Ipv6Addr, TcpListener};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv6Addr, TcpListener},
+    sync::{Arc, Mutex},
+};
 
 #[test]
 fn addresses_that_refuse_are_skipped_without_a_failure() {
@@ -54,6 +58,39 @@ fn addresses_that_all_refuse_are_reported_at_once() {
     let run = ws_load(&format!("ws://name.invalid:{free}/"), &["-c", "3", "--resolve", &resolve]);
     assert_eq!((run.code, run.stderr.lines().count()), (Some(1), 1), "{run:?}");
     assert!(run.stderr.contains("connection refused; is a server listening"), "{run:?}");
+}
+
+#[test]
+fn source_addresses_are_used_in_turn() {
+    let peers = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&peers);
+    let server = Server::raw(move |stream, _, _| {
+        seen.lock().unwrap().insert(stream.peer_addr().unwrap().ip().to_string());
+        let Ok(mut websocket) = tungstenite::accept(stream) else { return };
+        while let Ok(message) = websocket.read() {
+            if message.is_text() && websocket.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    let run = ws_load(
+        &server.url(),
+        &["-c", "12", "-n", "24", "--source", "127.0.9.0/30", "--source", "127.0.9.9"],
+    );
+    assert_eq!((run.code, run.count("replies")), (Some(0), 24), "{run:?}");
+    let expected = ["127.0.9.1", "127.0.9.2", "127.0.9.9"].map(str::to_owned);
+    assert_eq!(*peers.lock().unwrap(), BTreeSet::from(expected));
+}
+
+#[test]
+fn source_addresses_that_cannot_be_used_are_named() {
+    let server = Server::echo();
+    let run = ws_load(&server.url(), &["-c", "1", "--source", "192.0.2.1"]);
+    assert!(run.code == Some(1) && run.stderr.contains("source address 192.0.2.1 cannot be used"), "{run:?}");
+    let run = ws_load(&server.url(), &["-c", "1", "--source", "::1"]);
+    assert!(run.code == Some(1) && run.stderr.contains("no --source is an address of the family"), "{run:?}");
+    let run = ws_load(&server.url(), &["-c", "1", "--source", "10.0.0.0/8"]);
+    assert!(run.code == Some(2) && run.stderr.contains("use a longer prefix"), "{run:?}");
 }
 
 #[test]
