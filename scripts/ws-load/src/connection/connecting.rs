@@ -1,8 +1,14 @@
 //! The TCP connect, over all addresses of the host (RFC 8305).
 
 use super::{context::DriverContext, failure::Failure};
-use crate::net::client_stream::{ClientStream, Readiness};
-use mio::{Interest, Registry, Token};
+use crate::{
+    net::{
+        client_stream::{ClientStream, Readiness},
+        socket::Socket,
+    },
+    workload::address::Endpoint,
+};
+use mio::{Registry, Token};
 use rustix::io::Errno;
 use std::{
     io,
@@ -11,6 +17,9 @@ use std::{
 
 /// After this time without a result, the next address is tried beside the silent one (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Time between two connects to a Unix socket whose queue is full.
+const UNIX_RETRY: Duration = Duration::from_millis(10);
 
 /// A connection that has no TCP connection yet.
 #[derive(Debug)]
@@ -118,7 +127,7 @@ impl Connecting {
         now: Instant,
     ) -> Result<(), Failure> {
         self.next_at = None;
-        let count = ctx.plan().target.addresses.len();
+        let count = ctx.plan().target.endpoints.len();
         while self.tried < count {
             let address = nth(self.first, self.tried);
             ctx.connects = ctx.connects.wrapping_add(1);
@@ -127,6 +136,13 @@ impl Connecting {
                     self.tried += 1;
                     self.attempts.push(Attempt { stream, address, began: now });
                     break;
+                }
+                // The queue of a Unix socket is full, which no event ends.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let at = now + UNIX_RETRY;
+                    self.next_at = Some(at);
+                    ctx.resume_at(at, token);
+                    return Ok(());
                 }
                 // A descriptor is free when another attempt has ended.
                 Err(error) if !self.attempts.is_empty() && lacks_descriptors(&error) => break,
@@ -181,10 +197,12 @@ fn connect(
     now: Instant,
 ) -> io::Result<ClientStream> {
     let target = &ctx.plan().target;
-    let address = target.addresses.get(address).ok_or(io::ErrorKind::NotFound)?;
-    let source = target.sources.of(ctx.connects, address)?;
-    let mut stream = ClientStream::connect(*address, source, now)?;
-    registry.register(stream.tcp_mut(), token, Interest::READABLE | Interest::WRITABLE)?;
+    let socket = match target.endpoints.get(address).ok_or(io::ErrorKind::NotFound)? {
+        Endpoint::Tcp(address) => Socket::connect_tcp(*address, target.sources.of(ctx.connects, address)?)?,
+        Endpoint::Unix(path) => Socket::connect_unix(path)?,
+    };
+    let mut stream = ClientStream::new(socket, now);
+    stream.register(registry, token)?;
     Ok(stream)
 }
 

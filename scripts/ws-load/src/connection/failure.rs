@@ -64,6 +64,7 @@ impl Failure {
             ErrorKind::ConnectionRefused => {
                 Self::new("connection refused", "; is a server listening on that port?")
             }
+            ErrorKind::NotFound => Self::new("no socket at the path of --unix", ""),
             ErrorKind::ConnectionReset => Self::new("connection reset by the server", ""),
             ErrorKind::BrokenPipe => Self::new("connection closed by the server while sending", ""),
             ErrorKind::UnexpectedEof => Self::new("connection closed by the server in the TLS handshake", ""),

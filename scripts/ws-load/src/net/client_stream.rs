@@ -4,17 +4,15 @@
 //! socket, so the next one returns `WouldBlock` without a system call: one `recv` less for each message.
 
 use super::{
-    frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, socket, tcp_info,
+    frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, socket::Socket,
 };
-use mio::{event::Event, net::TcpStream};
+use mio::{Registry, Token, event::Event};
 use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{IpAddr, Shutdown, SocketAddr},
     sync::Arc,
     time::Instant,
 };
-use ws_echo::transport::mss::mss_remainder;
 use ws_echo::transport::read_ahead::{ByteSource, ReadAhead};
 
 /// What an event reported about a socket.
@@ -50,7 +48,7 @@ pub(crate) struct ClientStream {
 
 #[derive(Debug)]
 struct ReadinessSocket {
-    tcp: TcpStream,
+    socket: Socket,
     readable: bool,
     writable: bool,
     hangup: bool,
@@ -59,20 +57,21 @@ struct ReadinessSocket {
 }
 
 impl ClientStream {
-    /// Starts a TCP connect, from the local address `source` if there is one. Once the socket is writable, [`ClientStream::is_connected`] returns its result.
-    pub(crate) fn connect(address: SocketAddr, source: Option<IpAddr>, now: Instant) -> io::Result<Self> {
-        let tcp = socket::connect(address, source)?;
-        Ok(Self {
-            socket: ReadinessSocket { tcp, readable: false, writable: false, hangup: false, read_at: now },
+    /// Wraps a socket that is connecting. Once it is writable, [`ClientStream::is_connected`] returns the
+    /// result of the connect.
+    pub(crate) fn new(socket: Socket, now: Instant) -> Self {
+        Self {
+            socket: ReadinessSocket { socket, readable: false, writable: false, hangup: false, read_at: now },
             read_ahead: ReadAhead::default(),
             send_buffer: SendBuffer::new(),
             tls: None,
             inspector: None,
-        })
+        }
     }
 
-    pub(crate) fn tcp_mut(&mut self) -> &mut TcpStream {
-        &mut self.socket.tcp
+    /// Registers the socket for events with `token`.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.socket.socket.register(registry, token)
     }
 
     /// Stores what an event reported.
@@ -91,21 +90,14 @@ impl ClientStream {
         self.socket.writable
     }
 
-    /// Returns whether the TCP handshake is complete, or the error that ended it.
+    /// Returns whether the connect is complete, or the error that ended it.
     pub(crate) fn is_connected(&self) -> io::Result<bool> {
-        if let Some(error) = self.socket.tcp.take_error()? {
-            return Err(error);
-        }
-        match self.socket.tcp.peer_addr() {
-            Ok(_) => self.socket.tcp.set_nodelay(true).map(|()| true),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.socket.socket.is_connected()
     }
 
     /// Returns whether the kernel had to send the SYN again. To be called right after the connect.
     pub(crate) fn is_syn_retransmitted(&self) -> bool {
-        tcp_info::retransmits(&self.socket.tcp).is_some_and(|count| count > 0)
+        self.socket.socket.is_syn_retransmitted()
     }
 
     /// Puts TLS on the connection. [`ClientStream::advance_tls_handshake`] performs the handshake.
@@ -179,7 +171,7 @@ impl ClientStream {
             // Record headers shift the segment boundaries.
             return self.flush();
         }
-        let remainder = mss_remainder(&self.socket.tcp, self.send_buffer.unsent().len());
+        let remainder = self.socket.socket.mss_remainder(self.send_buffer.unsent().len());
         self.send(remainder)
     }
 
@@ -207,7 +199,7 @@ impl ClientStream {
 
     /// Sends FIN.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        self.socket.tcp.shutdown(Shutdown::Write)
+        self.socket.socket.shutdown_write()
     }
 }
 
@@ -245,7 +237,7 @@ impl Read for ReadinessSocket {
             return Err(ErrorKind::WouldBlock.into());
         }
         loop {
-            match self.tcp.read(buffer) {
+            match self.socket.read(buffer) {
                 Ok(length) => {
                     self.read_at = Instant::now();
                     self.readable = length == buffer.len() || self.hangup;
@@ -280,7 +272,7 @@ impl Write for ReadinessSocket {
             return Err(ErrorKind::WouldBlock.into());
         }
         loop {
-            match self.tcp.write(buffer) {
+            match self.socket.write(buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.writable = false;

@@ -5,6 +5,7 @@ use crate::{error::LoadError, net::socket::SourceError};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -103,6 +104,14 @@ impl Sources {
             )),
         }
     }
+}
+
+/// Where a connect goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
 }
 
 /// Returns the addresses of `host`: those of the first entry that names it, or those of the resolver. The

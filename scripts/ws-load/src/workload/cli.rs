@@ -196,6 +196,9 @@ pub struct RouteArgs {
     /// repeated. One address has at most 64,511 ports for connections to one server.
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub source: Vec<SourceAddresses>,
+    /// Connect to this Unix socket. The URL gives the scheme, the Host field and the path.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "source"])]
+    pub unix: Option<PathBuf>,
     /// Follow up to N redirects (status 301, 302, 303, 307, 308) before the run, and load the URL they lead to.
     /// Authorization and Cookie fields are not sent to another server.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20))]

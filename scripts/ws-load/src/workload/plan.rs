@@ -132,7 +132,7 @@ impl Plan {
             + u64::from(self.threads) * DESCRIPTORS_PER_THREAD
             + OTHER_DESCRIPTORS;
         // A connection can try several addresses at once. It does without if there are no descriptors left.
-        let spare = if self.target.addresses.len() > 1 { u64::from(self.connections) } else { 0 };
+        let spare = if self.target.endpoints.len() > 1 { u64::from(self.connections) } else { 0 };
         let limit = rlimit::increase_nofile_limit(needed + spare)
             .map_err(LoadError::system("raise the limit of open files"))?;
         if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }

@@ -1,14 +1,14 @@
 //! Where the load goes: the URL, the addresses of its host, and the upgrade request.
 
 use super::{
-    address::{self, Sources},
+    address::{self, Endpoint, Sources},
     cli::{ConnectArgs, RouteArgs},
     tls,
     url::{LoadUrl, Scheme},
 };
 use crate::{error::LoadError, net::deflate};
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 use tungstenite::{
     Error,
     client::IntoClientRequest,
@@ -36,7 +36,8 @@ pub(crate) struct TargetOptions {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) url: LoadUrl,
-    pub(crate) addresses: Vec<SocketAddr>,
+    /// The addresses of the host, in the order in which they are tried.
+    pub(crate) endpoints: Vec<Endpoint>,
     /// Local addresses to connect from.
     pub(crate) sources: Sources,
     /// The upgrade request. Each connection inserts its own key.
@@ -74,7 +75,13 @@ impl Target {
     fn at(url: LoadUrl, options: TargetOptions, redirects: Vec<String>) -> Result<Self, LoadError> {
         let mut request = upgrade_request(&url).map_err(|error| LoadError::Usage(error.to_string()))?;
         add_fields(&mut request, &options)?;
-        let addresses = address::resolve(&url.host, url.port, &options.route.resolve)?;
+        let endpoints = match &options.route.unix {
+            Some(path) => vec![Endpoint::Unix(path.clone())],
+            None => address::resolve(&url.host, url.port, &options.route.resolve)?
+                .into_iter()
+                .map(Endpoint::Tcp)
+                .collect(),
+        };
         let tls = if url.scheme == Scheme::SecureWebSocket {
             let config = tls::client_config(&options.connect)?;
             let name = options.connect.sni.as_ref().unwrap_or(&url.host);
@@ -86,7 +93,7 @@ impl Target {
             None
         };
         let sources = Sources::new(&options.route.source);
-        Ok(Self { url, addresses, sources, request, tls, redirects, options })
+        Ok(Self { url, endpoints, sources, request, tls, redirects, options })
     }
 
     /// Returns whether messages are sent over TCP alone.

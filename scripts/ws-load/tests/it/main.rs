@@ -27,4 +27,5 @@ mod run;
 mod runs;
 mod test_servers;
 mod tls;
+mod unix;
 mod urls;
