@@ -33,7 +33,7 @@
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how redirects are followed | `runner/redirects` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
-//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `upgrade`, `refusal`, `failure` |
+//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `tunnel`, `upgrade`, `refusal`, `failure` |
 //! | what makes a reply wrong | `connection/in_flight`, `workload/expectation` |
 //! | sockets, TLS, frames, compression | `net/`: `client_stream`, `send_buffer`, `protocol`, `deflate`, `frame_inspector` |
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |

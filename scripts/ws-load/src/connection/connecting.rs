@@ -154,7 +154,8 @@ impl Connecting {
         }
         if self.attempts.is_empty() {
             let error = self.failure.take().unwrap_or_else(|| io::ErrorKind::NotFound.into());
-            return Err(Failure::from_io(&error));
+            let failure = Failure::from_io(&error);
+            return Err(if ctx.plan().target.tunnel.is_some() { failure.at_proxy() } else { failure });
         }
         if self.tried < count {
             let at = now + ATTEMPT_DELAY;

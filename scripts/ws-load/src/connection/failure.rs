@@ -147,6 +147,31 @@ impl Failure {
         Self::new(format!("HTTP {} {phrase}", status.as_u16()), advice)
     }
 
+    /// Describes a response of the proxy other than success.
+    pub(crate) fn from_proxy_status(status: StatusCode) -> Self {
+        let advice = match status {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                "; give the proxy a user and password: --proxy http://user:password@host:port"
+            }
+            StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
+                "; the proxy allows no CONNECT to this host and port"
+            }
+            _ => "; the proxy may not reach the server",
+        };
+        Self::new(Self::from_status(status).reason, advice).at_proxy()
+    }
+
+    /// Bytes followed the response to CONNECT, before the client had sent anything through the tunnel.
+    pub(crate) fn early_bytes() -> Self {
+        Self::new("bytes behind the response to CONNECT", "").at_proxy()
+    }
+
+    /// Says that the failure is one of the proxy, or of the connection to it.
+    pub(crate) fn at_proxy(mut self) -> Self {
+        self.reason = format!("proxy: {}", self.reason);
+        self
+    }
+
     /// Describes a Close frame that the server sent first.
     pub(crate) fn from_close(frame: Option<&CloseFrame>) -> Self {
         match frame {

@@ -10,5 +10,6 @@ pub(crate) mod open_connection;
 pub(crate) mod opening;
 pub(crate) mod refusal;
 pub(crate) mod service_clock;
+pub(crate) mod tunnel;
 pub(crate) mod unassigned;
 pub(crate) mod upgrade;

@@ -5,6 +5,7 @@ use super::{
     context::DriverContext,
     failure::Failure,
     refusal::{BODY_TIMEOUT, Refusal},
+    tunnel::{TunnelHandshake, TunnelStep},
     upgrade::{UpgradeStep, WebSocketHandshake},
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(crate) struct Opening {
 #[derive(Debug)]
 enum OpeningPhase {
     TcpConnect(Connecting),
+    /// Waits for the proxy's response to CONNECT.
+    Tunnel(Box<TunnelHandshake>),
     TlsHandshake(ClientStream),
     WebSocketHandshake(Box<WebSocketHandshake>),
     /// The server has refused.
@@ -94,6 +97,10 @@ impl Opening {
                     ConnectStep::Pending(connecting) => pending(OpeningPhase::TcpConnect(connecting), since),
                 }
             }
+            OpeningPhase::Tunnel(mut handshake) => {
+                handshake.stream_mut().note(readiness);
+                open_tunnel(*handshake, since, ctx)
+            }
             OpeningPhase::TlsHandshake(mut stream) => {
                 stream.note(readiness);
                 tls_handshake(stream, since, ctx)
@@ -114,6 +121,7 @@ impl Opening {
         let took = now.saturating_duration_since(self.since);
         let phase = match &self.phase {
             OpeningPhase::TcpConnect(_) => "TCP connect",
+            OpeningPhase::Tunnel(_) => "CONNECT to the proxy",
             OpeningPhase::TlsHandshake(_) => "TLS handshake",
             OpeningPhase::WebSocketHandshake(_) => "WebSocket handshake",
             OpeningPhase::Refused(refusal) => return (took >= BODY_TIMEOUT).then(|| refusal.failure()),
@@ -127,11 +135,7 @@ fn pending(phase: OpeningPhase, since: Instant) -> Result<OpenStep, Failure> {
     Ok(OpenStep::Pending(Opening { phase, since }))
 }
 
-fn on_connected(
-    mut stream: ClientStream,
-    began: Instant,
-    ctx: &mut DriverContext,
-) -> Result<OpenStep, Failure> {
+fn on_connected(stream: ClientStream, began: Instant, ctx: &mut DriverContext) -> Result<OpenStep, Failure> {
     let now = Instant::now();
     let took = now.saturating_duration_since(began);
     ctx.recorder.count(Count::Connected);
@@ -139,6 +143,25 @@ fn on_connected(
     if stream.is_syn_retransmitted() {
         ctx.recorder.count(Count::SynRetransmitted);
     }
+    match &ctx.plan().target.tunnel {
+        Some(request) => open_tunnel(TunnelHandshake::start(stream, request), now, ctx),
+        None => start_tls(stream, now, ctx),
+    }
+}
+
+fn open_tunnel(
+    handshake: TunnelHandshake,
+    since: Instant,
+    ctx: &mut DriverContext,
+) -> Result<OpenStep, Failure> {
+    match handshake.advance()? {
+        TunnelStep::Pending(handshake) => pending(OpeningPhase::Tunnel(Box::new(handshake)), since),
+        TunnelStep::Done(stream) => start_tls(stream, Instant::now(), ctx),
+    }
+}
+
+/// Starts TLS if the URL is `wss://`, else the WebSocket handshake.
+fn start_tls(mut stream: ClientStream, now: Instant, ctx: &mut DriverContext) -> Result<OpenStep, Failure> {
     let Some((config, name)) = &ctx.plan().target.tls else {
         return start_websocket(stream, now, ctx);
     };

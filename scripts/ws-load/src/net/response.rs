@@ -19,9 +19,15 @@ const START: &[u8] = b"HTTP/";
 #[derive(Debug, Default)]
 pub(crate) struct ResponseReader {
     bytes: Vec<u8>,
+    is_of_proxy: bool,
 }
 
 impl ResponseReader {
+    /// Creates a reader that also takes version 1.0 of HTTP, which some proxies use.
+    pub(crate) fn of_proxy() -> Self {
+        Self { bytes: Vec::new(), is_of_proxy: true }
+    }
+
     /// Reads until the head is complete. Returns it and the bytes that follow it, or `None` if the socket has
     /// no more bytes now.
     ///
@@ -39,6 +45,12 @@ impl ResponseReader {
             };
             let piece = piece.get(..length).unwrap_or_default();
             self.bytes.extend_from_slice(piece);
+            if self.is_of_proxy
+                && self.bytes.starts_with(b"HTTP/1.0")
+                && let Some(minor) = self.bytes.get_mut(START.len() + 2)
+            {
+                *minor = b'1';
+            }
             if let Some((size, response)) = self.parse(piece)? {
                 return Ok(Some((response, self.bytes.split_off(size))));
             }

@@ -199,6 +199,9 @@ pub struct RouteArgs {
     /// Connect to this Unix socket. The URL gives the scheme, the Host field and the path.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "source"])]
     pub unix: Option<PathBuf>,
+    /// Connect through this HTTP proxy (CONNECT), which resolves the host of the URL.
+    #[arg(long, value_name = "http://[USER:PASSWORD@]HOST:PORT", conflicts_with = "unix")]
+    pub proxy: Option<String>,
     /// Follow up to N redirects (status 301, 302, 303, 307, 308) before the run, and load the URL they lead to.
     /// Authorization and Cookie fields are not sent to another server.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20))]

@@ -4,7 +4,7 @@ use super::{
     address::{self, Endpoint, Sources},
     cli::{ConnectArgs, RouteArgs},
     tls,
-    url::{LoadUrl, Scheme},
+    url::{LoadUrl, Proxy, Scheme},
 };
 use crate::{error::LoadError, net::deflate};
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -38,6 +38,8 @@ pub(crate) struct Target {
     pub(crate) url: LoadUrl,
     /// The addresses of the host, in the order in which they are tried.
     pub(crate) endpoints: Vec<Endpoint>,
+    /// The request for a tunnel to the server, if the addresses are those of a proxy.
+    pub(crate) tunnel: Option<String>,
     /// Local addresses to connect from.
     pub(crate) sources: Sources,
     /// The upgrade request. Each connection inserts its own key.
@@ -75,9 +77,17 @@ impl Target {
     fn at(url: LoadUrl, options: TargetOptions, redirects: Vec<String>) -> Result<Self, LoadError> {
         let mut request = upgrade_request(&url).map_err(|error| LoadError::Usage(error.to_string()))?;
         add_fields(&mut request, &options)?;
+        let (host, port, tunnel) = match &options.route.proxy {
+            Some(proxy) => {
+                let proxy = Proxy::parse(proxy).map_err(LoadError::Usage)?;
+                let request = proxy.connect_request(&url);
+                (proxy.host, proxy.port, Some(request))
+            }
+            None => (url.host.clone(), url.port, None),
+        };
         let endpoints = match &options.route.unix {
             Some(path) => vec![Endpoint::Unix(path.clone())],
-            None => address::resolve(&url.host, url.port, &options.route.resolve)?
+            None => address::resolve(&host, port, &options.route.resolve)?
                 .into_iter()
                 .map(Endpoint::Tcp)
                 .collect(),
@@ -93,7 +103,7 @@ impl Target {
             None
         };
         let sources = Sources::new(&options.route.source);
-        Ok(Self { url, endpoints, sources, request, tls, redirects, options })
+        Ok(Self { url, endpoints, tunnel, sources, request, tls, redirects, options })
     }
 
     /// Returns whether messages are sent over TCP alone.

@@ -182,6 +182,39 @@ impl Authority {
     }
 }
 
+/// An HTTP proxy (`--proxy`).
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    credentials: Option<Credentials>,
+}
+
+impl Proxy {
+    /// Parses `http://user:password@host:port`. The error does not repeat the credentials.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        let invalid =
+            |problem: String| format!("invalid --proxy \"{}\": {problem}", without_credentials(url));
+        let authority = url.split_once("://").and_then(|(scheme, rest)| {
+            scheme.eq_ignore_ascii_case("http").then(|| rest.strip_suffix('/').unwrap_or(rest))
+        });
+        let authority = authority.ok_or_else(|| invalid("it must start with http://".into()))?;
+        let Authority { host, port, credentials } = Authority::parse(authority).map_err(invalid)?;
+        Ok(Self { host, port: port.unwrap_or(80), credentials })
+    }
+
+    /// Returns the request for a tunnel to the server of `url`.
+    pub(crate) fn connect_request(&self, url: &LoadUrl) -> String {
+        let server = format!("{}:{}", bracketed(&url.host), url.port);
+        let credentials = self
+            .credentials
+            .as_ref()
+            .map(|credentials| format!("Proxy-Authorization: {}\r\n", credentials.to_basic()))
+            .unwrap_or_default();
+        format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n{credentials}\r\n")
+    }
+}
+
 /// Parses a port of 1 to 65535.
 pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
     let port = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };

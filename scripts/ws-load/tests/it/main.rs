@@ -20,6 +20,7 @@ mod handshakes;
 mod harness;
 mod output;
 mod own_server;
+mod proxies;
 mod rate;
 mod reconnect;
 mod retransmits;
