@@ -61,7 +61,7 @@ fn close_code_1014_is_accepted_as_the_reply_to_a_close_of_the_server() {
     client.send(close(1014, ""));
     client.expect_end();
     let totals = server.finish().totals;
-    assert_eq!((totals.closed[&("server", 4001)], totals.clean), (1, 1), "{totals:?}");
+    assert_eq!((totals.closed[&("server", 4999)], totals.clean), (1, 1), "{totals:?}");
 }
 
 #[test]
