@@ -94,10 +94,11 @@ stop_echo() {
 # server_count NAME: prints the first number in the line NAME of the server's summary.
 server_count() { sed -n "s/^ *$1 *\([0-9]*\).*/\1/p" "$server_out" | head -n 1; }
 
-# json FILE KEY: prints the number of the first KEY in a JSON file of ws-load. Such a file has one key in a line.
-json() { sed -n "s/^ *\"$2\": \([0-9.eE+-]*\),\{0,1\}$/\1/p" "$1" | head -n 1; }
+# json FILE KEY: prints the number of the first KEY in a JSON file of ws-load. Such a file has one key in a line. What was
+# not measured is null, which calc takes for 0.
+json() { sed -n "s/^ *\"$2\": \([0-9.eE+-]*\|null\),\{0,1\}$/\1/p" "$1" | head -n 1; }
 # json_in FILE OBJECT KEY: prints the number of KEY in a top-level object of a JSON file of ws-load.
-json_in() { sed -n "/^  \"$2\": {/,/^  }/ s/^ *\"$3\": \([0-9.eE+-]*\),\{0,1\}$/\1/p" "$1" | head -n 1; }
+json_in() { sed -n "/^  \"$2\": {/,/^  }/ s/^ *\"$3\": \([0-9.eE+-]*\|null\),\{0,1\}$/\1/p" "$1" | head -n 1; }
 
 # calc EXPRESSION [FORMAT]: prints the result of floating-point arithmetic (default format %.2f).
 calc() { awk "BEGIN { printf \"${2:-%.2f}\", $1 }"; }

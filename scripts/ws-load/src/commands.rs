@@ -1,19 +1,20 @@
-//! The two commands of `ws-load`: a run, and the merge of interval logs.
+//! The commands of `ws-load`: a run, the merge of interval logs, and the comparison of two runs.
 
 use crate::{
     error::LoadError,
     output::{
-        hdr_log::{HdrLogFile, MergedLogs},
-        html,
-        progress::Progress,
-        report::Report,
-        run_info::RunInfo,
+        comparison::Comparison, csv, hdr_log::HdrLog, html, junit, merged_logs::MergedLogs,
+        progress::Progress, report::Report, run_info::RunInfo,
     },
     runner::{coordinator, redirects},
-    workload::{cli::OutputArgs, plan::Plan},
+    workload::{cli::OutputArgs, output_files::is_standard_output, plan::Plan},
 };
 use crossbeam_channel::Receiver;
-use std::{collections::BTreeMap, fs, io, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 /// A report, and whether its files were written. A full disk at the end of a long run must not lose the
 /// figures.
@@ -34,20 +35,17 @@ pub struct Completed {
 pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Completed, LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();
-    check_writable(&output)?;
+    output.check_writable()?;
     let plan = redirects::follow(plan, stop)?;
     let info = RunInfo::from_plan(&plan);
-    let mut log_file = output.hdr_log.as_deref().map(HdrLogFile::create).transpose()?;
-    let log = log_file.as_mut().map(|file| file.begin(&info.url)).transpose()?;
+    let abort_on = plan.abort_on.clone();
+    let log = output.hdr_log.as_deref().map(|path| HdrLog::new(path, &info));
     let mut progress = Progress::new(&plan, log);
     let outcome = coordinator::run(plan, stop, &mut progress);
     let log = progress.finish();
-    let outcome = outcome?;
-    let logged =
-        log.and_then(|log| log.map_or(Ok(()), |log| log.write_totals(&outcome.total, outcome.measured)));
-    let logged = logged.and(log_file.map_or(Ok(()), HdrLogFile::finish));
-    let mut report = Report::of_run(&info, outcome);
-    report.evaluate(&output.asserts);
+    let mut report = Report::of_run(&info, outcome?);
+    report.evaluate(&output.asserts, &abort_on);
+    let logged = log.and_then(|log| log.map_or(Ok(()), |log| log.write_totals(&report)));
     let unwritten = logged.and(write(&report, &output)).err();
     Ok(Completed { report, unwritten })
 }
@@ -56,44 +54,53 @@ pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Completed, LoadError> {
 ///
 /// # Errors
 ///
-/// Returns an error if a log cannot be read or `output` names an interval log.
+/// Returns an error if a log cannot be read, is not complete or belongs to the same run as another one, if the
+/// runs were not measured at the same time, or if `output` names an interval log.
 pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Completed, LoadError> {
     if output.hdr_log.is_some() {
         return Err(LoadError::Usage("merge writes no interval log: remove --hdr-log".into()));
     }
-    let mut merged = MergedLogs::new();
-    for path in logs {
-        merged.read(path)?;
-    }
-    let names: Vec<String> = logs.iter().map(|path| path.display().to_string()).collect();
-    let options = BTreeMap::from([("logs", names.len().to_string())]);
-    let mut report = Report::of_total(names.join(", "), options, merged.total, merged.measured, None);
-    report.evaluate(&output.asserts);
+    let inputs: Vec<_> = logs.iter().map(|log| ("the log", log.as_path())).collect();
+    output.check_names(&inputs)?;
+    let mut report = Report::of_logs(MergedLogs::read(logs)?);
+    report.evaluate(&output.asserts, &[]);
     let unwritten = write(&report, output).err();
     Ok(Completed { report, unwritten })
 }
 
-/// Opens the files that will be written, so that a wrong path is an error before the run.
-fn check_writable(output: &OutputArgs) -> Result<(), LoadError> {
-    for path in [&output.json, &output.report].into_iter().flatten() {
-        let is_new = !path.exists();
-        let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.map_err(|error| LoadError::file(path, error))?;
-        if is_new {
-            // A run that fails must not leave an empty file.
-            let _ = fs::remove_file(path);
-        }
-    }
-    Ok(())
+/// Compares the JSON files of two runs.
+///
+/// # Errors
+///
+/// Returns an error if a file cannot be read or is not the JSON of a run.
+pub fn compare(before: &Path, after: &Path) -> Result<Comparison, LoadError> {
+    Comparison::read([before, after])
 }
 
 /// Writes all files. Returns the first error after the last file.
 fn write(report: &Report, output: &OutputArgs) -> Result<(), LoadError> {
-    let put = |path: &PathBuf, text: io::Result<String>| {
-        text.and_then(|text| fs::write(path, text)).map_err(|error| LoadError::file(path, error))
-    };
     let json = || serde_json::to_string_pretty(report).map(|json| json + "\n").map_err(io::Error::from);
-    let json = output.json.as_ref().map_or(Ok(()), |path| put(path, json()));
-    let page = output.report.as_ref().map_or(Ok(()), |path| put(path, Ok(html::page(report))));
-    json.and(page)
+    let put = |path: &Path, text: io::Result<String>| {
+        let written = text.and_then(|text| {
+            if is_standard_output(path) {
+                io::stdout().write_all(text.as_bytes())
+            } else {
+                fs::write(path, text)
+            }
+        });
+        written.map_err(|error| LoadError::file(path, error))
+    };
+    let mut result = Ok(());
+    for (option, path) in output.files() {
+        let written = match option {
+            "--json" => put(path, json()),
+            "--report" => put(path, Ok(html::page(report))),
+            "--csv" => put(path, Ok(csv::table(report))),
+            "--junit" => put(path, Ok(junit::suite(report))),
+            // The interval log is written while the run goes on.
+            _ => Ok(()),
+        };
+        result = result.and(written);
+    }
+    result
 }

@@ -10,7 +10,7 @@
 //!     load_connection: opening (TCP, TLS, WebSocket) ─► open_connection ─► closing handshake
 //!         open_connection: sends what is due, in_flight classifies what arrives
 //!
-//! ctrl-c: sends a stop message to main; the second signal ends the process
+//! signals: sends a stop message to main; the second signal ends the process
 //! ```
 //!
 //! Drivers share nothing while messages flow, and no memory grows with the length of a run: latencies go into
@@ -22,7 +22,7 @@
 //!
 //! | to learn | open |
 //! |---|---|
-//! | the two commands, `run` and `merge` | `commands` |
+//! | the commands: `run`, `merge`, `compare` | `commands` |
 //! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `url`, `address`, `sizes`, `tls` |
 //! | what a message contains | `workload/payload` |
 //! | when messages are due | `workload/`: `send_schedule`, `stages`, `arrivals`, `slot_queue` |
@@ -39,8 +39,10 @@
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |
 //! | what is counted and measured | `stats/`: `counters`, `recorder`, `timeseries` |
 //! | assertions | `stats/assertion` |
-//! | whether this program was the bottleneck | `output/`: `report`, `in_flight_limit` |
-//! | what is shown and written | `output/`: `progress`, `summary`, `report`, `hdr_log`, `html`, `svg` |
+//! | whether this program was the bottleneck | `output/`: `verdict`, `in_flight_limit` |
+//! | whether the rate was reached | `output/reached` |
+//! | what is shown and written | `output/`: `progress`, `summary`, `conclusions`, `report`, `comparison`, `hdr_log`, `html`, `svg`, `csv`, `junit` |
+//! | the interval log and its merge | `output/`: `log_format`, `hdr_log`, `merged_logs`, `merged_report` |
 //!
 //! Files import only from their own folder and from those below it, in this order: `commands`, `output`,
 //! `runner`, `connection`, `workload`, `net`, `stats`, and `error`, `text`, `numbers`.
@@ -56,13 +58,16 @@ mod stats;
 mod text;
 mod workload;
 
-pub use commands::{Completed, merge, run};
+pub use commands::{Completed, compare, merge, run};
 pub use error::LoadError;
 pub use net::message_kind::MessageKind;
 pub use output::{
+    comparison::Comparison,
+    generator::Generator,
     host_info::HostInfo,
     in_flight_limit::InFlightLimit,
-    report::{AssertResult, Generator, Report, SeriesPoint},
+    merged_logs::MergedRun,
+    report::{Aborted, AssertResult, INTERRUPTED, Report, SeriesPoint},
     summary::TextSummary,
 };
 pub use stats::{

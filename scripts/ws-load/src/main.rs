@@ -1,67 +1,88 @@
 //! `ws-load`: a load generator for WebSocket echo endpoints. The library does the work.
 
+mod signals;
+
 use clap::Parser;
-use crossbeam_channel::{Receiver, bounded};
 use std::{
-    io::{self, Write},
-    process::{self, ExitCode},
-    sync::atomic::{AtomicBool, Ordering},
+    env,
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
 };
-use ws_load::{Cli, Command, Completed, LoadError, Plan, TextSummary};
+use ws_load::{Cli, Command, Completed, LoadArgs, LoadError, OutputArgs, Plan, Report, TextSummary};
 
 /// Exit code for invalid options, the same as that of clap.
 const USAGE: u8 = 2;
-/// Exit code after a second Ctrl-C: 128 + SIGINT, as in a shell.
-const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(Completed { report, unwritten }) => {
-            // A closed standard output is no error.
-            let _ = write!(io::stdout(), "{}", TextSummary(&report));
-            for assert in report.asserts.iter().filter(|assert| assert.result != "holds") {
-                eprintln!("ws-load: assert {}: {} ({})", assert.expression, assert.result, assert.seen);
-            }
-            for problem in report.early_end().into_iter().chain(report.unreached_rate()) {
-                eprintln!("ws-load: {problem}");
-            }
-            match unwritten {
-                Some(error) => fail(&error),
-                None => ExitCode::from(report.exit_code()),
-            }
+    let Cli { command, load } = Cli::parse();
+    let result = match command {
+        None => run(load),
+        Some(Command::Merge { logs, output }) => {
+            ws_load::merge(&logs, &output).map(|completed| finish(&completed, &output))
         }
-        Err(error) => fail(&error),
+        Some(Command::Compare { before, after }) => {
+            ws_load::compare(&before, &after).map(|comparison| print(&comparison))
+        }
+    };
+    result.unwrap_or_else(|error| fail(&error))
+}
+
+/// Runs the load, and returns its exit code.
+fn run(load: LoadArgs) -> Result<ExitCode, LoadError> {
+    let output = load.output.clone();
+    let plan = Plan::new(load)?;
+    let stop =
+        signals::stop_on_signal().map_err(|source| LoadError::System { action: "handle signals", source })?;
+    ws_load::run(plan, &stop).map(|completed| finish(&completed, &output))
+}
+
+/// Prints the results, and returns their exit code.
+fn finish(completed: &Completed, output: &OutputArgs) -> ExitCode {
+    let Completed { report, unwritten } = completed;
+    show(report, output);
+    if let Some(condition) = &report.aborted {
+        eprintln!("ws-load: ended early: {} ({})", condition.expression, condition.seen);
     }
+    for assert in report.asserts.iter().filter(|assert| assert.result != "holds") {
+        eprintln!("ws-load: assert {}: {} ({})", assert.expression, assert.result, assert.seen);
+    }
+    for problem in report.early_end().into_iter().chain(report.unreached_rate()) {
+        eprintln!("ws-load: {problem}");
+    }
+    match unwritten {
+        Some(error) => fail(error),
+        None => ExitCode::from(report.exit_code()),
+    }
+}
+
+/// Prints the summary. A closed standard output is no error.
+fn show(report: &Report, output: &OutputArgs) {
+    if output.quiet {
+        return;
+    }
+    let summary = |is_terminal| TextSummary { report, is_terminal, histogram: output.histogram }.to_string();
+    let _ = if output.uses_standard_output() {
+        io::stderr().write_all(summary(has_colours(&io::stderr())).as_bytes())
+    } else {
+        io::stdout().write_all(summary(has_colours(&io::stdout())).as_bytes())
+    };
+}
+
+/// Prints text on standard output. A closed standard output is no error.
+fn print(text: &impl Display) -> ExitCode {
+    let _ = write!(io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+/// Returns whether a stream is a terminal that shows colours. `NO_COLOR` turns them off (no-color.org).
+fn has_colours(stream: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
 
 /// Prints an error, and returns its exit code.
 fn fail(error: &LoadError) -> ExitCode {
     eprintln!("ws-load: {error}");
     ExitCode::from(if error.is_usage() { USAGE } else { 1 })
-}
-
-/// Runs the command of the command line.
-fn run(cli: Cli) -> Result<Completed, LoadError> {
-    match cli.command {
-        Some(Command::Merge { logs, output }) => ws_load::merge(&logs, &output),
-        None => ws_load::run(Plan::new(cli.load)?, &stop_on_ctrl_c()?),
-    }
-}
-
-/// Returns a channel that receives a message at the first Ctrl-C. The second Ctrl-C ends the process.
-fn stop_on_ctrl_c() -> Result<Receiver<()>, LoadError> {
-    let (sender, receiver) = bounded(1);
-    let again = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if again.swap(true, Ordering::Relaxed) {
-            process::exit(INTERRUPTED);
-        }
-        // Cannot be full: this is the first message.
-        let _ = sender.try_send(());
-    })
-    .map_err(|error| LoadError::System {
-        action: "handle Ctrl-C",
-        source: io::Error::other(error.to_string()),
-    })?;
-    Ok(receiver)
 }

@@ -13,6 +13,11 @@ pub(crate) fn time(nanos: u64) -> String {
     }
 }
 
+/// Formats microseconds, or a dash if there are none.
+pub(crate) fn micros(micros: Option<f64>) -> String {
+    micros.map_or_else(|| "–".to_owned(), |micros| time(numbers::f64_to_u64(micros * 1e3)))
+}
+
 fn three_digits(value: f64) -> String {
     match value {
         _ if value < 9.995 => format!("{value:.2}"),
@@ -48,28 +53,6 @@ pub(crate) fn percent(share: f64) -> String {
 pub(crate) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// Longest line of wrapped text, in characters, without the indentation.
-const LINE: usize = 104;
-
-/// Breaks `text` into lines of at most [`LINE`] characters. Each line after the first starts with `indent`.
-pub(crate) fn wrapped(text: &str, indent: &str) -> String {
-    let (mut wrapped, mut width) = (String::new(), 0);
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if width > 0 && width + 1 + length > LINE {
-            wrapped.push('\n');
-            wrapped.push_str(indent);
-            width = 0;
-        } else if width > 0 {
-            wrapped.push(' ');
-            width += 1;
-        }
-        wrapped.push_str(word);
-        width += length;
-    }
-    wrapped
 }
 
 /// Escapes text for use between HTML tags and in attributes.

@@ -1,9 +1,13 @@
-//! The interval log of `HdrHistogram`, version 2: written while the run goes on, and read by `ws-load merge`.
+//! The interval log of `HdrHistogram`, version 2, which is written while the run goes on.
 //!
 //! Values are nanoseconds. The maximum of each line is in milliseconds, as the usual tools expect. Lines
-//! without a tag contain the corrected latencies. The counters of the run are in a comment at the end, which
-//! other readers skip.
+//! without a tag contain the corrected latencies.
 
+use super::{
+    log_format::{LOG_VERSION, LoggedRun, LoggedTotals, RUN_COMMENT, TAGS, TOTALS_COMMENT, unix_nanos},
+    report::Report,
+    run_info::RunInfo,
+};
 use crate::{
     error::LoadError,
     numbers,
@@ -15,192 +19,174 @@ use crate::{
 };
 use hdrhistogram::{
     Histogram,
-    serialization::{
-        Deserializer, V2DeflateSerializer,
-        interval_log::{
-            IntervalLogHistogram, IntervalLogIterator, IntervalLogWriter, IntervalLogWriterBuilder, LogEntry,
-            Tag,
-        },
-    },
+    serialization::{Serializer, V2DeflateSerializer},
 };
+use serde::Serialize;
 use std::{
-    collections::BTreeMap,
+    fmt::Write as _,
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    process,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Nanoseconds per unit of the maximum column, which is milliseconds.
 const MAX_VALUE_DIVISOR: f64 = 1e6;
-/// Longest line that is read, in bytes. A full histogram of this program takes a tenth of it.
-const MAX_LINE: u64 = 4 << 20;
-/// How the comment with the counters starts.
-const COUNTERS: &str = "#ws-load ";
 
-/// The tags of the lines.
-const TAGS: [(Metric, Option<&str>); 8] = [
-    (Metric::Corrected, None),
-    (Metric::Raw, Some("raw")),
-    (Metric::Connect, Some("connect")),
-    (Metric::Tls, Some("tls")),
-    (Metric::Handshake, Some("handshake")),
-    (Metric::Opening, Some("opening")),
-    (Metric::Cycle, Some("cycle")),
-    (Metric::Down, Some("down")),
-];
-
-/// The file and the serializer, which the log borrows.
-pub(crate) struct HdrLogFile {
+/// A log that is being written. Its times count from its creation.
+pub(crate) struct HdrLog {
     path: PathBuf,
-    file: BufWriter<File>,
+    /// `None` until a connection is open: a run that fails keeps the log of an earlier one.
+    file: Option<File>,
+    /// The figures before that, and their start.
+    early: Recorder,
+    early_start: Option<Duration>,
+    run: LoggedRun,
+    begun: SystemTime,
+    /// When the measured time starts.
+    measured_from: Option<SystemTime>,
     serializer: V2DeflateSerializer,
+    encoded: Vec<u8>,
 }
 
-impl HdrLogFile {
-    /// Creates the file.
-    pub(crate) fn create(path: &Path) -> Result<Self, LoadError> {
-        let file = File::create(path).map_err(|error| LoadError::file(path, error))?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), serializer: V2DeflateSerializer::new() })
+impl HdrLog {
+    /// Creates the log, and the file only when a connection is open.
+    pub(crate) fn new(path: &Path, info: &RunInfo) -> Self {
+        let begun = SystemTime::now();
+        let options = info.options.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let run = LoggedRun {
+            version: LOG_VERSION,
+            tool: Report::tool(),
+            id: format!("{}-{}", unix_nanos(begun), process::id()),
+            url: info.url.clone(),
+            options: options.collect(),
+            machine: info.machine.clone(),
+            rate_asked: info.rate_asked(),
+        };
+        Self {
+            path: path.to_owned(),
+            file: None,
+            early: Recorder::new(),
+            early_start: None,
+            run,
+            begun,
+            measured_from: None,
+            serializer: V2DeflateSerializer::new(),
+            encoded: Vec::new(),
+        }
     }
 
-    /// Starts the log. Its times count from now.
-    pub(crate) fn begin(&mut self, url: &str) -> Result<HdrLog<'_>, LoadError> {
-        let now = SystemTime::now();
-        let writer = IntervalLogWriterBuilder::new()
-            .add_comment("[Histogram log format version 1.3]")
-            .add_comment(&format!(
-                "[ws-load {}: {}, nanoseconds]",
-                env!("CARGO_PKG_VERSION"),
-                url.escape_debug()
-            ))
-            .with_start_time(now)
-            .with_base_time(now)
-            .with_max_value_divisor(MAX_VALUE_DIVISOR)
-            .begin_log_with(&mut self.file, &mut self.serializer)
-            .map_err(|error| LoadError::file(&self.path, error))?;
-        Ok(HdrLog { path: &self.path, writer })
+    /// Sets the start of the measured time.
+    pub(crate) fn set_measured_from(&mut self, moment: Instant) {
+        self.measured_from = SystemTime::now().checked_add(moment.saturating_duration_since(Instant::now()));
     }
 
-    /// Writes what is buffered.
-    pub(crate) fn finish(mut self) -> Result<(), LoadError> {
-        self.file.flush().map_err(|error| LoadError::file(&self.path, error))
+    /// Writes the first lines, which describe the run.
+    fn write_run(&mut self) -> Result<(), LoadError> {
+        let begun = self.begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let text = format!(
+            "#[Histogram log format version 1.3]\n#[{}: {}, nanoseconds]\n\
+             #[StartTime: {begun:.3} (seconds since epoch)]\n#[BaseTime: {begun:.3} (seconds since epoch)]\n\
+             #[MaxValueDivisor: {MAX_VALUE_DIVISOR:.3}]\n{}",
+            self.run.tool,
+            self.run.url.escape_debug(),
+            comment(RUN_COMMENT, &self.run),
+        );
+        self.write(&text)
     }
-}
 
-/// A log that is being written.
-pub(crate) struct HdrLog<'a> {
-    path: &'a Path,
-    writer: IntervalLogWriter<'a, 'a, BufWriter<File>, V2DeflateSerializer>,
-}
-
-impl HdrLog<'_> {
     /// Writes a line for every histogram that is not empty, and in the measured time always one for the
     /// corrected latency.
     pub(crate) fn write_second(&mut self, second: &SecondFigures) -> Result<(), LoadError> {
-        let span = second.end.saturating_sub(second.start);
-        for (metric, tag) in TAGS {
-            let histogram = second.recorder.histogram(metric);
-            if histogram.is_empty() && (second.measured.is_none() || metric != Metric::Corrected) {
-                continue;
-            }
-            self.writer
-                .write_histogram(histogram, second.start, span, tag.and_then(Tag::new))
-                .map_err(|error| LoadError::file(self.path, io::Error::other(error.to_string())))?;
+        let measured = second.measured.is_some();
+        if self.file.is_some() {
+            return self.write_lines(&second.recorder, second.start, second.end, measured);
         }
-        Ok(())
-    }
-
-    /// Writes the counters of the whole run, which ends the log.
-    pub(crate) fn write_totals(mut self, total: &Recorder, measured: Duration) -> Result<(), LoadError> {
-        let counters: BTreeMap<_, _> =
-            Count::ALL.iter().map(|count| (count.name(), total.counters.get(*count))).collect();
-        let line = serde_json::json!({ "measured_ns": numbers::nanos(measured), "counters": counters });
-        let comment = format!("{}{line}", &COUNTERS[1..]);
-        self.writer.write_comment(&comment).map_err(|error| LoadError::file(self.path, error))
-    }
-}
-
-/// The sum of several logs.
-pub(crate) struct MergedLogs {
-    pub(crate) total: Recorder,
-    /// The longest measured time: the runs are assumed to have taken place at the same time.
-    pub(crate) measured: Duration,
-}
-
-impl MergedLogs {
-    pub(crate) fn new() -> Self {
-        Self { total: Recorder::new(), measured: Duration::ZERO }
-    }
-
-    /// Adds the log at `path`. Reads it line by line, because it may be larger than the memory.
-    pub(crate) fn read(&mut self, path: &Path) -> Result<(), LoadError> {
-        let file = File::open(path).map_err(|error| LoadError::file(path, error))?;
-        let mut reader = BufReader::new(file);
-        let mut deserializer = Deserializer::new();
-        let (mut line, mut number) = (Vec::new(), 0_u64);
-        let (mut first, mut last) = (None, Duration::ZERO);
-        let mut counted = None;
-        loop {
-            line.clear();
-            number += 1;
-            let length = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
-            if length.map_err(|error| LoadError::file(path, error))? == 0 {
-                break;
-            }
-            let problem = |problem: &str| LoadError::Content {
-                path: path.to_owned(),
-                problem: format!("line {number}: {problem}"),
-            };
-            if line.last() != Some(&b'\n') {
-                line.push(b'\n');
-            }
-            if let Some(json) = line.strip_prefix(COUNTERS.as_bytes()) {
-                counted = Some(self.counters(json).ok_or_else(|| problem("malformed counters of ws-load"))?);
-                continue;
-            }
-            for entry in IntervalLogIterator::new(&line) {
-                let entry = entry.map_err(|_| problem("not a line of an HdrHistogram interval log"))?;
-                if let LogEntry::Interval(interval) = entry {
-                    let tagged =
-                        self.interval(&interval, &mut deserializer).map_err(|error| problem(&error))?;
-                    if tagged == Some(Metric::Corrected) {
-                        first.get_or_insert(interval.start_timestamp());
-                        last = last.max(interval.start_timestamp() + interval.duration());
-                    }
-                }
-            }
+        let start = *self.early_start.get_or_insert(second.start);
+        self.early.merge(&second.recorder);
+        if self.early.counters.get(Count::Opened) == 0 {
+            return Ok(());
         }
-        let spanned = last.saturating_sub(first.unwrap_or_default());
-        self.measured = self.measured.max(counted.unwrap_or(spanned));
-        Ok(())
+        self.file = Some(File::create(&self.path).map_err(|error| LoadError::file(&self.path, error))?);
+        self.write_run()?;
+        let early = std::mem::replace(&mut self.early, Recorder::new());
+        self.write_lines(&early, start, second.end, measured)
     }
 
-    /// Adds one line. Returns its metric, or `None` if its tag is unknown.
-    fn interval(
+    fn write_lines(
         &mut self,
-        interval: &IntervalLogHistogram<'_>,
-        deserializer: &mut Deserializer,
-    ) -> Result<Option<Metric>, String> {
-        let tag = interval.tag();
-        let name = tag.as_ref().map(Tag::as_str);
-        let Some((metric, _)) = TAGS.iter().find(|(_, tag)| *tag == name) else { return Ok(None) };
-        let bytes = data_encoding::BASE64
-            .decode(interval.encoded_histogram().as_bytes())
-            .map_err(|error| error.to_string())?;
-        let histogram: Histogram<u64> =
-            deserializer.deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
-        self.total.merge_histogram(*metric, &histogram);
-        Ok(Some(*metric))
+        recorder: &Recorder,
+        start: Duration,
+        end: Duration,
+        measured: bool,
+    ) -> Result<(), LoadError> {
+        for (metric, tag) in TAGS {
+            let histogram = recorder.histogram(metric);
+            if !histogram.is_empty() || (measured && metric == Metric::Corrected) {
+                self.write_line(tag, start, end.saturating_sub(start), histogram)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Adds the counters of a comment. Returns the measured time in it.
-    fn counters(&mut self, json: &[u8]) -> Option<Duration> {
-        let value: serde_json::Value = serde_json::from_slice(json).ok()?;
-        for count in Count::ALL {
-            let number = value.get("counters")?.get(count.name()).and_then(serde_json::Value::as_u64);
-            self.total.counters.add(*count, number.unwrap_or(0));
-        }
-        Some(Duration::from_nanos(value.get("measured_ns")?.as_u64()?))
+    fn write_line(
+        &mut self,
+        tag: Option<&str>,
+        start: Duration,
+        span: Duration,
+        histogram: &Histogram<u64>,
+    ) -> Result<(), LoadError> {
+        self.encoded.clear();
+        self.serializer
+            .serialize(histogram, &mut self.encoded)
+            .map_err(|error| LoadError::file(&self.path, io::Error::other(error.to_string())))?;
+        let mut line = tag.map_or_else(String::new, |tag| format!("Tag={tag},"));
+        let max = numbers::u64_to_f64(histogram.max()) / MAX_VALUE_DIVISOR;
+        // Writing into a string cannot fail.
+        let _ = write!(line, "{:.3},{:.3},{max:.3},", start.as_secs_f64(), span.as_secs_f64());
+        data_encoding::BASE64.encode_append(&self.encoded, &mut line);
+        line.push('\n');
+        self.write(&line)
     }
+
+    /// Writes the totals of the run, which end the log.
+    pub(crate) fn write_totals(mut self, report: &Report) -> Result<(), LoadError> {
+        let generator = &report.generator;
+        let totals = LoggedTotals {
+            measured_from_ns: unix_nanos(self.measured_from.unwrap_or_else(SystemTime::now)),
+            measured_ns: numbers::nanos(
+                Duration::try_from_secs_f64(report.measured_seconds.unwrap_or_default()).unwrap_or_default(),
+            ),
+            opening_seconds: report.opening_seconds,
+            interrupted: report.interrupted,
+            open_at_end: report.open_at_end,
+            open_peak: report.open_peak,
+            rate_reached: report.rate_reached,
+            kept_schedule: generator.kept_schedule,
+            sent_late: generator.sent_late,
+            in_flight_limit: generator.in_flight_limit,
+            saturated: generator.saturated,
+            starved: generator.starved,
+            waited: generator.waited,
+            busy: generator.busy,
+            cpu_user_seconds: generator.cpu_user_seconds,
+            cpu_system_seconds: generator.cpu_system_seconds,
+            counters: Count::ALL.iter().map(|count| (count.name().to_owned(), report.get(*count))).collect(),
+            reasons: report.reasons.clone(),
+        };
+        self.write(&comment(TOTALS_COMMENT, &totals))
+    }
+
+    /// Writes whole lines with one system call, so that they are in the file if this process is killed.
+    fn write(&mut self, lines: &str) -> Result<(), LoadError> {
+        // Without a file no connection was open, and there is nothing to keep.
+        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(lines.as_bytes()));
+        written.map_err(|error| LoadError::file(&self.path, error))
+    }
+}
+
+/// Returns a comment line with JSON, which contains no line break.
+fn comment(start: &str, content: &impl Serialize) -> String {
+    format!("{start}{}\n", serde_json::to_string(content).unwrap_or_default())
 }

@@ -1,13 +1,13 @@
 //! The host of the load generator, and the CPU time it used. Figures of different hosts cannot be compared.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fs, thread};
 
 /// Clock ticks per second in `/proc` (`USER_HZ`, always 100 on Linux).
 const TICKS: f64 = 100.0;
 
 /// The host of the load generator. What cannot be determined is empty.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostInfo {
     /// Processor model.
     pub cpu: String,

@@ -9,7 +9,6 @@ use crate::{
     stats::{
         counters::{Count, faults},
         histogram_rows::histogram_rows,
-        percentiles::Percentiles,
         recorder::Metric,
     },
     text::{self, escape},
@@ -34,8 +33,8 @@ pub(crate) fn page(report: &Report) -> String {
          <title>{url}: load report</title><style>{STYLE}</style></head><body><main>\
          <h1>{url}</h1><p class=\"sub\">{}, {} measured{}, ended {}</p>",
         escape(&report.tool),
-        text::time(numbers::f64_to_u64(report.measured_seconds * 1e9)),
-        if report.interrupted { ", ended early" } else { "" },
+        text::micros(report.measured_seconds.map(|seconds| seconds * 1e6)),
+        if report.interrupted || report.aborted.is_some() { ", ended early" } else { "" },
         escape(&report.ended),
     );
     page.push_str(&conclusions(report));
@@ -49,7 +48,7 @@ pub(crate) fn page(report: &Report) -> String {
     page.push_str(&counts(report));
     page.push_str(&table(
         "Options",
-        report.options.iter().map(|(name, value)| ((*name).into(), value.clone())),
+        report.options.iter().map(|(name, value)| (name.clone(), value.clone())),
     ));
     page.push_str(&table("Generator", generator(report).into_iter()));
     page.push_str("</section></main></body></html>\n");
@@ -76,13 +75,19 @@ fn conclusions(report: &Report) -> String {
     if let Some(limit) = &report.generator.in_flight_limit {
         line("bad", &limit.advice());
     }
+    if report.generator.starved {
+        line("bad", "This machine had no CPU for the generator: latencies are too long and rates too low.");
+    }
     if report.generator.sent_late {
         line(
             "bad",
             "The generator could not keep its schedule: these figures describe the generator, not the server.",
         );
-    } else if report.generator.saturated {
+    } else if report.generator.saturated && !report.generator.starved {
         line("note", "The generator was busy all the time: the server may be faster than shown.");
+    }
+    for note in &report.notes {
+        line("note", note);
     }
     for asserted in &report.asserts {
         let class = if asserted.result == "holds" { "good" } else { "bad" };
@@ -95,14 +100,10 @@ fn cards(report: &Report) -> String {
     let requested = report
         .rate_asked
         .map_or("messages/s".to_owned(), |rate| format!("messages/s of {} requested", text::grouped(rate)));
-    let latency = |micros: f64| match report.corrected.count {
-        0 => "–".to_owned(),
-        _ => micros_text(micros),
-    };
     let cards = [
-        (text::grouped(numbers::f64_to_u64(report.rate)), requested),
-        (latency(report.corrected.p50_us), "median latency, corrected".into()),
-        (latency(report.corrected.p99_us), "p99 latency, corrected".into()),
+        (report.rate.map_or("–".to_owned(), |rate| text::grouped(numbers::f64_to_u64(rate))), requested),
+        (text::micros(report.corrected.p50_us), "median latency, corrected".into()),
+        (text::micros(report.corrected.p99_us), "p99 latency, corrected".into()),
         (text::grouped(report.errors), "errors".into()),
     ];
     let cards = cards.iter().fold(String::new(), |mut html, (value, name)| {
@@ -125,13 +126,13 @@ fn charts(report: &Report) -> String {
     if report.series.len() > 1 {
         let end = report.series.iter().map(|point| point.start_seconds + point.seconds).fold(0.0, f64::max);
         let x = Axis::seconds(end, "seconds");
-        let rate = over_time(report, "rate", "a", |point| point.rate);
+        let rate = over_time(report, "rate", "a", |point| Some(point.rate));
         let y = Axis::linear(rate.points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max), "rate");
         html.push_str(&svg::chart("Messages per second over time", &x, &y, &[rate]));
         let lines = [
-            over_time(report, "max", "c", |point| point.max_us * 1e3),
-            over_time(report, "p99", "a", |point| point.p99_us * 1e3),
-            over_time(report, "p50", "b", |point| point.p50_us * 1e3),
+            over_time(report, "max", "c", |point| point.max_us.map(|micros| micros * 1e3)),
+            over_time(report, "p99", "a", |point| point.p99_us.map(|micros| micros * 1e3)),
+            over_time(report, "p50", "b", |point| point.p50_us.map(|micros| micros * 1e3)),
         ];
         if lines.iter().any(|line| !line.points.is_empty()) {
             html.push_str(&svg::chart(
@@ -142,8 +143,9 @@ fn charts(report: &Report) -> String {
             ));
         }
         if report.errors > 0 {
-            let errors =
-                over_time(report, "errors", "bad", |point| numbers::u64_to_f64(point.errors) / point.seconds);
+            let errors = over_time(report, "errors", "bad", |point| {
+                numbers::quotient(numbers::u64_to_f64(point.errors), point.seconds)
+            });
             let y =
                 Axis::linear(errors.points.iter().map(|(_, errors)| *errors).fold(1.0, f64::max), "errors");
             html.push_str(&svg::chart("Errors per second over time", &x, &y, &[errors]));
@@ -158,12 +160,11 @@ fn over_time(
     report: &Report,
     name: &'static str,
     class: &'static str,
-    value: impl Fn(&SeriesPoint) -> f64,
+    value: impl Fn(&SeriesPoint) -> Option<f64>,
 ) -> ChartLine {
-    let latency = ["max", "p99", "p50"].contains(&name);
-    let seen = report.series.iter().filter(|point| !latency || point.max_us > 0.0);
-    let points = seen.map(|point| (point.start_seconds + point.seconds / 2.0, value(point))).collect();
-    ChartLine { name, class, points }
+    let middle = |point: &SeriesPoint| point.start_seconds + point.seconds / 2.0;
+    let points = report.series.iter().filter_map(|point| Some((middle(point), value(point)?)));
+    ChartLine { name, class, points: points.collect() }
 }
 
 fn latency_axis(lines: &[ChartLine], title: &'static str) -> Axis {
@@ -198,17 +199,17 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 
 fn latencies(report: &Report) -> String {
     let rows = report.latencies().fold(String::new(), |mut html, (name, row)| {
-        let Percentiles { mean_us, p50_us, p90_us, p99_us, p999_us, p9999_us, max_us, count, .. } = row;
-        let _ = write!(html, "<tr><th scope=\"row\">{}</th><td>{}</td>", escape(name), text::grouped(*count));
-        for micros in [mean_us, p50_us, p90_us, p99_us, p999_us, p9999_us, max_us] {
-            let _ = write!(html, "<td>{}</td>", micros_text(*micros));
+        let count = text::grouped(row.count);
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th><td>{count}</td>", escape(name));
+        for (_, micros) in row.columns() {
+            let _ = write!(html, "<td>{}</td>", text::micros(micros));
         }
         html.push_str("</tr>");
         html
     });
+    let names = report.corrected.columns().map(|(name, _)| format!("<th>{name}</th>")).concat();
     format!(
-        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th><th>mean</th><th>p50</th>\
-         <th>p90</th><th>p99</th><th>p99.9</th><th>p99.99</th><th>max</th></tr>{rows}</table></div>\
+        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th>{names}</tr>{rows}</table></div>\
          <p class=\"sub\">Corrected counts from the moment a message should have been sent, raw from the moment it was sent.\
          </p></section>"
     )
@@ -249,14 +250,17 @@ fn generator(report: &Report) -> Vec<(String, String)> {
     let generator = &report.generator;
     let mut rows = vec![
         ("machine".to_owned(), report.machine.to_string()),
-        ("busy".to_owned(), text::percent(generator.busy)),
+        ("busy".to_owned(), generator.busy.map_or("–".to_owned(), text::percent)),
     ];
+    if let Some(waited) = generator.waited {
+        rows.push(("waiting for a processor".into(), text::percent(waited)));
+    }
     if let (Some(user), Some(system)) = (generator.cpu_user_seconds, generator.cpu_system_seconds) {
         rows.push(("CPU".into(), format!("{user:.2} s user, {system:.2} s system")));
     }
     if generator.lateness.count > 0 {
-        rows.push(("lateness, p99".into(), micros_text(generator.lateness.p99_us)));
-        rows.push(("lateness, max".into(), micros_text(generator.lateness.max_us)));
+        rows.push(("lateness, p99".into(), text::micros(generator.lateness.p99_us)));
+        rows.push(("lateness, max".into(), text::micros(generator.lateness.max_us)));
     }
     rows
 }
@@ -267,8 +271,4 @@ fn table(title: &str, rows: impl Iterator<Item = (String, String)>) -> String {
         html
     });
     format!("<section><h2>{}</h2><table>{rows}</table></section>", escape(title))
-}
-
-fn micros_text(micros: f64) -> String {
-    text::time(numbers::f64_to_u64(micros * 1e3))
 }

@@ -7,7 +7,7 @@ use crate::{
         recorder::{Metric, Recorder},
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The limit has mattered if it delayed more than this share of the messages.
@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: u64 = 1_000_000;
 const MAX_DEPTH: u64 = 4096;
 
 /// The limit of messages in flight (`--connections` times `--depth`), where it was too low for the rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlightLimit {
     /// Number of connections of the run.
     pub connections: u32,

@@ -5,30 +5,35 @@ use crate::{
     error::LoadError,
     numbers,
     runner::outcome::{RunObserver, SecondFigures},
-    stats::{counters::Count, recorder::Metric},
+    stats::{counters::Count, percentiles::micros, recorder::Metric},
     text,
     workload::{plan::Plan, send_schedule::Timeline},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 /// Shows the figures of each second, and writes them to the interval log. The live line appears only on a
 /// terminal.
-pub(crate) struct Progress<'a> {
+pub(crate) struct Progress {
     line: ProgressBar,
     /// The log, or the error that ended it.
-    log: Result<Option<HdrLog<'a>>, LoadError>,
+    log: Result<Option<HdrLog>, LoadError>,
     duration: Option<Duration>,
     warmup: Duration,
     /// When the measured time starts, since the epoch.
     measure: Option<Duration>,
 }
 
-impl<'a> Progress<'a> {
-    pub(crate) fn new(plan: &Plan, log: Option<HdrLog<'a>>) -> Self {
-        let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+impl Progress {
+    pub(crate) fn new(plan: &Plan, log: Option<HdrLog>) -> Self {
+        let target =
+            if plan.output.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let line = ProgressBar::with_draw_target(None, target);
         line.set_style(
-            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         line.set_message(format!("opening {} connections", text::grouped(u64::from(plan.connections))));
         line.tick();
@@ -36,7 +41,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Clears the line. Returns the log, or the error that ended it.
-    pub(crate) fn finish(self) -> Result<Option<HdrLog<'a>>, LoadError> {
+    pub(crate) fn finish(self) -> Result<Option<HdrLog>, LoadError> {
         self.line.finish_and_clear();
         self.log
     }
@@ -46,19 +51,17 @@ impl<'a> Progress<'a> {
         let replies = second.recorder.counters.get(Count::Replies);
         let rate = if span > 0.0 { numbers::u64_to_f64(replies) / span } else { 0.0 };
         let latency = second.recorder.histogram(Metric::Corrected);
-        let percentile = |percent| {
-            if latency.is_empty() { "–".into() } else { text::time(latency.value_at_percentile(percent)) }
+        let percentile =
+            |percent| (!latency.is_empty()).then(|| micros(latency.value_at_percentile(percent)));
+        let figures = LiveFigures {
+            rate: numbers::f64_to_u64(rate),
+            open: second.open,
+            p50: percentile(50.0),
+            p99: percentile(99.0),
+            errors: second.errors,
+            time: self.time_left(second.end),
         };
-        self.line.set_message(format!(
-            "{}/s · {} open · {} in flight · p50 {} · p99 {} · {} errors · {}",
-            text::grouped(numbers::f64_to_u64(rate)),
-            text::grouped(u64::from(second.open)),
-            text::grouped(second.in_flight),
-            percentile(50.0),
-            percentile(99.0),
-            text::grouped(second.errors),
-            self.time_left(second.end),
-        ));
+        self.line.set_message(figures.to_string());
         self.line.tick();
     }
 
@@ -74,9 +77,31 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl RunObserver for Progress<'_> {
+/// The figures of the live line.
+struct LiveFigures {
+    rate: u64,
+    open: u32,
+    p50: Option<f64>,
+    p99: Option<f64>,
+    errors: u64,
+    time: String,
+}
+
+impl fmt::Display for LiveFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, open, p50, p99, errors, time } = self;
+        let [rate, open, errors] = [*rate, u64::from(*open), *errors].map(text::grouped);
+        let [p50, p99] = [p50, p99].map(|micros| text::micros(*micros));
+        write!(f, "{rate}/s  {open} open  p50 {p50}  p99 {p99}  {errors} errors  {time}")
+    }
+}
+
+impl RunObserver for Progress {
     fn on_start(&mut self, timeline: &Timeline, epoch: Instant) {
         self.measure = Some(timeline.measure.saturating_duration_since(epoch));
+        if let Ok(Some(log)) = &mut self.log {
+            log.set_measured_from(timeline.measure);
+        }
         if !self.warmup.is_zero() {
             self.line.set_message("warming up");
             self.line.tick();
@@ -90,5 +115,24 @@ impl RunObserver for Progress<'_> {
         {
             self.log = Err(error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_line_fits_80_columns() {
+        let line = LiveFigures {
+            rate: 9_999_999,
+            open: 19_500,
+            p50: Some(45_600.0),
+            p99: Some(45_600_000.0),
+            errors: 999_999,
+            time: "86399 s left".into(),
+        };
+        let line = line.to_string();
+        assert!(line.chars().count() < 80, "{} columns: {line}", line.chars().count());
     }
 }

@@ -1,21 +1,23 @@
 //! The result of a run, in the form of the JSON. The names are stable: tools may rely on them.
 
 use super::{
+    generator::Generator,
     host_info::{self, HostInfo},
     in_flight_limit::InFlightLimit,
-    run_info::RunInfo,
+    merged_logs::MergedRun,
+    run_info::{self, RunInfo},
+    verdict::{RunLoad, Verdict, is_reached},
 };
 use crate::{
     numbers,
     runner::outcome::RunOutcome,
     stats::{
         assertion::{AssertInput, AssertOutcome, Assertion},
-        counters::Count,
+        counters::{Count, faults},
         percentiles::{Percentiles, micros},
         recorder::{Metric, Recorder},
         timeseries::{TimeSeries, TimeSeriesPoint},
     },
-    text,
     workload::mode::Mode,
 };
 use serde::Serialize;
@@ -26,20 +28,10 @@ use std::{
 
 /// Version of the names in the JSON. It rises when a name changes its meaning or is removed.
 const SCHEMA: u32 = 1;
-/// This program has not kept the schedule if it sent more than this share of the messages late.
-const LATE_SHARE: f64 = 0.01;
-/// Fewer late messages than this are ignored: every machine has some.
-const LATE_FEWEST: u64 = 10;
-/// Threads that work this share of their time are saturated.
-const SATURATED: f64 = 0.95;
-/// A rate was not reached if more than this share of its messages was not sent, and more than those of
-/// [`UNREACHED_TIME`].
-const UNREACHED_SHARE: f64 = 0.01;
-/// Longest delay of the end of a run that is ignored, in seconds. Without it a short run would fail because
-/// of a few messages.
-const UNREACHED_TIME: f64 = 0.1;
-/// A rate of replies below this share of `--rate` makes a saturated generator the bottleneck.
-const REACHED: f64 = 0.99;
+/// Exit code of a run that a signal ended: 128 + SIGINT, as in a shell, for each of the signals.
+pub const INTERRUPTED: u8 = 130;
+/// Bytes of a MiB.
+const MIB: f64 = 1_048_576.0;
 
 /// The result of a run, or of several that were merged.
 #[derive(Debug, Serialize)]
@@ -48,24 +40,35 @@ pub struct Report {
     pub schema: u32,
     /// Name and version of the program.
     pub tool: String,
+    /// Versions of the program and of what it writes.
+    pub versions: BTreeMap<&'static str, String>,
+    /// The command line. Passwords and tokens in it are replaced.
+    pub command: Vec<String>,
+    /// When the run started, in UTC.
+    pub started: String,
     /// When the run ended, in UTC.
     pub ended: String,
     /// Where the load went.
     pub url: String,
     /// The options that influence the figures, in words.
-    pub options: BTreeMap<&'static str, String>,
+    pub options: BTreeMap<String, String>,
     /// The host of this program.
     pub machine: HostInfo,
-    /// The user ended the run early.
+    /// A signal ended the run early.
     pub interrupted: bool,
+    /// The condition of `--abort-on` that ended the run early.
+    pub aborted: Option<Aborted>,
     /// From the start of the measured time until no connection was left, if that ended the run.
     pub died_after_seconds: Option<f64>,
-    /// Length of the measured time. That of the request, also if no connection was left before its end.
-    pub measured_seconds: f64,
+    /// Length of the measured time. That of the request, also if no connection was left before its end. This and
+    /// the next three are `None` if nothing was measured.
+    pub measured_seconds: Option<f64>,
     /// From the start of the run until the last connection was open.
-    pub opening_seconds: f64,
+    pub opening_seconds: Option<f64>,
     /// Valid replies per second in the measured time.
-    pub rate: f64,
+    pub rate: Option<f64>,
+    /// Their payload, in MiB per second.
+    pub mib_per_second: Option<f64>,
     /// The requested rate (`--rate`, or the mean of `--stages`).
     pub rate_asked: Option<u64>,
     /// The messages of the requested rate were sent. `None` without a rate.
@@ -110,30 +113,25 @@ pub struct Report {
     pub asserts: Vec<AssertResult>,
     /// Rate and latency over time.
     pub series: Vec<SeriesPoint>,
+    /// What a reader of the figures has to know, in sentences.
+    pub notes: Vec<String>,
+    /// The runs that were merged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<MergedRun>,
+    /// Number of errors that no assertion and no `--abort-on` names.
+    #[serde(skip)]
+    pub(crate) errors_not_named: u64,
     #[serde(skip)]
     pub(crate) total: Recorder,
 }
 
-/// How this program performed.
+/// A condition that ended the run early.
 #[derive(Debug, Serialize)]
-pub struct Generator {
-    /// It sent on time, apart from delays that the server caused.
-    pub kept_schedule: bool,
-    /// It sent late by its own fault.
-    #[serde(skip)]
-    pub(crate) sent_late: bool,
-    /// The limit of messages in flight, if it held messages back and the server did not.
-    pub in_flight_limit: Option<InFlightLimit>,
-    /// Its threads were busy all the time.
-    pub saturated: bool,
-    /// Share of the measured time that its threads worked, from 0 to 1.
-    pub busy: f64,
-    /// How late it sent messages at a constant rate, without delays that the server caused.
-    pub lateness: Percentiles,
-    /// CPU seconds in user mode, of the whole process.
-    pub cpu_user_seconds: Option<f64>,
-    /// CPU seconds in the kernel.
-    pub cpu_system_seconds: Option<f64>,
+pub struct Aborted {
+    /// The condition as it was given.
+    pub expression: String,
+    /// The figure that it was true for.
+    pub seen: String,
 }
 
 /// An assertion and its result.
@@ -156,12 +154,12 @@ pub struct SeriesPoint {
     pub seconds: f64,
     /// Valid replies per second.
     pub rate: f64,
-    /// Median of the corrected latency. Over several seconds, the largest.
-    pub p50_us: f64,
+    /// Median of the corrected latency. Over several seconds, the largest. `None` without replies.
+    pub p50_us: Option<f64>,
     /// 99th percentile, likewise.
-    pub p99_us: f64,
+    pub p99_us: Option<f64>,
     /// Maximum, likewise.
-    pub max_us: f64,
+    pub max_us: Option<f64>,
     /// Number of errors.
     pub errors: u64,
 }
@@ -169,37 +167,42 @@ pub struct SeriesPoint {
 impl Report {
     /// Creates the report of a run.
     pub(crate) fn of_run(info: &RunInfo, outcome: RunOutcome) -> Self {
-        let rate_asked = if let Mode::Rate(rate) = info.mode { Some(rate) } else { None };
-        let mut report = Self::of_total(
-            info.url.clone(),
-            info.options.clone(),
-            outcome.total,
-            outcome.measured,
-            rate_asked,
-        );
+        let rate_asked = info.rate_asked();
+        let mut report =
+            Self::of_total(info.url.clone(), info.machine.clone(), outcome.total, outcome.measured);
+        report.rate_asked = rate_asked;
+        report.options =
+            info.options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         report.interrupted = outcome.interrupted;
+        report.aborted = outcome
+            .aborted
+            .map(|condition| Aborted { expression: condition.expression, seen: condition.seen });
         report.died_after_seconds = outcome.died.map(|died| died.as_secs_f64());
-        report.opening_seconds = outcome.opening.as_secs_f64();
-        (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
-        report.series = points(&outcome.series);
         report.without_service_seconds = outcome.without_service.map(|gaps| gaps.total.as_secs_f64());
         report.longest_without_service_seconds =
             outcome.without_service.map(|gaps| gaps.longest.as_secs_f64());
-        let counters = &report.total.counters;
-        let late = counters.get(Count::SentLate);
-        let late = late >= LATE_FEWEST && numbers::share(late, counters.get(Count::Scheduled)) > LATE_SHARE;
-        let saturated = outcome.busy >= SATURATED && info.mode != Mode::Hold;
-        let below_rate = rate_asked.is_some_and(|rate| report.rate < numbers::u64_to_f64(rate) * REACHED);
+        report.started.clone_from(&info.started);
+        report.opening_seconds = Some(outcome.opening.as_secs_f64()).filter(|seconds| *seconds > 0.0);
+        if info.mode == Mode::Hold {
+            (report.rate, report.mib_per_second) = (None, None);
+        }
+        (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
+        report.series = points(&outcome.series);
+        let load = RunLoad {
+            rate: report.rate.unwrap_or_default(),
+            rate_asked,
+            busy: outcome.busy,
+            waited: outcome.waited,
+            is_hold: info.mode == Mode::Hold,
+        };
+        let verdict = Verdict::of(&report.total, &load);
         let size = (info.connections, info.depth);
         let limit = rate_asked
-            .filter(|_| !saturated)
+            .filter(|_| !verdict.saturated)
             .and_then(|_| InFlightLimit::detect(&report.total, size, info.peak_rate, outcome.unloaded));
-        report.generator.in_flight_limit = limit;
         report.rate_reached = rate_asked.map(|rate| is_reached(&report.total, rate, outcome.sending));
-        report.generator.busy = outcome.busy;
-        report.generator.saturated = saturated;
-        report.generator.sent_late = rate_asked.is_some() && (late || (saturated && below_rate));
-        report.generator.kept_schedule = !report.generator.sent_late && limit.is_none();
+        report.generator.set_verdict(verdict, limit);
+        (report.generator.busy, report.generator.waited) = (outcome.busy, outcome.waited);
         if let Some((user, system)) = host_info::cpu_seconds() {
             report.generator.cpu_user_seconds = Some(user);
             report.generator.cpu_system_seconds = Some(system);
@@ -207,38 +210,42 @@ impl Report {
         report
     }
 
+    /// Returns name and version of this program.
+    pub(crate) fn tool() -> String {
+        concat!("ws-load ", env!("CARGO_PKG_VERSION")).to_owned()
+    }
+
     /// Creates a report of counters and histograms alone.
-    pub(crate) fn of_total(
-        url: String,
-        options: BTreeMap<&'static str, String>,
-        total: Recorder,
-        measured: Duration,
-        rate_asked: Option<u64>,
-    ) -> Self {
+    pub(super) fn of_total(url: String, machine: HostInfo, total: Recorder, measured: Duration) -> Self {
         let counters = &total.counters;
         let seconds = measured.as_secs_f64();
         let of = |metric| Percentiles::of(total.histogram(metric));
-        let rate =
-            if seconds > 0.0 { numbers::u64_to_f64(counters.get(Count::InWindow)) / seconds } else { 0.0 };
+        let rate = numbers::quotient(numbers::u64_to_f64(counters.get(Count::InWindow)), seconds);
         Self {
             schema: SCHEMA,
-            tool: concat!("ws-load ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool: Self::tool(),
+            versions: run_info::versions(),
+            command: run_info::command_line(),
+            started: String::new(),
             ended: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             url,
-            options,
-            machine: HostInfo::detect(),
+            options: BTreeMap::new(),
+            machine,
             interrupted: false,
+            aborted: None,
             died_after_seconds: None,
-            measured_seconds: seconds,
-            opening_seconds: 0.0,
+            measured_seconds: Some(seconds).filter(|seconds| *seconds > 0.0),
+            opening_seconds: None,
             rate,
-            rate_asked,
+            mib_per_second: mib_per_second(rate, &total),
+            rate_asked: None,
             rate_reached: None,
             open_at_end: 0,
             open_peak: 0,
             counts: Count::ALL.iter().map(|count| (count.name(), counters.get(*count))).collect(),
             wrong: counters.wrong(),
             errors: counters.errors(),
+            errors_not_named: counters.errors(),
             reasons: counters.causes.iter().map(|(reason, cause)| (reason.clone(), cause.number)).collect(),
             reason_details: counters
                 .causes
@@ -256,30 +263,25 @@ impl Report {
             down: of(Metric::Down),
             without_service_seconds: None,
             longest_without_service_seconds: None,
-            generator: Generator {
-                kept_schedule: true,
-                sent_late: false,
-                in_flight_limit: None,
-                saturated: false,
-                busy: 0.0,
-                lateness: of(Metric::Lateness),
-                cpu_user_seconds: None,
-                cpu_system_seconds: None,
-            },
+            generator: Generator::of(&total),
             asserts: Vec::new(),
             series: Vec::new(),
+            notes: Vec::new(),
+            runs: Vec::new(),
             total,
         }
     }
 
-    /// Evaluates the assertions.
-    pub(crate) fn evaluate(&mut self, asserts: &[Assertion]) {
+    /// Evaluates the assertions. Errors that neither they nor `abort_on` name make the run fail.
+    pub(crate) fn evaluate(&mut self, asserts: &[Assertion], abort_on: &[Assertion]) {
+        let named: Vec<Count> = asserts.iter().chain(abort_on).flat_map(Assertion::faults).collect();
+        let not_named = faults().filter(|(count, _)| !named.contains(count));
+        self.errors_not_named = not_named.map(|(count, _)| self.get(count)).sum();
         let figures = AssertInput {
             total: &self.total,
             rate: self.rate,
-            open_at_end: self.open_at_end,
-            generator_was_late: !self.generator.kept_schedule,
-            generator_was_saturated: self.generator.saturated,
+            open: Some(self.open_at_end),
+            doubt: self.generator.doubt(&self.total),
         };
         for assertion in asserts {
             let (outcome, seen) = assertion.evaluate(&figures);
@@ -317,40 +319,15 @@ impl Report {
         self.total.counters.get(count)
     }
 
-    /// Returns when and why the run ended before its time, if no connection was left.
-    #[must_use]
-    pub fn early_end(&self) -> Option<String> {
-        let died = self.died_after_seconds?;
-        let requested = match self.options.get("duration") {
-            Some(_) => format!(" of {:.1} s", self.measured_seconds),
-            None => ", before the last message".to_owned(),
-        };
-        Some(format!("ended after {died:.1} s{requested}: no connection left"))
-    }
-
-    /// Returns what was requested and what was sent, if the rate was not reached.
-    #[must_use]
-    pub fn unreached_rate(&self) -> Option<String> {
-        let rate = self.rate_asked.filter(|_| self.rate_reached == Some(false))?;
-        let (sent, unsent) = (self.get(Count::Sent), self.get(Count::Unsent));
-        let share = text::percent(numbers::share(unsent, sent + unsent));
-        let reached = text::grouped(numbers::f64_to_u64(self.rate));
-        let rate = text::grouped(rate);
-        Some(if unsent > 0 {
-            format!(
-                "the rate was not reached: {reached} of {rate} messages/s, {share} of the messages were not sent"
-            )
-        } else {
-            format!("the rate was not reached: {reached} of {rate} messages/s, the messages were sent late")
-        })
-    }
-
-    /// Returns the exit code: 1 after an error, 3 if an assertion does not hold or the rate was not reached,
-    /// or 0.
+    /// Returns the exit code: [`INTERRUPTED`] if a signal ended the run, 1 after an error that no assertion names, 3
+    /// if an assertion does not hold, `--abort-on` ended the run or the rate was not reached, or 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match () {
-            () if self.errors > 0 => 1,
+            // A merge was not interrupted, only one of its runs.
+            () if self.interrupted && self.runs.is_empty() => INTERRUPTED,
+            () if self.errors_not_named > 0 => 1,
+            () if self.aborted.is_some() => 3,
             () if self.asserts.iter().any(|asserted| asserted.result != "holds") => 3,
             () if self.rate_reached == Some(false) => 3,
             () => 0,
@@ -358,25 +335,23 @@ impl Report {
     }
 }
 
-/// Returns whether the messages of `rate` were sent, and in time. `sending` is the time it took.
-fn is_reached(total: &Recorder, rate: u64, sending: Duration) -> bool {
-    let [sent, unsent] = [Count::Sent, Count::Unsent].map(|count| total.counters.get(count));
-    let rate = numbers::u64_to_f64(rate);
-    let due = numbers::u64_to_f64(sent + unsent);
-    let allowed = (due * UNREACHED_SHARE).max(rate * UNREACHED_TIME);
-    // With a number of messages and no end, all are sent, but over a longer time.
-    let in_time = rate * sending.as_secs_f64();
-    numbers::u64_to_f64(unsent) <= allowed && in_time - due <= allowed
+/// Returns the payload of the valid replies in MiB per second, from their rate and their mean size.
+pub(super) fn mib_per_second(rate: Option<f64>, total: &Recorder) -> Option<f64> {
+    let [bytes, replies] =
+        [Count::ReplyBytes, Count::Replies].map(|count| numbers::u64_to_f64(total.counters.get(count)));
+    Some(rate? * numbers::quotient(bytes, replies)? / MIB)
 }
 
 fn points(series: &TimeSeries) -> Vec<SeriesPoint> {
+    let latency =
+        |point: &TimeSeriesPoint, latency| (!point.max.is_zero()).then(|| micros(numbers::nanos(latency)));
     let of = |point: &TimeSeriesPoint| SeriesPoint {
         start_seconds: point.start.as_secs_f64(),
         seconds: point.span.as_secs_f64(),
         rate: point.rate(),
-        p50_us: micros(numbers::nanos(point.p50)),
-        p99_us: micros(numbers::nanos(point.p99)),
-        max_us: micros(numbers::nanos(point.max)),
+        p50_us: latency(point, point.p50),
+        p99_us: latency(point, point.p99),
+        max_us: latency(point, point.max),
         errors: point.errors,
     };
     series.points().iter().map(of).collect()

@@ -1,7 +1,15 @@
 //! What a report contains of the plan.
 
+use super::{host_info::HostInfo, log_format::LOG_VERSION};
 use crate::workload::{arrivals::Arrivals, mode::Mode, plan::Plan};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env,
+    time::{Duration, SystemTime},
+};
+
+/// Header fields whose values stay out of reports.
+const SECRET_FIELDS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
 /// What a report contains of the plan. Copied from it, because the run consumes the plan.
 #[derive(Debug)]
@@ -13,6 +21,9 @@ pub(crate) struct RunInfo {
     pub(crate) connections: u32,
     pub(crate) depth: u32,
     pub(crate) options: BTreeMap<&'static str, String>,
+    pub(crate) machine: HostInfo,
+    /// When the run started, in UTC.
+    pub(crate) started: String,
 }
 
 impl RunInfo {
@@ -70,6 +81,64 @@ impl RunInfo {
             connections: plan.connections,
             depth: u32::try_from(plan.depth).unwrap_or(u32::MAX),
             options,
+            machine: HostInfo::detect(),
+            started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        }
+    }
+
+    /// Returns the requested rate (`--rate`).
+    pub(crate) fn rate_asked(&self) -> Option<u64> {
+        if let Mode::Rate(rate) = self.mode { Some(rate) } else { None }
+    }
+}
+
+/// Returns the versions of this program and of what it writes.
+pub(crate) fn versions() -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("ws-load", env!("CARGO_PKG_VERSION").to_owned()),
+        ("hdr-log", LOG_VERSION.to_string()),
+        ("system", format!("{} {}", env::consts::OS, env::consts::ARCH)),
+    ])
+}
+
+/// Returns the command line of this process, without secrets.
+pub(crate) fn command_line() -> Vec<String> {
+    env::args_os().map(|argument| without_secrets(&argument.to_string_lossy())).collect()
+}
+
+/// Replaces the value of a header field with a secret, and the user and password of a URL.
+fn without_secrets(argument: &str) -> String {
+    let field =
+        argument.strip_prefix("--header=").or_else(|| argument.strip_prefix("-H")).unwrap_or(argument);
+    let is_secret = |name: &str| SECRET_FIELDS.contains(&name.trim().to_ascii_lowercase().as_str());
+    if let Some((name, value)) = field.split_once(':').filter(|(name, _)| is_secret(name)) {
+        let kept = argument.len() - field.len() + name.len();
+        return if value.is_empty() { argument.to_owned() } else { format!("{}: ***", &argument[..kept]) };
+    }
+    let Some((scheme, rest)) = argument.split_once("://") else { return argument.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => argument.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_contains_no_secrets() {
+        for (argument, kept) in [
+            ("Authorization: Bearer x", "Authorization: ***"),
+            ("-HCookie: a=b", "-HCookie: ***"),
+            ("--header=proxy-authorization:x", "--header=proxy-authorization: ***"),
+            ("X-One: 1", "X-One: 1"),
+            ("wss://user:p@ss@host:1/path?a=b@c", "wss://***@host:1/path?a=b@c"),
+            ("ws://host/a@b", "ws://host/a@b"),
+            ("p99<5ms", "p99<5ms"),
+        ] {
+            assert_eq!(without_secrets(argument), kept);
         }
     }
 }

@@ -1,12 +1,15 @@
-//! The summary at the end of a run, which fits on a screen.
+//! The summary at the end of a run, which fits a terminal.
 
-use super::report::Report;
+use super::{
+    conclusions,
+    report::Report,
+    style::{Colour, paint},
+};
 use crate::{
     numbers,
     stats::{
         counters::{Count, faults},
         histogram_rows::histogram_rows,
-        percentiles::Percentiles,
         recorder::Metric,
     },
     text,
@@ -19,61 +22,129 @@ const ROWS: usize = 10;
 /// Width of the longest bar, in characters.
 const BAR: u64 = 40;
 
-/// Formats a report as text.
+/// Largest number of reasons that are shown. The JSON has all.
+const MOST_REASONS: usize = 3;
+/// Width of a terminal: a row is shorter, because a full one continues on the next.
+const COLUMNS: usize = 80;
+/// Width of the name of a row, with the spaces around it.
+const NAME: usize = 15;
+
+/// Formats a report as text of at most 79 columns, and usually at most 24 rows without the histogram.
 #[derive(Debug)]
-pub struct TextSummary<'a>(pub &'a Report);
+pub struct TextSummary<'a> {
+    /// The report.
+    pub report: &'a Report,
+    /// It goes to a terminal, where the conclusions have colours.
+    pub is_terminal: bool,
+    /// The histogram is shown.
+    pub histogram: bool,
+}
 
 impl fmt::Display for TextSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let report = self.0;
+        let report = self.report;
+        self.conclusions(f)?;
         head(f, report)?;
         if report.get(Count::Sent) > 0 || report.corrected.count > 0 {
             traffic(f, report)?;
         }
         connections(f, report)?;
         errors(f, report)?;
+        generator(f, report)?;
         latencies(f, report)?;
         let latency = report.total.histogram(Metric::Corrected);
-        if !latency.is_empty() {
+        if self.histogram && !latency.is_empty() {
             histogram(f, latency)?;
-        }
-        generator(f, report)?;
-        for asserted in &report.asserts {
-            writeln!(f, "  assert       {}: {} ({})", asserted.expression, asserted.result, asserted.seen)?;
         }
         Ok(())
     }
 }
 
-fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    writeln!(f, "{} on {}", report.tool, report.url)?;
-    let options: Vec<String> = ["load", "connections", "depth", "messages", "threads", "logs"]
-        .iter()
-        .filter_map(|name| report.options.get(name).map(|value| format!("{name} {value}")))
-        .collect();
-    let early = if report.interrupted { ", ended early" } else { "" };
-    writeln!(f, "{}; {:.1} s measured{early}", options.join("; "), report.measured_seconds)?;
-    if let Some(early) = report.early_end() {
-        writeln!(f, "{early}")?;
+impl TextSummary<'_> {
+    fn conclusions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (colour, words) = conclusions::result(self.report);
+        writeln!(f, "{}", paint(&words, colour, self.is_terminal))?;
+        for (colour, words) in conclusions::asserts(self.report) {
+            let line = shortened(&format!("  {:<12} {words}", "assert"), COLUMNS - 1);
+            writeln!(f, "{}", paint(&line, colour, self.is_terminal))?;
+        }
+        for (name, words) in conclusions::warnings(self.report) {
+            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            for line in rows(name, &words, " ") {
+                writeln!(f, "{}", paint(&line, Colour::Yellow, self.is_terminal))?;
+            }
+        }
+        Ok(())
     }
-    writeln!(f)
+}
+
+/// Writes a row: its name, and its items on as many rows as they need.
+fn row(f: &mut fmt::Formatter<'_>, name: &str, items: &[String]) -> fmt::Result {
+    rows(name, items, ", ").iter().try_for_each(|line| writeln!(f, "{line}"))
+}
+
+/// Joins items to rows that fit a terminal. The first one starts with the name.
+fn rows(name: &str, items: &[String], separator: &str) -> Vec<String> {
+    let width = COLUMNS - 1 - NAME;
+    let mut rows: Vec<String> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let end = if index + 1 < items.len() { separator } else { "" };
+        let part = shortened(item, width - separator.len()) + end;
+        match rows.last_mut() {
+            Some(row) if row.chars().count() + part.trim_end().chars().count() <= width => {
+                row.push_str(&part);
+            }
+            _ => rows.push(part),
+        }
+    }
+    let named = |(index, row): (usize, String)| {
+        let name = if index == 0 { name } else { "" };
+        format!("  {name:<12} {}", row.trim_end())
+    };
+    rows.into_iter().enumerate().map(named).collect()
+}
+
+/// Returns the text, or its beginning and an ellipsis if it is longer than `most` characters.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    let mut items: Vec<String> = ["load", "connections", "depth", "messages", "threads", "logs"]
+        .iter()
+        .filter_map(|name| report.options.get(*name).map(|value| format!("{name} {value}")))
+        .collect();
+    let early = if report.interrupted || report.aborted.is_some() { ", ended early" } else { "" };
+    let measured = report.measured_seconds.map_or("nothing".to_owned(), |seconds| format!("{seconds:.1} s"));
+    items.push(format!("{measured} measured{early}"));
+    writeln!(f, "\n{}", shortened(&format!("{} on {}", report.tool, report.url), COLUMNS - 1))?;
+    rows("run", &items, "; ").iter().try_for_each(|line| writeln!(f, "{line}"))
 }
 
 fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let requested =
         report.rate_asked.map(|rate| format!(" of {} requested", text::grouped(rate))).unwrap_or_default();
-    let rate = text::grouped(numbers::f64_to_u64(report.rate));
-    let reached = if report.rate_reached == Some(false) { ": NOT REACHED" } else { "" };
-    writeln!(f, "  rate         {rate} messages/s{requested}{reached}")?;
+    if let Some(rate) = report.rate {
+        let rate = text::grouped(numbers::f64_to_u64(rate));
+        let reached = if report.rate_reached == Some(false) { ": NOT REACHED" } else { "" };
+        let mut items = vec![format!("{rate} messages/s{requested}{reached}")];
+        items.extend(report.mib_per_second.map(|mib| format!("{mib:.3} MiB/s")));
+        row(f, "rate", &items)?;
+    }
     let (sent, replies) = (report.get(Count::Sent), report.get(Count::Replies));
     let bytes = [Count::SentBytes, Count::ReplyBytes].map(|count| text::bytes(report.get(count)));
-    write!(f, "  messages     {} sent ({})", text::grouped(sent), bytes[0])?;
-    writeln!(f, ", {} valid replies ({})", text::grouped(replies), bytes[1])?;
+    let mut items = vec![
+        format!("{} sent ({})", text::grouped(sent), bytes[0]),
+        format!("{} valid replies ({})", text::grouped(replies), bytes[1]),
+    ];
     let unsent = report.get(Count::Unsent);
     if unsent > 0 {
-        writeln!(f, "               {} not sent in time", text::grouped(unsent))?;
+        items.push(format!("{} not sent in time", text::grouped(unsent)));
     }
-    Ok(())
+    row(f, "messages", &items)
 }
 
 fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
@@ -82,13 +153,10 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         TlsFull, TlsResumed, Unfinished,
     };
     let get = |count| text::grouped(report.get(count));
-    write!(
-        f,
-        "  connections  {} of {} opened, {} closed cleanly",
-        get(Opened),
-        get(Attempted),
-        get(ClosedClean)
-    )?;
+    let mut items = vec![
+        format!("{} of {} opened", get(Opened), get(Attempted)),
+        format!("{} closed cleanly", get(ClosedClean)),
+    ];
     for (count, words) in [
         (Cut, "without complete closing handshake"),
         (Unfinished, "still opening at the end"),
@@ -98,22 +166,20 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         (TlsResumed, "resumed TLS handshakes"),
     ] {
         if report.get(count) > 0 {
-            write!(f, ", {} {words}", get(count))?;
+            items.push(format!("{} {words}", get(count)));
         }
     }
-    writeln!(f)?;
+    row(f, "connections", &items)?;
     if let (Some(total), Some(longest)) =
         (report.without_service_seconds, report.longest_without_service_seconds)
     {
-        writeln!(
-            f,
-            "  reconnected  {} of {} lost; {total:.2} s without any connection, longest {longest:.2} s",
-            get(Reconnected),
-            get(Lost)
-        )?;
+        let lost = format!("{} of {} lost", get(Reconnected), get(Lost));
+        let gaps = format!("{total:.2} s without any connection, longest {longest:.2} s");
+        rows("reconnected", &[lost, gaps], "; ").iter().try_for_each(|line| writeln!(f, "{line}"))?;
     }
-    if report.get(Cycles) > 0 && report.measured_seconds > 0.0 {
-        let rate = numbers::u64_to_f64(report.get(Cycles)) / report.measured_seconds;
+    let seconds = report.measured_seconds.filter(|_| report.get(Cycles) > 0);
+    if let Some(seconds) = seconds {
+        let rate = numbers::u64_to_f64(report.get(Cycles)) / seconds;
         writeln!(f, "  cycles       {} done, {rate:.0}/s", get(Cycles))?;
     }
     if report.options.get("load").is_some_and(|load| load == "idle connections") {
@@ -132,36 +198,34 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         .filter(|(count, _)| report.get(*count) > 0)
         .map(|(count, words)| format!("{} {words}", text::grouped(report.get(count))))
         .collect();
-    let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
-    writeln!(f, "  errors       {seen}")?;
+    row(f, "errors", &if seen.is_empty() { vec!["none".to_owned()] } else { seen })?;
     if report.get(Count::Corrupted) > 0 && report.get(Count::Replies) == 0 {
-        writeln!(f, "               if the endpoint adds a prefix, name it with --expect-prefix")?;
+        row(f, "", &["if the endpoint adds a prefix, name it with --expect-prefix".to_owned()])?;
     }
-    for (reason, number) in &report.reasons {
-        writeln!(f, "               {} × {}", text::grouped(*number), report.detailed(reason))?;
+    let mut reasons: Vec<_> = report.reasons.iter().collect();
+    reasons.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    for (reason, number) in reasons.iter().take(MOST_REASONS) {
+        row(f, "", &[format!("{} × {}", text::grouped(**number), report.detailed(reason))])?;
+    }
+    if reasons.len() > MOST_REASONS {
+        row(f, "", &[format!("{} other reasons, see --json", reasons.len() - MOST_REASONS)])?;
     }
     Ok(())
 }
 
 fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    writeln!(
-        f,
-        "\n  {:<9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "latency", "p50", "p90", "p99", "p99.9", "p99.99", "max"
-    )?;
+    let head = report.corrected.columns().map(|(name, _)| format!(" {name:>6}")).concat();
+    writeln!(f, "\n  {:<9}{head}", "latency")?;
     for (name, row) in report.latencies() {
         write!(f, "  {name:<9}")?;
-        let Percentiles { p50_us, p90_us, p99_us, p999_us, p9999_us, max_us, .. } = row;
-        for micros in [p50_us, p90_us, p99_us, p999_us, p9999_us, max_us] {
-            write!(f, " {:>9}", text::time(numbers::f64_to_u64(micros * 1e3)))?;
+        for (_, micros) in row.columns() {
+            // Without the space before the unit: nine columns fit a terminal.
+            write!(f, " {:>6}", text::micros(micros).replace(' ', ""))?;
         }
         writeln!(f)?;
     }
     if report.get(Count::Missing) + report.get(Count::Late) > 0 {
-        writeln!(
-            f,
-            "  late and missing replies are in it with the time that was waited, at least --timeout"
-        )?;
+        writeln!(f, "  late and missing replies are in it with the time waited, --timeout or more")?;
     }
     Ok(())
 }
@@ -176,37 +240,20 @@ fn histogram(f: &mut fmt::Formatter<'_>, latency: &Histogram<u64>) -> fmt::Resul
         let line = format!("  {:>9}  {:>13}  {bar}", text::time(high), text::grouped(count));
         writeln!(f, "{}", line.trim_end())?;
     }
-    writeln!(f)
+    Ok(())
 }
 
 fn generator(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let generator = &report.generator;
-    write!(f, "  generator    {} busy", text::percent(generator.busy))?;
+    let mut items = vec![format!("{} busy", generator.busy.map_or("–".to_owned(), text::percent))];
+    if let Some(waited) = generator.waited {
+        items.push(format!("{} waiting for a processor", text::percent(waited)));
+    }
     if let (Some(user), Some(system)) = (generator.cpu_user_seconds, generator.cpu_system_seconds) {
-        write!(f, ", CPU {user:.2} s user, {system:.2} s system")?;
+        items.push(format!("CPU {user:.2} s user + {system:.2} s system"));
     }
     if report.rate_asked.is_some() {
-        write!(
-            f,
-            ", p99 of its lateness {}",
-            text::time(numbers::f64_to_u64(generator.lateness.p99_us * 1e3))
-        )?;
+        items.push(format!("p99 of its lateness {}", text::micros(generator.lateness.p99_us)));
     }
-    writeln!(f)?;
-    if let Some(limit) = &generator.in_flight_limit {
-        writeln!(f, "  WARNING      {}", text::wrapped(&limit.advice(), "               "))?;
-    }
-    if generator.sent_late {
-        writeln!(
-            f,
-            "  WARNING      the generator could not keep its schedule: these figures describe the generator, not\n\
-             \x20              the server. Raise --threads, lower --rate, or use more cores."
-        )?;
-    } else if generator.saturated {
-        writeln!(
-            f,
-            "  note         the generator was busy all the time: the server may be faster than shown. Raise --threads."
-        )?;
-    }
-    Ok(())
+    row(f, "generator", &items)
 }

@@ -44,6 +44,8 @@ pub(crate) struct Aggregate {
     pending: BTreeMap<u64, SecondFigures>,
     series: TimeSeries,
     busy: Duration,
+    /// Time that the threads waited for a processor, if all intervals had it.
+    waited: Option<Duration>,
     span: Duration,
     peak_open: u32,
     last_opened: Option<Instant>,
@@ -61,6 +63,7 @@ impl Aggregate {
             pending: BTreeMap::new(),
             series: TimeSeries::default(),
             busy: Duration::ZERO,
+            waited: Some(Duration::ZERO),
             span: Duration::ZERO,
             peak_open: 0,
             last_opened: None,
@@ -88,6 +91,7 @@ impl Aggregate {
                 thread.measured_end = interval.end;
                 thread.open_measured = interval.open;
                 self.busy += interval.busy;
+                self.waited = self.waited.zip(interval.waited).map(|(sum, more)| sum + more);
                 self.span += interval.end.saturating_sub(interval.start);
             }
         }
@@ -151,12 +155,13 @@ impl Aggregate {
             };
             (start, end.saturating_sub(start))
         });
-        let span = numbers::nanos(self.span);
+        let share = |part: Duration| numbers::quotient(part.as_secs_f64(), self.span.as_secs_f64());
         let mut first_latencies = self.first_latencies;
         first_latencies.sort_unstable();
         RunOutcome {
             unloaded: first_latencies.get(first_latencies.len() / 4).copied(),
-            busy: numbers::share(numbers::nanos(self.busy), span),
+            busy: share(self.busy),
+            waited: self.waited.and_then(share).map(|share| share.min(1.0)),
             opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
             series: self.series.starting_at(start),
             died: timeline
@@ -171,6 +176,7 @@ impl Aggregate {
             total: self.total,
             interrupted,
             without_service,
+            aborted: None,
         }
     }
 }

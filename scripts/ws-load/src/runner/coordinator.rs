@@ -4,13 +4,16 @@
 use super::{
     aggregate::Aggregate,
     interval::DriverReport,
-    outcome::{RunObserver, RunOutcome},
+    outcome::{MetCondition, RunObserver, RunOutcome, SecondFigures},
     threads::Threads,
 };
 use crate::{
     connection::context::RunState,
     error::LoadError,
-    stats::counters::Count,
+    stats::{
+        assertion::{AssertInput, Doubt},
+        counters::Count,
+    },
     workload::{mode::Mode, plan::Plan, send_schedule::Timeline},
 };
 use crossbeam_channel::{Receiver, bounded, select};
@@ -42,7 +45,9 @@ pub(crate) fn run(
         settled: 0,
         done: 0,
         timeline: None,
-        interrupted: None,
+        interrupted: false,
+        aborted: None,
+        ended: None,
         error: None,
     };
     coordinator.run_loop(&reports, stop, observer);
@@ -56,8 +61,10 @@ struct Coordinator {
     settled: usize,
     done: usize,
     timeline: Option<Timeline>,
-    /// When the user ended the run early.
-    interrupted: Option<Instant>,
+    interrupted: bool,
+    aborted: Option<MetCondition>,
+    /// When one of these ended the run early.
+    ended: Option<Instant>,
     /// The first error. It is returned when the threads have stopped.
     error: Option<LoadError>,
 }
@@ -79,9 +86,9 @@ impl Coordinator {
                     Err(_) => break,
                 },
                 recv(stop) -> message => {
-                    self.interrupted = message.is_ok().then(Instant::now);
+                    self.interrupted = message.is_ok();
                     stop = &never;
-                    if message.is_ok() { self.stop_threads(); }
+                    if message.is_ok() { self.end_early(); }
                     Ok(())
                 },
             };
@@ -90,6 +97,11 @@ impl Coordinator {
                 self.stop_threads();
             }
         }
+    }
+
+    fn end_early(&mut self) {
+        self.ended.get_or_insert_with(Instant::now);
+        self.stop_threads();
     }
 
     fn stop_threads(&self) {
@@ -103,6 +115,7 @@ impl Coordinator {
                 self.aggregate.add(&interval);
                 while let Some(second) = self.aggregate.pop_complete() {
                     observer.on_second(&second);
+                    self.check_abort(&second);
                 }
                 self.check_reachable()
             }
@@ -114,6 +127,24 @@ impl Coordinator {
                 self.done += 1;
                 result
             }
+        }
+    }
+
+    /// Ends the run if a condition of `--abort-on` is true.
+    fn check_abort(&mut self, second: &SecondFigures) {
+        let rate = second.measured_rate();
+        let input = AssertInput {
+            total: &self.aggregate.total,
+            rate,
+            open: rate.map(|_| second.open),
+            doubt: Doubt::None,
+        };
+        let met = self.run.plan.abort_on.iter().find_map(|condition| {
+            Some(MetCondition { seen: condition.met_by(&input)?, expression: condition.to_string() })
+        });
+        if met.is_some() && self.aborted.is_none() {
+            self.aborted = met;
+            self.end_early();
         }
     }
 
@@ -169,24 +200,26 @@ impl Coordinator {
         let counters = &self.aggregate.total.counters;
         // All other modes check this before they start the load.
         let none_opened = counters.get(Count::Opened) == 0 && counters.get(Count::Attempted) > 0;
-        if self.run.plan.mode == Mode::Churn && none_opened && self.interrupted.is_none() {
+        if self.run.plan.mode == Mode::Churn && none_opened && !self.interrupted {
             return Err(self.unreachable());
         }
         let unsent = self.unsent();
         self.aggregate.total.counters.add(Count::Unsent, unsent);
-        let end = [self.interrupted, self.timeline.and_then(|timeline| timeline.end)];
+        let end = [self.ended, self.timeline.and_then(|timeline| timeline.end)];
         let without_service =
             self.run.plan.reconnect.then(|| {
                 self.run.service.until(end.into_iter().flatten().fold(Instant::now(), Instant::min))
             });
-        let interrupted = self.interrupted.is_some();
-        Ok(self.aggregate.outcome(self.timeline.as_ref(), self.run.epoch, interrupted, without_service))
+        let (timeline, epoch) = (self.timeline.as_ref(), self.run.epoch);
+        let mut outcome = self.aggregate.outcome(timeline, epoch, self.interrupted, without_service);
+        outcome.aborted = self.aborted;
+        Ok(outcome)
     }
 
     /// Returns the number of messages of the schedule that were due and not sent.
     fn unsent(&self) -> u64 {
         let Some(timeline) = &self.timeline else { return 0 };
-        let due = self.interrupted.zip(self.run.schedule(timeline));
+        let due = self.ended.zip(self.run.schedule(timeline));
         let due = due.map_or(u64::MAX, |(moment, schedule)| schedule.slots_before(moment));
         let due = due.min(self.run.slots(timeline));
         due.saturating_sub(self.aggregate.total.counters.get(Count::Sent))

@@ -5,6 +5,7 @@ use super::{
     dealer::Dealer,
     interval::{DriverReport, Interval},
     reconnects::Reconnects,
+    run_queue::RunQueueDelay,
     stage::Stage,
     timer::{TIMER, Timer},
 };
@@ -16,7 +17,7 @@ use crate::{
     error::LoadError,
     net::client_stream::Readiness,
     numbers,
-    stats::recorder::Recorder,
+    stats::recorder::{Metric, Recorder},
     workload::{mode::Mode, slot_queue::Ticket},
 };
 use crossbeam_channel::Sender;
@@ -61,6 +62,7 @@ pub(crate) struct Driver {
     pub(super) interval_start: Instant,
     next_interval: Instant,
     busy: Duration,
+    run_queue: RunQueueDelay,
     pub(super) reports: Sender<DriverReport>,
 }
 
@@ -104,6 +106,7 @@ impl Driver {
             interval_start,
             next_interval: interval_start + INTERVAL,
             busy: Duration::ZERO,
+            run_queue: RunQueueDelay::default(),
             reports,
         })
     }
@@ -115,6 +118,8 @@ impl Driver {
 
     /// Runs all stages. The last message to the coordinator is [`DriverReport::Done`].
     pub(crate) fn run(mut self) {
+        // The first reading: this thread has just started.
+        self.run_queue.take();
         let result = self.run_loop();
         self.hand_over(Instant::now());
         // The coordinator has ended if the channel is closed: the run has failed.
@@ -296,6 +301,10 @@ impl Driver {
 
     /// Checks deadlines, changes the stage, and hands figures over.
     fn tick(&mut self, now: Instant) {
+        if now >= self.next_tick && self.stage == Stage::Running && self.ctx.is_measured(now) {
+            let late = now.saturating_duration_since(self.next_tick);
+            self.ctx.recorder.record(Metric::LoopLateness, late);
+        }
         self.next_tick = now + TICK;
         for slot in 0..self.connections.len() {
             if let Some(connection) = self.connections.get_mut(slot) {
@@ -325,6 +334,7 @@ impl Driver {
             open: self.ctx.open,
             in_flight: self.ctx.in_flight,
             busy: std::mem::take(&mut self.busy),
+            waited: self.run_queue.take(),
             last_opened: self.ctx.last_opened,
             last_sent: self.ctx.last_sent,
             died: self.ctx.died,

@@ -28,6 +28,8 @@ pub(crate) struct Interval {
     pub(crate) in_flight: u64,
     /// How much of the interval the thread worked and did not wait.
     pub(crate) busy: Duration,
+    /// How long the thread waited for a processor. `None` if the system does not report it.
+    pub(crate) waited: Option<Duration>,
     pub(crate) last_opened: Option<Instant>,
     /// When no connection was left, if that ended the load.
     pub(crate) died: Option<Instant>,

@@ -9,6 +9,7 @@ pub(crate) mod interval;
 pub(crate) mod outcome;
 pub(crate) mod reconnects;
 pub(crate) mod redirects;
+mod run_queue;
 pub(crate) mod stage;
 pub(crate) mod threads;
 pub(crate) mod timer;

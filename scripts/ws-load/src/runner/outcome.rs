@@ -2,10 +2,14 @@
 
 use crate::{
     connection::service_clock::WithoutService,
-    stats::{recorder::Recorder, timeseries::TimeSeries},
+    numbers,
+    stats::{counters::Count, recorder::Recorder, timeseries::TimeSeries},
     workload::send_schedule::Timeline,
 };
 use std::time::{Duration, Instant};
+
+/// An interval of at least this many seconds counts as a whole second.
+const WHOLE_SECOND: f64 = 0.9;
 
 /// The figures of a whole run.
 #[derive(Debug)]
@@ -20,8 +24,11 @@ pub(crate) struct RunOutcome {
     pub(crate) sending: Duration,
     /// From the start of the run until the last connection was open.
     pub(crate) opening: Duration,
-    /// Share of the measured time that the threads worked, from 0 to 1.
-    pub(crate) busy: f64,
+    /// Share of the measured time that the threads worked, from 0 to 1. `None` if nothing was measured.
+    pub(crate) busy: Option<f64>,
+    /// Share of the measured time that the threads waited for a processor. `None` if the system does not report
+    /// it.
+    pub(crate) waited: Option<f64>,
     /// Latency of a message that had nothing ahead of it: the lower quartile of the first messages on the
     /// connections. `None` if none of them has a valid reply.
     pub(crate) unloaded: Option<Duration>,
@@ -33,6 +40,16 @@ pub(crate) struct RunOutcome {
     pub(crate) interrupted: bool,
     /// With `--reconnect`: the time during which no connection was open.
     pub(crate) without_service: Option<WithoutService>,
+    /// The condition that ended the run early (`--abort-on`).
+    pub(crate) aborted: Option<MetCondition>,
+}
+
+/// A condition of `--abort-on` that became true.
+#[derive(Debug, Clone)]
+pub(crate) struct MetCondition {
+    pub(crate) expression: String,
+    /// The figure that it was true for.
+    pub(crate) seen: String,
 }
 
 /// Receives the figures while a run goes on.
@@ -55,4 +72,14 @@ pub(crate) struct SecondFigures {
     pub(crate) in_flight: u64,
     /// Errors since the start of the run.
     pub(crate) errors: u64,
+}
+
+impl SecondFigures {
+    /// Returns the valid replies per second. `None` if this is not a whole second of the measured time.
+    pub(crate) fn measured_rate(&self) -> Option<f64> {
+        let (start, end) = self.measured?;
+        let seconds = end.saturating_sub(start).as_secs_f64();
+        let replies = numbers::u64_to_f64(self.recorder.counters.get(Count::InWindow));
+        (seconds >= WHOLE_SECOND).then(|| replies / seconds)
+    }
 }

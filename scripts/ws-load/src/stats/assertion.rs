@@ -2,13 +2,15 @@
 
 use super::{
     counters::Count,
+    number::Number,
     recorder::{Metric, Recorder},
 };
 use crate::{numbers, text};
+use hdrhistogram::Histogram;
 use std::{fmt, str::FromStr};
 
 /// The names of the histograms in an assertion. `corrected` is the default.
-const METRICS: [(&str, Metric); 9] = [
+const METRICS: [(&str, Metric); 10] = [
     ("corrected", Metric::Corrected),
     ("raw", Metric::Raw),
     ("connect", Metric::Connect),
@@ -18,6 +20,7 @@ const METRICS: [(&str, Metric); 9] = [
     ("cycle", Metric::Cycle),
     ("down", Metric::Down),
     ("lateness", Metric::Lateness),
+    ("loop", Metric::LoopLateness),
 ];
 
 /// A comparison of a figure with a limit, such as `p99<5ms`.
@@ -33,10 +36,10 @@ pub struct Assertion {
 #[derive(Debug, Clone, Copy)]
 enum Subject {
     Time(Metric, Statistic),
-    Count(Count),
+    Number(Number),
+    /// The first divided by the second.
+    Ratio(Number, Number),
     Rate,
-    Errors,
-    Wrong,
     Open,
 }
 
@@ -62,10 +65,26 @@ enum Operator {
 #[derive(Debug)]
 pub(crate) struct AssertInput<'a> {
     pub(crate) total: &'a Recorder,
-    pub(crate) rate: f64,
-    pub(crate) open_at_end: u32,
-    pub(crate) generator_was_late: bool,
-    pub(crate) generator_was_saturated: bool,
+    /// `None` if no time was measured.
+    pub(crate) rate: Option<f64>,
+    /// Number of connections that are open. `None` before the load starts.
+    pub(crate) open: Option<u32>,
+    /// In which way the figures may be wrong.
+    pub(crate) doubt: Doubt,
+}
+
+/// In which way latencies and rates may be those of this program. Its delays make latencies longer and rates
+/// lower, never the other way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// They are the server's.
+    None,
+    /// This program was late, or waited for a processor. How long is known.
+    Late,
+    /// Its threads were busy all the time, or its delays added up.
+    Saturated,
+    /// It did not send all messages. The latencies of the others are unknown.
+    Incomplete,
 }
 
 /// The result of an assertion.
@@ -86,20 +105,66 @@ impl Assertion {
             return (AssertOutcome::Fails, "nothing was measured".into());
         };
         let holds = self.operator.compare(value, self.limit);
-        let figure = match self.subject {
-            Subject::Time(..) => text::time(numbers::f64_to_u64(value)),
-            Subject::Rate => format!("{value:.1}"),
-            _ => format!("{value}"),
-        };
-        let depends = matches!(self.subject, Subject::Time(..) | Subject::Rate);
         let outcome = match holds {
-            _ if depends && results.generator_was_late => AssertOutcome::Inconclusive,
-            // A saturated generator makes the figures worse, so an assertion that holds still holds.
-            false if depends && results.generator_was_saturated => AssertOutcome::Inconclusive,
+            _ if !self.is_certain(value, results) => AssertOutcome::Inconclusive,
             true => AssertOutcome::Holds,
             false => AssertOutcome::Fails,
         };
-        (outcome, figure)
+        (outcome, self.subject.format(value))
+    }
+
+    /// Returns the figure as text if the condition is true now. It is not if nothing was measured yet.
+    pub(crate) fn met_by(&self, results: &AssertInput<'_>) -> Option<String> {
+        let value = self.subject.value(results).filter(|value| self.operator.compare(*value, self.limit))?;
+        Some(self.subject.format(value))
+    }
+
+    /// Returns the faults that this expression is about. It decides how many of them are allowed.
+    pub(crate) fn faults(&self) -> Vec<Count> {
+        match self.subject {
+            Subject::Number(number) | Subject::Ratio(number, _) => number.counts(),
+            Subject::Time(..) | Subject::Rate | Subject::Open => Vec::new(),
+        }
+    }
+
+    /// Returns whether the outcome is the same for every figure that the server may have had.
+    fn is_certain(&self, value: f64, results: &AssertInput<'_>) -> bool {
+        let possible = match (self.subject, results.doubt) {
+            (_, Doubt::None) | (Subject::Time(Metric::Lateness | Metric::LoopLateness, _), _) => value,
+            (Subject::Time(Metric::Corrected | Metric::Raw, _), Doubt::Incomplete) => return false,
+            (Subject::Time(..), Doubt::Saturated) => 0.0,
+            (Subject::Time(metric, statistic), Doubt::Late | Doubt::Incomplete) => {
+                value - own_delay(metric, statistic, results.total)
+            }
+            (Subject::Rate, _) => f64::INFINITY,
+            _ => value,
+        };
+        let is_range = matches!(self.operator, Operator::Equal | Operator::NotEqual);
+        self.operator.compare(value, self.limit) == self.operator.compare(possible, self.limit)
+            && (!is_range || possible >= value)
+    }
+}
+
+/// Returns how much of a latency this program may have caused, in nanoseconds: its delay before it sent, and
+/// before it read the reply.
+fn own_delay(metric: Metric, statistic: Statistic, total: &Recorder) -> f64 {
+    let sending = if metric == Metric::Corrected { Some(Metric::Lateness) } else { None };
+    [Some(Metric::LoopLateness), sending]
+        .into_iter()
+        .flatten()
+        .map(|delay| statistic.of(total.histogram(delay)))
+        .sum()
+}
+
+impl Statistic {
+    /// Returns the figure of a histogram, which is 0 if it is empty.
+    fn of(self, histogram: &Histogram<u64>) -> f64 {
+        match self {
+            Self::Percentile(percent) => numbers::u64_to_f64(histogram.value_at_percentile(percent)),
+            Self::Min => numbers::u64_to_f64(histogram.min()),
+            Self::Mean => histogram.mean(),
+            Self::Max => numbers::u64_to_f64(histogram.max()),
+        }
     }
 }
 
@@ -112,33 +177,42 @@ impl Subject {
                 if histogram.is_empty() {
                     return None;
                 }
-                match statistic {
-                    Statistic::Percentile(percent) => {
-                        numbers::u64_to_f64(histogram.value_at_percentile(percent))
-                    }
-                    Statistic::Min => numbers::u64_to_f64(histogram.min()),
-                    Statistic::Mean => histogram.mean(),
-                    Statistic::Max => numbers::u64_to_f64(histogram.max()),
-                }
+                statistic.of(histogram)
             }
-            Self::Count(count) => numbers::u64_to_f64(counters.get(count)),
-            Self::Rate => results.rate,
-            Self::Errors => numbers::u64_to_f64(counters.errors()),
-            Self::Wrong => numbers::u64_to_f64(counters.wrong()),
-            Self::Open => f64::from(results.open_at_end),
+            Self::Number(number) => numbers::u64_to_f64(number.of(counters)),
+            Self::Ratio(part, whole) => {
+                let [part, whole] = [part, whole].map(|number| number.of(counters));
+                if whole == 0 {
+                    return None;
+                }
+                numbers::share(part, whole)
+            }
+            Self::Rate => results.rate?,
+            Self::Open => f64::from(results.open?),
         })
+    }
+
+    /// Formats a value of this figure.
+    fn format(self, value: f64) -> String {
+        match self {
+            Self::Time(..) => text::time(numbers::f64_to_u64(value)),
+            Self::Rate => format!("{value:.1}"),
+            Self::Ratio(..) => format!("{:.4} %", value * 100.0),
+            Self::Number(_) | Self::Open => format!("{value}"),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
         match text {
             "rate" => return Some(Self::Rate),
-            "errors" => return Some(Self::Errors),
-            "wrong" => return Some(Self::Wrong),
             "open" => return Some(Self::Open),
             _ => {}
         }
-        if let Some(count) = Count::ALL.iter().find(|count| count.name() == text) {
-            return Some(Self::Count(*count));
+        if let Some((part, whole)) = text.split_once('/') {
+            return Some(Self::Ratio(Number::parse(part.trim())?, Number::parse(whole.trim())?));
+        }
+        if let Some(number) = Number::parse(text) {
+            return Some(Self::Number(number));
         }
         let prefixed = METRICS
             .iter()
@@ -196,7 +270,7 @@ impl FromStr for Assertion {
         let subject = Subject::parse(name).ok_or_else(|| {
             format!(
                 "unknown figure \"{name}\": use rate, errors, wrong, open, p50, p99.9, max, mean, raw.p99, \
-                 connect.p99, handshake.max, cycle.p50 or another percentile, or one of {}",
+                 connect.p99, handshake.max, cycle.p50 or another percentile, one of {}, or a ratio of two of these: missing/sent",
                 Count::ALL.iter().map(|count| count.name()).collect::<Vec<_>>().join(", ")
             )
         })?;
@@ -205,7 +279,10 @@ impl FromStr for Assertion {
                 .map_err(|_| format!("invalid time \"{limit}\": write it like 5ms or 1.5s"))?;
             numbers::u64_to_f64(numbers::nanos(time))
         } else {
-            limit.replace('_', "").parse().map_err(|_| format!("invalid number \"{limit}\""))?
+            let percent = limit.strip_suffix('%').filter(|_| matches!(subject, Subject::Ratio(..)));
+            let number = percent.unwrap_or(limit).trim().replace('_', "").parse::<f64>();
+            let number = number.map_err(|_| format!("invalid number \"{limit}\""))?;
+            if percent.is_some() { number / 100.0 } else { number }
         };
         Ok(Self { text: text.to_owned(), subject, operator, limit })
     }
@@ -223,44 +300,77 @@ mod tests {
     use crate::stats::recorder::Recorder;
     use std::time::Duration;
 
-    fn evaluate(text: &str, late: bool, saturated: bool) -> AssertOutcome {
+    /// Evaluates with a latency of 4 ms, of which 1 ms is a delay of this program.
+    fn evaluate(text: &str, doubt: Doubt) -> AssertOutcome {
         let mut total = Recorder::new();
         total.record(Metric::Corrected, Duration::from_millis(4));
+        total.record(Metric::LoopLateness, Duration::from_millis(1));
         total.count(Count::Replies);
-        let results = AssertInput {
-            total: &total,
-            rate: 1000.0,
-            open_at_end: 7,
-            generator_was_late: late,
-            generator_was_saturated: saturated,
-        };
+        let results = AssertInput { total: &total, rate: Some(1000.0), open: Some(7), doubt };
         text.parse::<Assertion>().expect(text).evaluate(&results).0
     }
 
     #[test]
     fn assertion_compares_figures_with_limits() {
-        for text in
-            ["p99<5ms", "p99.9 <= 5ms", "errors==0", "rate>=1_000", "open!=8", "replies==1", "max>3ms"]
-        {
-            assert_eq!(evaluate(text, false, false), AssertOutcome::Holds, "{text}");
+        for text in [
+            "p99<5ms",
+            "p99.9 <= 5ms",
+            "errors==0",
+            "rate>=1_000",
+            "open!=8",
+            "replies==1",
+            "max>3ms",
+            "missing/replies<0.1%",
+            "errors / replies<0.5",
+        ] {
+            assert_eq!(evaluate(text, Doubt::None), AssertOutcome::Holds, "{text}");
         }
-        for text in ["p50<1ms", "rate>1000", "wrong>0", "raw.p99<1h", "missing!=0"] {
-            assert_eq!(evaluate(text, false, false), AssertOutcome::Fails, "{text}");
+        for text in [
+            "p50<1ms",
+            "rate>1000",
+            "wrong>0",
+            "raw.p99<1h",
+            "missing!=0",
+            "replies/replies<=99%",
+            "missing/sent<1",
+        ] {
+            assert_eq!(evaluate(text, Doubt::None), AssertOutcome::Fails, "{text}");
         }
     }
 
     #[test]
-    fn assertion_on_rate_or_latency_is_inconclusive_if_the_generator_was_late() {
-        assert_eq!(evaluate("p99<5ms", true, false), AssertOutcome::Inconclusive);
-        assert_eq!(evaluate("rate>=1", true, false), AssertOutcome::Inconclusive);
-        assert_eq!(evaluate("errors==0", true, false), AssertOutcome::Holds);
-        assert_eq!(evaluate("p99<5ms", false, true), AssertOutcome::Holds);
-        assert_eq!(evaluate("p99<1ms", false, true), AssertOutcome::Inconclusive);
+    fn assertion_is_inconclusive_if_the_delay_of_this_program_decides_it() {
+        use AssertOutcome::{Fails, Holds, Inconclusive};
+        for (text, late, saturated, incomplete) in [
+            ("p99<5ms", Holds, Holds, Inconclusive),
+            ("p99<3500us", Inconclusive, Inconclusive, Inconclusive),
+            ("p99<2ms", Fails, Inconclusive, Inconclusive),
+            ("p99>3500us", Inconclusive, Inconclusive, Inconclusive),
+            ("p99>2ms", Holds, Inconclusive, Inconclusive),
+            ("rate>=1", Holds, Holds, Holds),
+            ("rate>=2000", Inconclusive, Inconclusive, Inconclusive),
+            ("rate<2000", Inconclusive, Inconclusive, Inconclusive),
+            ("errors==0", Holds, Holds, Holds),
+            ("loop.p99<2ms", Holds, Holds, Holds),
+        ] {
+            let seen = [Doubt::Late, Doubt::Saturated, Doubt::Incomplete].map(|doubt| evaluate(text, doubt));
+            assert_eq!(seen, [late, saturated, incomplete], "{text}");
+        }
     }
 
     #[test]
     fn assertion_rejects_malformed_expressions() {
-        for text in ["p99", "p101<1s", "speed>1", "p99<5", "errors==none", ""] {
+        for text in [
+            "p99",
+            "p101<1s",
+            "speed>1",
+            "p99<5",
+            "errors==none",
+            "errors<1%",
+            "rate/sent<1",
+            "p99/max<1",
+            "",
+        ] {
             assert!(text.parse::<Assertion>().is_err(), "{text}");
         }
     }

@@ -189,6 +189,11 @@ const OTHER_FAULTS: [(Count, &str); 4] = [
     (Count::Lost, "lost connections"),
 ];
 
+/// Returns the classes of wrong replies, with their names in the summary.
+pub(crate) fn wrong() -> impl Iterator<Item = (Count, &'static str)> {
+    WRONG.into_iter()
+}
+
 /// Returns everything that makes a run fail, with its names in the summary.
 pub(crate) fn faults() -> impl Iterator<Item = (Count, &'static str)> {
     WRONG.into_iter().chain(OTHER_FAULTS)

@@ -34,11 +34,13 @@ pub(crate) enum Metric {
     Down,
     /// How late this program sent a message, without the delays that the server caused.
     Lateness,
+    /// How late the loop of a thread made its periodic checks: the time that a reply waits for this program.
+    LoopLateness,
 }
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Corrected,
         Self::Raw,
         Self::Connect,
@@ -48,6 +50,7 @@ impl Metric {
         Self::Cycle,
         Self::Down,
         Self::Lateness,
+        Self::LoopLateness,
     ];
 }
 

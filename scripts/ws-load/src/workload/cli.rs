@@ -17,7 +17,8 @@ use std::{path::PathBuf, time::Duration};
 /// constant rate instead, and every latency counts from the moment the message should have been sent.
 ///
 /// Exit code: 0 success; 1 wrong, unsolicited or missing replies, failed or lost connections; 2 invalid
-/// options; 3 an --assert did not hold or is inconclusive, or the --rate was not reached.
+/// options; 3 an --assert did not hold or is inconclusive, --abort-on ended the run, or the --rate was not reached; 130 a
+/// signal ended the run (SIGINT, SIGTERM, SIGHUP: with all figures; the second signal without).
 #[derive(Debug, Parser)]
 #[command(name = "ws-load", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -40,6 +41,16 @@ pub enum Command {
         /// Where the results go.
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Compare the results (--json) of two runs: each figure, its change, and whether that is more than its
+    /// spread over the seconds of a run.
+    Compare {
+        /// The results of the first run.
+        #[arg(value_name = "A.json")]
+        before: PathBuf,
+        /// The results of the second run.
+        #[arg(value_name = "B.json")]
+        after: PathBuf,
     },
 }
 
@@ -95,6 +106,10 @@ pub struct LoadArgs {
     /// Wait this long for outstanding replies.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
+    /// End the run early when this is true, such as 'errors>100', 'p99>1s' or 'missing/sent>1%'; may be repeated.
+    /// Checked once a second: rate and open of that second, the rest since the start.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub abort_on: Vec<Assertion>,
     /// Where the results go.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -211,16 +226,30 @@ pub struct RouteArgs {
 /// Where the results go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
-    /// Write the results as JSON.
+    /// Write the results as JSON. "-" is standard output, here and in the next three options; the summary then goes
+    /// to standard error.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write a report for a browser, as one HTML file.
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+    /// Write rate, latency and errors over time as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write errors and --assert results as `JUnit` XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Show no live line and no summary: only errors and what does not hold.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Show the latencies as a histogram below the summary.
+    #[arg(long)]
+    pub histogram: bool,
     /// Write an interval log in the format of `HdrHistogram`, version 2: one line per second.
     #[arg(long, value_name = "FILE")]
     pub hdr_log: Option<PathBuf>,
-    /// A condition on the result, such as 'p99<5ms', 'errors==0' or 'rate>=50000'; may be repeated.
+    /// A condition on the result, such as 'p99<5ms', 'rate>=50000' or 'missing/sent<0.1%'; may be repeated. Errors
+    /// that no condition names have to be 0.
     #[arg(long = "assert", value_name = "EXPRESSION")]
     pub asserts: Vec<Assertion>,
 }

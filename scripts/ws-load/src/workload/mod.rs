@@ -5,6 +5,7 @@ pub(crate) mod arrivals;
 pub(crate) mod cli;
 pub(crate) mod expectation;
 pub(crate) mod mode;
+pub(crate) mod output_files;
 pub(crate) mod payload;
 pub(crate) mod plan;
 pub(crate) mod send_schedule;

@@ -10,7 +10,7 @@ use super::{
     stages::Stages,
     target::{Target, TargetOptions},
 };
-use crate::{error::LoadError, net::message_kind::MessageKind, numbers};
+use crate::{error::LoadError, net::message_kind::MessageKind, numbers, stats::assertion::Assertion};
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 /// Length of the measured time without `--duration` and `--messages`.
@@ -55,6 +55,7 @@ pub struct Plan {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) drain: Duration,
+    pub(crate) abort_on: Vec<Assertion>,
     pub(crate) output: OutputArgs,
 }
 
@@ -65,6 +66,14 @@ impl Plan {
     ///
     /// Returns an error if options are invalid, a file cannot be read or the host has no address.
     pub fn new(args: LoadArgs) -> Result<Self, LoadError> {
+        let inputs = [
+            ("--file", args.message.file.as_deref()),
+            ("--cacert", args.connect.cacert.as_deref()),
+            ("--cert", args.connect.cert.as_deref()),
+            ("--key", args.connect.key.as_deref()),
+        ];
+        let inputs: Vec<_> = inputs.into_iter().filter_map(|(option, path)| Some((option, path?))).collect();
+        args.output.check_names(&inputs)?;
         let pace = pace(&args);
         let mode = match (&pace, args.connect.churn, args.connect.hold) {
             (_, true, _) => Mode::Churn,
@@ -122,6 +131,7 @@ impl Plan {
             timeout: args.timeout,
             connect_timeout: args.connect.connect_timeout,
             drain: args.drain,
+            abort_on: args.abort_on,
             output: args.output,
         })
     }

@@ -13,11 +13,14 @@
 )]
 
 mod addresses;
+mod asserts;
+mod compare;
 mod connections;
 mod expectation;
 mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
+mod merge;
 mod output;
 mod own_server;
 mod proxies;
@@ -26,6 +29,9 @@ mod reconnect;
 mod retransmits;
 mod run;
 mod runs;
+mod signals;
+mod starved;
+mod terminal;
 mod test_servers;
 mod tls;
 mod unix;

@@ -1,5 +1,6 @@
 //! Runs of `ws-load` as a process, and their results.
 
+use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     path::PathBuf,
@@ -25,6 +26,11 @@ impl std::fmt::Debug for Run {
 }
 
 impl Run {
+    /// Returns the summary without its line breaks.
+    pub(crate) fn words(&self) -> String {
+        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     pub(crate) fn count(&self, name: &str) -> u64 {
         self.json["counts"][name].as_u64().unwrap_or_else(|| panic!("no count {name}: {self:?}"))
     }
@@ -52,8 +58,15 @@ pub(crate) struct StartedRun {
 
 /// Starts `ws-load` against `url`.
 pub(crate) fn start(url: &str, options: &[&str]) -> StartedRun {
+    start_through(&[env!("CARGO_BIN_EXE_ws-load")], url, options)
+}
+
+/// Starts `ws-load` against `url`, through the program and the arguments of `command`, which end with the path
+/// of `ws-load`.
+pub(crate) fn start_through(command: &[&str], url: &str, options: &[&str]) -> StartedRun {
     let json = scratch("result.json");
-    let child = Command::new(env!("CARGO_BIN_EXE_ws-load"))
+    let child = Command::new(command[0])
+        .args(&command[1..])
         .arg(url)
         .args(options)
         .arg("--json")
@@ -69,12 +82,17 @@ pub(crate) fn start(url: &str, options: &[&str]) -> StartedRun {
 impl StartedRun {
     /// Sends SIGINT, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
-        self.signal(rustix::process::Signal::INT);
+        self.signal(Signal::INT);
     }
 
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// Returns whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the state of a child").is_some()
     }
 
     pub(crate) fn wait(self) -> Run {

@@ -97,10 +97,10 @@ fn tls_handshakes_are_full_unless_resumption_is_requested() {
     let churn = ["--insecure", "--churn", "-c", "1", "-n", "20"];
     let run = ws_load(&url, &churn);
     assert_eq!((run.code, run.count("tls_full"), run.count("tls_resumed")), (Some(0), 20, 0), "{run:?}");
-    assert!(run.stdout.contains("20 full TLS handshakes"), "{run:?}");
+    assert!(run.words().contains("20 full TLS handshakes"), "{run:?}");
     let run = ws_load(&url, &[&churn[..], &["--tls-resume"]].concat());
     assert_eq!((run.code, run.count("tls_full"), run.count("tls_resumed")), (Some(0), 1, 19), "{run:?}");
-    assert!(run.stdout.contains("1 full TLS handshakes, 19 resumed TLS handshakes"), "{run:?}");
+    assert!(run.words().contains("1 full TLS handshakes, 19 resumed TLS handshakes"), "{run:?}");
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! The load generator on a processor that other programs use.
+
+use crate::{
+    runs::{Run, StartedRun, start_through},
+    test_servers::Server,
+};
+use std::process::{Child, Command, Stdio};
+
+/// A program that uses one processor all the time, at most for two minutes. Other tests have priority over it.
+pub(crate) struct Hog(Child);
+
+impl Hog {
+    pub(crate) fn start() -> Self {
+        let hog = Command::new("timeout")
+            .args(["120", "nice", "-n", "5", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"])
+            .stdin(Stdio::null())
+            .spawn();
+        Self(hog.expect("timeout, of coreutils, and taskset, of util-linux"))
+    }
+}
+
+impl Drop for Hog {
+    fn drop(&mut self) {
+        // `timeout` passes SIGTERM on to its program.
+        let id = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `ws-load` on the processor of [`Hog`], with the lowest priority.
+pub(crate) fn start_starved(server: &Server, options: &[&str]) -> StartedRun {
+    let command = ["taskset", "-c", "0", "nice", "-n", "19", env!("CARGO_BIN_EXE_ws-load")];
+    start_through(&command, &server.url(), options)
+}
+
+fn check_starved(run: &Run) {
+    assert!(run.stdout.contains("this machine had no CPU for the generator"), "{run:?}");
+    assert_eq!(run.json["generator"]["starved"], true, "{run:?}");
+    assert!(run.number("/generator/waited") > 0.0, "{run:?}");
+    assert!(run.number("/generator/loop_lateness/p99_us") > 1000.0, "{run:?}");
+}
+
+#[test]
+fn starved_generator_says_so_in_every_mode() {
+    let _hog = Hog::start();
+    let server = Server::echo();
+    let modes: [&[&str]; 4] =
+        [&["-c", "10"], &["-c", "10", "--churn"], &["-c", "10", "--hold"], &["-c", "10", "--rate", "2000"]];
+    for mode in modes {
+        let options = ["-D", "1500ms", "--assert", "p99<1h", "--assert", "rate>1000000"];
+        let run = start_starved(&server, &[mode, &options[..]].concat()).wait();
+        check_starved(&run);
+        if !mode.contains(&"--hold") && !mode.contains(&"--rate") {
+            // What holds in spite of the waiting holds; the rest may be the fault of this machine.
+            let results = [0, 1].map(|index| run.json["asserts"][index]["result"].as_str());
+            assert_eq!(results, [Some("holds"), Some("inconclusive")], "{mode:?}: {run:?}");
+        }
+    }
+}
