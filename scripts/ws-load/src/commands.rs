@@ -1,4 +1,5 @@
-//! The commands of `ws-load`: a run, the merge of interval logs, and the comparison of two runs.
+//! The commands of `ws-load`: a run, the merge of interval logs, the comparison of two runs, completions and the
+//! manual page.
 
 use crate::{
     error::LoadError,
@@ -7,14 +8,23 @@ use crate::{
         progress::Progress, report::Report, run_info::RunInfo,
     },
     runner::{coordinator, redirects},
-    workload::{cli::OutputArgs, output_files::is_standard_output, plan::Plan},
+    workload::{
+        cli::{Cli, OutputArgs},
+        output_files::is_standard_output,
+        plan::Plan,
+    },
 };
+use clap::CommandFactory;
+use clap_complete::Shell;
 use crossbeam_channel::Receiver;
 use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
+
+/// The name of the program in a completion script.
+const PROGRAM: &str = "ws-load";
 
 /// A report, and whether its files were written. A full disk at the end of a long run must not lose the
 /// figures.
@@ -75,6 +85,26 @@ pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Completed, LoadErr
 /// Returns an error if a file cannot be read or is not the JSON of a run.
 pub fn compare(before: &Path, after: &Path) -> Result<Comparison, LoadError> {
     Comparison::read([before, after])
+}
+
+/// Returns a script that completes the options of this program in `shell`.
+#[must_use]
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
+    script
+}
+
+/// Returns the manual page, in roff.
+///
+/// # Errors
+///
+/// Returns an error if the page cannot be formatted.
+pub fn man() -> Result<Vec<u8>, LoadError> {
+    let mut page = Vec::new();
+    let made = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    made.map_err(LoadError::system("make the manual page"))?;
+    Ok(page)
 }
 
 /// Writes all files. Returns the first error after the last file.

@@ -22,7 +22,7 @@
 //!
 //! | to learn | open |
 //! |---|---|
-//! | the commands: `run`, `merge`, `compare` | `commands` |
+//! | the commands: `run`, `merge`, `compare`, `completions`, `man` | `commands` |
 //! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `url`, `address`, `sizes`, `tls` |
 //! | what a message contains | `workload/payload` |
 //! | when messages are due | `workload/`: `send_schedule`, `stages`, `arrivals`, `slot_queue` |
@@ -58,7 +58,7 @@ mod stats;
 mod text;
 mod workload;
 
-pub use commands::{Completed, compare, merge, run};
+pub use commands::{Completed, compare, completions, man, merge, run};
 pub use error::LoadError;
 pub use net::message_kind::MessageKind;
 pub use output::{

@@ -5,7 +5,6 @@ mod signals;
 use clap::Parser;
 use std::{
     env,
-    fmt::Display,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
@@ -22,8 +21,10 @@ fn main() -> ExitCode {
             ws_load::merge(&logs, &output).map(|completed| finish(&completed, &output))
         }
         Some(Command::Compare { before, after }) => {
-            ws_load::compare(&before, &after).map(|comparison| print(&comparison))
+            ws_load::compare(&before, &after).map(|comparison| print(comparison.to_string().as_bytes()))
         }
+        Some(Command::Completions { shell }) => Ok(print(&ws_load::completions(shell))),
+        Some(Command::Man) => ws_load::man().map(|page| print(&page)),
     };
     result.unwrap_or_else(|error| fail(&error))
 }
@@ -70,8 +71,8 @@ fn show(report: &Report, output: &OutputArgs) {
 }
 
 /// Prints text on standard output. A closed standard output is no error.
-fn print(text: &impl Display) -> ExitCode {
-    let _ = write!(io::stdout(), "{text}");
+fn print(text: &[u8]) -> ExitCode {
+    let _ = io::stdout().write_all(text);
     ExitCode::SUCCESS
 }
 

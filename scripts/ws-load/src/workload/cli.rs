@@ -52,6 +52,13 @@ pub enum Command {
         #[arg(value_name = "B.json")]
         after: PathBuf,
     },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    Man,
 }
 
 /// The options of a run.

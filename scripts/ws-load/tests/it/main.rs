@@ -14,6 +14,7 @@
 
 mod addresses;
 mod asserts;
+mod command_line;
 mod compare;
 mod connections;
 mod expectation;
