@@ -14,6 +14,7 @@
 mod browser;
 mod capacity;
 mod certificate;
+mod certificate_reload;
 mod clients;
 mod close;
 mod close_codes;
