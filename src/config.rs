@@ -57,6 +57,8 @@ pub struct Config {
     /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9. `None` declines the
     /// offer.
     pub deflate: Option<u32>,
+    /// Endpoints that get 404, by their path in the table of endpoints, for example `/status/CODE`.
+    pub disabled: Vec<String>,
 }
 
 impl Default for Config {
@@ -76,6 +78,7 @@ impl Default for Config {
             allow_host: Vec::new(),
             subprotocols: Vec::new(),
             deflate: Some(DEFAULT_DEFLATE_LEVEL),
+            disabled: Vec::new(),
         }
     }
 }

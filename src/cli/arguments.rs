@@ -139,6 +139,7 @@ impl Cli {
             subprotocols: protocol.subprotocol,
             allow_host: protocol.allow_host,
             deflate: (!protocol.no_deflate).then_some(protocol.deflate_level),
+            disabled: protocol.disable,
         }
     }
 }

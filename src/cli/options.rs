@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::origin::{host, origin};
 use super::values::{
-    address, address_or_none, at_least_one, deflate_level, message_size, queue_length, timeout,
+    address, address_or_none, at_least_one, deflate_level, endpoint, message_size, queue_length, timeout,
     timeout_or_zero, token,
 };
 use crate::config::DEFAULT_DEFLATE_LEVEL;
@@ -80,6 +80,10 @@ pub(super) struct Protocol {
     #[arg(long, env = "WS_ECHO_ALLOW_HOST", value_name = "HOST")]
     #[arg(value_delimiter = ',', value_parser = host)]
     pub(super) allow_host: Vec<String>,
+    /// Endpoint that gets 404, repeatable, for example /broadcast [default: none]
+    #[arg(long, env = "WS_ECHO_DISABLE", value_name = "ENDPOINT")]
+    #[arg(value_delimiter = ',', value_parser = endpoint)]
+    pub(super) disable: Vec<String>,
 }
 
 /// Time-outs.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::config::{Config, MAX_DEFLATE_LEVEL};
+use crate::endpoints::table::ENDPOINTS;
 use crate::protocol::token::is_token_byte;
 
 /// Shortest time-out. Shorter ones would end healthy sessions.
@@ -89,6 +90,18 @@ pub(super) fn token(text: &str) -> Result<String, String> {
     Err("expected a name of letters, digits and !#$%&'*+-.^_`|~".to_owned())
 }
 
+/// Parses the path of an endpoint, with or without its first slash. Returns it as in the table of endpoints.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    let path = format!("/{}", text.strip_prefix('/').unwrap_or(text));
+    let is_named =
+        |listed: &str| !text.is_empty() && (listed == path || listed.strip_suffix("/CODE") == Some(&*path));
+    let mut paths = ENDPOINTS.iter().map(|endpoint| endpoint.path);
+    paths.clone().find(|listed| is_named(listed)).map(str::to_owned).ok_or_else(|| {
+        let last = paths.next_back().unwrap_or_default();
+        format!("expected one of {} and {last}", paths.collect::<Vec<_>>().join(", "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +139,23 @@ mod tests {
         }
         for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
             assert!(address(invalid).is_err(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn endpoint_must_be_in_the_table() {
+        assert_eq!(endpoint("/broadcast"), Ok("/broadcast".to_owned()));
+        assert_eq!(endpoint("push"), Ok("/push".to_owned()));
+        assert_eq!(endpoint("/"), Ok("/".to_owned()));
+        for status in ["/status/CODE", "status", "/status"] {
+            assert_eq!(endpoint(status), Ok("/status/CODE".to_owned()));
+        }
+        for unknown in ["", "//echo", "/status/503", "/metrics", "/Echo"] {
+            let expected = endpoint(unknown).unwrap_err();
+            assert!(
+                expected.contains("/broadcast, /source") && expected.ends_with("and /stats"),
+                "{expected}"
+            );
         }
     }
 }

@@ -43,8 +43,8 @@ impl Routes {
     /// Returns the handler of an upgrade request.
     ///
     /// # Errors
-    /// The response that rejects the request: 400 for a query that the endpoint does not accept, or that of
-    /// `/status/CODE`.
+    /// The response that rejects the request: 404 for a disabled endpoint, 400 for a query that the endpoint does
+    /// not accept, or that of `/status/CODE`.
     pub(crate) fn route(
         &self,
         path: &str,
@@ -55,6 +55,7 @@ impl Routes {
         if let Some(handler) = self.custom.get(path) {
             return Ok(Arc::clone(handler));
         }
+        check_enabled(path, config)?;
         let Some(endpoint) = table::find(path) else { return Ok(Arc::new(echo)) };
         let context = EndpointContext { path, config, rooms: &self.rooms, snapshot };
         let route = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
@@ -70,6 +71,19 @@ impl Routes {
 impl Default for Routes {
     fn default() -> Self {
         Self::standard()
+    }
+}
+
+/// Checks that the endpoint of a path is not disabled. A path without an endpoint cannot be disabled.
+///
+/// # Errors
+/// The 404 response for a disabled endpoint.
+pub(crate) fn check_enabled(path: &str, config: &Config) -> Result<(), Response> {
+    match table::find(path) {
+        Some(endpoint) if config.disabled.iter().any(|disabled| disabled == endpoint.path) => {
+            Err(Response::text(404, "this endpoint is disabled on this server"))
+        }
+        _ => Ok(()),
     }
 }
 

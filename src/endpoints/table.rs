@@ -237,10 +237,11 @@ pub(super) fn find(path: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.iter().find(has_path)
 }
 
-/// Returns the table as JSON, for `GET /endpoints`.
+/// Returns the table as JSON, for `GET /endpoints`. Omits the endpoints whose paths are in `disabled`.
 #[must_use]
-pub fn to_json() -> Json {
-    let endpoints = ENDPOINTS.iter().map(|endpoint| {
+pub fn to_json(disabled: &[String]) -> Json {
+    let enabled = ENDPOINTS.iter().filter(|endpoint| !disabled.iter().any(|path| path == endpoint.path));
+    let endpoints = enabled.map(|endpoint| {
         let parameters = endpoint.parameters.iter().map(|parameter| {
             json!({
                 "name": parameter.name,

@@ -130,7 +130,7 @@ fn perform_handshake(
     };
     if !handshake::is_upgrade_request(&head) {
         let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
-        let response = http_routes::respond(&head, &snapshot, &state.config.allow_host);
+        let response = http_routes::respond(&head, &state.config, &snapshot);
         return Err(respond(&mut stream, handle, &head, &response));
     }
     let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {

@@ -1,5 +1,6 @@
 //! Responses to plain HTTP requests: the page, `/health`, `/metrics`, `/endpoints`.
 
+use crate::config::Config;
 use crate::endpoints::{routes, table};
 use crate::http::origin::check_host;
 use crate::http::page;
@@ -10,9 +11,8 @@ use crate::metrics::snapshot::Snapshot;
 /// Paths that are served for any host: probes send the address of the server, and the response tells nothing.
 const PROBES: [&str; 3] = ["/health", "/livez", "/readyz"];
 
-/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`. An empty `allow_host` allows any
-/// `Host`.
-pub(crate) fn respond(head: &RequestHead, snapshot: &Snapshot, allow_host: &[String]) -> Response {
+/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`.
+pub(crate) fn respond(head: &RequestHead, config: &Config, snapshot: &Snapshot) -> Response {
     if head.method != "GET" && head.method != "HEAD" {
         return Response::text(405, "only GET and HEAD are supported").with("Allow", "GET, HEAD");
     }
@@ -20,8 +20,11 @@ pub(crate) fn respond(head: &RequestHead, snapshot: &Snapshot, allow_host: &[Str
         return Response::text(400, "the request needs one Host header");
     }
     if !PROBES.contains(&head.path.as_str())
-        && let Err(response) = check_host(head, allow_host)
+        && let Err(response) = check_host(head, &config.allow_host)
     {
+        return response;
+    }
+    if let Err(response) = routes::check_enabled(&head.path, config) {
         return response;
     }
     if let Some(response) = page::respond(&head.path) {
@@ -34,8 +37,12 @@ pub(crate) fn respond(head: &RequestHead, snapshot: &Snapshot, allow_host: &[Str
         }
         "/endpoints" => {
             // Any origin may read the table: the page can also be opened from a file.
-            Response::new(200, "application/json", format!("{:#}\n", table::to_json()).into_bytes())
-                .with("Access-Control-Allow-Origin", "*")
+            Response::new(
+                200,
+                "application/json",
+                format!("{:#}\n", table::to_json(&config.disabled)).into_bytes(),
+            )
+            .with("Access-Control-Allow-Origin", "*")
         }
         path => routes::plain_response(path, &head.query).unwrap_or_else(|| {
             let sentence = "no page here; this path accepts WebSocket upgrades, and / is a test page";

@@ -2,7 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::harness::{TestServer, exchange, request, upgrade};
+use crate::harness::{TestServer, config, exchange, request, upgrade};
+use ws_echo::Config;
 
 /// Returns the table of `GET /endpoints`.
 pub fn table(server: &TestServer) -> Vec<Json> {
@@ -121,4 +122,26 @@ fn info_endpoint_sends_the_request_and_then_echoes() {
     assert!(seen["tls"].is_null() && seen["subprotocol"].is_null() && seen["extensions"].is_null(), "{seen}");
     client.send(crate::harness::text("then an echo"));
     assert_eq!(client.read_text(), "then an echo");
+}
+
+#[test]
+fn disabled_endpoint_is_404_and_not_in_the_table() {
+    let disabled = ["/", "/broadcast", "/status/CODE"].map(str::to_owned).to_vec();
+    let server = TestServer::with(Config { disabled: disabled.clone(), ..config() });
+    for target in ["/", "/broadcast?room=a", "/status/503", "/status/teapot"] {
+        for request in [request(target, &[]), format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")] {
+            let response = exchange(server.address, request);
+            assert!(response.starts_with("HTTP/1.1 404 "), "{target}: {response}");
+            assert!(response.ends_with("\r\n\r\nthis endpoint is disabled on this server\n"), "{response}");
+        }
+    }
+    let table = table(&server);
+    assert_eq!(table.len(), 13, "{table:?}");
+    assert!(
+        table.iter().all(|endpoint| disabled.iter().all(|path| endpoint["path"] != path[..])),
+        "{table:?}"
+    );
+    for target in ["/echo", "/push", "/no/endpoint"] {
+        server.open(target);
+    }
 }

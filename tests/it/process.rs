@@ -109,6 +109,7 @@ fn invalid_option_value_is_a_usage_error_that_names_what_is_accepted() {
         ("--allow-origin", "https://*.x", "wildcards are not supported"),
         ("--allow-host", "http://x", "HOST:PORT"),
         ("--subprotocol", "two words", "letters"),
+        ("--disable", "/nonsense", "/broadcast"),
     ] {
         let (code, err) = run(&[&format!("{option}={value}")]);
         assert_eq!(code, Some(2), "{err}");
@@ -154,6 +155,18 @@ fn ping_interval_in_the_environment_is_used_and_arguments_win() {
         client.send(text("x"));
         assert_eq!(client.read_frame(), *first, "{environment:?} {argument:?}");
     }
+}
+
+#[test]
+fn disabled_endpoints_come_from_options_and_the_environment() {
+    let disabled = |process: &ServerProcess, path: &str| {
+        exchange(process.address, upgrade(path)).starts_with("HTTP/1.1 404 ")
+    };
+    let process = ServerProcess::start(&["--disable", "/delay", "--disable=push,/status"]);
+    assert!(["/delay", "/push", "/status/503"].iter().all(|path| disabled(&process, path)));
+    process.open("/broadcast").close();
+    let process = start_with_option("disable", Some("/delay,/push"), None);
+    assert!(["/delay", "/push"].iter().all(|path| disabled(&process, path)));
 }
 
 #[test]
