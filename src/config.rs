@@ -26,6 +26,9 @@ pub struct Config {
     pub workers: usize,
     /// Maximum number of connections queued for a worker; further ones are rejected with 503. May be 0.
     pub waiting: usize,
+    /// Maximum number of connections from one IPv4 address or one IPv6 network of 64 bits; further ones are
+    /// rejected with 429. `None`: no limit.
+    pub max_per_ip: Option<usize>,
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
@@ -41,6 +44,13 @@ pub struct Config {
     /// Maximum time for the peer to complete the closing handshake (RFC 6455, section 7.1.1), and to stop
     /// sending after a Close for an error.
     pub close_timeout: Duration,
+    /// Maximum time that a peer may take for one message, from its first byte to its last; then the session
+    /// closes with 1008. Also applies to a TLS record. Zero: no limit.
+    pub message_timeout: Duration,
+    /// Maximum time without a message from the peer; then the session closes with 1001. Zero: no limit.
+    pub idle_timeout: Duration,
+    /// Maximum age of a session; then it closes with 1001. Zero: no limit.
+    pub max_session_age: Duration,
     /// Maximum time for graceful shutdown; then the remaining sessions are aborted.
     pub drain_timeout: Duration,
     /// Prefix of text replies on `/`.
@@ -66,12 +76,16 @@ impl Default for Config {
         Self {
             workers: DEFAULT_WORKERS,
             waiting: 128,
+            max_per_ip: None,
             max_message: 16 << 20,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(20),
             write_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
+            message_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::ZERO,
+            max_session_age: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             reply_prefix: "Received: ".to_owned(),
             allow_origin: Vec::new(),
@@ -103,6 +117,9 @@ impl Config {
             self.pong_timeout,
             self.write_timeout,
             self.close_timeout,
+            self.message_timeout,
+            self.idle_timeout,
+            self.max_session_age,
         ]
         .into_iter()
         .filter(|timeout| !timeout.is_zero())

@@ -28,6 +28,9 @@ pub(super) struct Capacity {
     #[arg(long, env = "WS_ECHO_WAITING", value_name = "N")]
     #[arg(default_value_t = 128, value_parser = queue_length)]
     pub(super) waiting: usize,
+    /// Maximum number of connections from one IP address; further ones get 429 [default: no limit]
+    #[arg(long, env = "WS_ECHO_MAX_PER_IP", value_name = "N", value_parser = at_least_one)]
+    pub(super) max_per_ip: Option<usize>,
     /// Maximum size of a message; a larger one closes the session with 1009
     #[arg(long, env = "WS_ECHO_MAX_MESSAGE", value_name = "SIZE")]
     #[arg(default_value = "16MiB", value_parser = message_size)]
@@ -110,6 +113,18 @@ pub(super) struct Timeouts {
     #[arg(long, env = "WS_ECHO_CLOSE_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "5s", value_parser = timeout)]
     pub(super) close_timeout: Duration,
+    /// Maximum time for a message, from its first byte to its last; then closes with 1008; 0s: no limit
+    #[arg(long, env = "WS_ECHO_MESSAGE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "60s", value_parser = timeout_or_zero)]
+    pub(super) message_timeout: Duration,
+    /// Maximum time without a message from the client; then closes with 1001; 0s: no limit
+    #[arg(long, env = "WS_ECHO_IDLE_TIMEOUT", value_name = "TIME")]
+    #[arg(default_value = "0s", value_parser = timeout_or_zero)]
+    pub(super) idle_timeout: Duration,
+    /// Maximum age of a session; then closes with 1001; 0s: no limit
+    #[arg(long, env = "WS_ECHO_MAX_SESSION_AGE", value_name = "TIME")]
+    #[arg(default_value = "0s", value_parser = timeout_or_zero)]
+    pub(super) max_session_age: Duration,
     /// Maximum time for graceful shutdown
     #[arg(long, env = "WS_ECHO_DRAIN_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "10s", value_parser = timeout)]

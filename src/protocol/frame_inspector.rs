@@ -47,6 +47,8 @@ pub struct FrameInspector {
     frame: ClientFrameHeader,
     utf8: Utf8Check,
     messages: MessageInfoQueue,
+    /// Complete messages, and control frames outside a message.
+    completed: u64,
     /// The first byte of the code of the Close frame, unmasked.
     close_code_high: Option<u8>,
     /// The code of the Close frame.
@@ -66,6 +68,7 @@ impl FrameInspector {
             frame: ClientFrameHeader { fin: true, opcode: CONTINUATION, length: 0, mask: [0; 4] },
             utf8: Utf8Check::default(),
             messages: MessageInfoQueue::new(),
+            completed: 0,
             close_code_high: None,
             close_code: None,
             violation: None,
@@ -121,6 +124,15 @@ impl FrameInspector {
             && self.violation.is_none()
     }
 
+    /// Returns the number of the message, or of the control frame outside a message, of which a part was
+    /// received; `None` if the last byte ended one. The next one has another number.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<u64> {
+        let between =
+            self.position == Position::Header && self.partial.is_empty() && self.open == OpenMessage::None;
+        (!between).then_some(self.completed)
+    }
+
     /// The error holds the index of the byte that proves the violation.
     fn inspect(&mut self, bytes: &mut [u8]) -> Result<(), (usize, Violation)> {
         let mut index = 0;
@@ -168,6 +180,7 @@ impl FrameInspector {
             count += 1;
         }
         if count > 0 {
+            self.completed += count as u64;
             self.messages.push(MessageInfo::Plain, count);
         }
         skipped
@@ -264,6 +277,7 @@ impl FrameInspector {
             self.open = OpenMessage::None;
             self.utf8 = Utf8Check::default();
         }
+        self.completed += u64::from(self.open == OpenMessage::None);
     }
 }
 
@@ -321,6 +335,25 @@ mod tests {
         assert_eq!(inspector.close_code(), Some(1014));
         assert_eq!(u16::from_be_bytes([bytes[6] ^ 1, bytes[7] ^ 2]), 1013);
         assert_eq!(bytes[8], b'x' ^ 3);
+    }
+
+    #[test]
+    fn frame_inspector_numbers_what_is_unfinished() {
+        let mut inspector = FrameInspector::new(DEFLATE);
+        let mut after = |bytes: &[u8]| {
+            inspector.scan(&mut bytes.to_vec());
+            inspector.unfinished()
+        };
+        let ping = &[0x89, 0x80, 0, 0, 0, 0];
+        assert_eq!(after(&[]), None);
+        assert_eq!(after(&[0x02]), Some(0), "the header of a fragment");
+        assert_eq!(after(&[0x81, 0, 0, 0, 0, b'a']), Some(0), "between two fragments");
+        assert_eq!(after(ping), Some(0), "a Ping does not end the message");
+        assert_eq!(after(&[0x80, 0x81, 0, 0, 0, 0]), Some(0));
+        assert_eq!(after(b"b"), None);
+        assert_eq!(after(&ping[..3]), Some(1), "the header of a Ping");
+        assert_eq!(after(&[0, 0, 0, 0x82, 0x80, 0, 0, 0, 0, 0x82]), Some(3), "a Ping, a message, another");
+        assert_eq!(after(&[0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0]), Some(4), "a Close is never finished");
     }
 
     #[test]

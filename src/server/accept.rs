@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
+use super::address_limit::AddressLimit;
 use super::admission::{AcceptedConnection, Admission, AdmitResult};
 use super::listener::{InterruptibleListener, Listener};
 use super::rejector::{RejectReason, Rejector};
@@ -96,6 +97,8 @@ pub(super) struct ConnectionDispatcher {
     pub(super) admission: Arc<Admission>,
     /// Sends 503.
     pub(super) rejector: Rejector,
+    /// Counts the connections of each address, if the configuration limits them.
+    pub(super) address_limit: Option<Arc<AddressLimit>>,
     /// The configuration and the channel to the supervisor.
     pub(super) state: Arc<ServerState>,
 }
@@ -116,7 +119,8 @@ impl ConnectionDispatcher {
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
                     let peer = without_mapping(peer);
-                    self.dispatch(AcceptedConnection { socket, peer, accepted_at: Instant::now(), tls });
+                    let accepted_at = Instant::now();
+                    self.dispatch(AcceptedConnection { socket, peer, accepted_at, tls, permit: None });
                     yielded = false;
                 }
                 // The peer reset the connection before it was accepted, or a signal arrived.
@@ -149,7 +153,7 @@ impl ConnectionDispatcher {
     }
 
     /// Sets the socket options and queues the connection for a worker, or rejects it.
-    fn dispatch(&self, connection: AcceptedConnection) {
+    fn dispatch(&self, mut connection: AcceptedConnection) {
         let socket = &connection.socket;
         // These fail only if the connection is already closed.
         let prepared = socket
@@ -160,6 +164,12 @@ impl ConnectionDispatcher {
             let peer = connection.peer;
             debug!(peer:%; "{peer} closed before it was queued: {error}");
             return;
+        }
+        if let Some(limit) = &self.address_limit {
+            connection.permit = limit.acquire(connection.peer.ip());
+            if connection.permit.is_none() {
+                return self.reject(connection, RejectReason::AddressLimit);
+            }
         }
         match self.admission.admit(connection) {
             AdmitResult::Queued => {}

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use rustls::ServerConfig;
 
+use super::address_limit::AddressPermit;
 use crate::platform::pipe_semaphore::PipeSemaphore;
 
 /// An accepted connection from which no byte has been read.
@@ -27,6 +28,8 @@ pub(crate) struct AcceptedConnection {
     pub(crate) accepted_at: Instant,
     /// TLS configuration of the listener; `None` for plain TCP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Counts the connection for the limit of its address, if there is a limit.
+    pub(crate) permit: Option<AddressPermit>,
 }
 
 /// What [`Admission::admit`] did with a connection.
@@ -204,6 +207,7 @@ mod tests {
             socket,
             accepted_at: Instant::now(),
             tls: None,
+            permit: None,
         }
     }
 

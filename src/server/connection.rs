@@ -31,7 +31,8 @@ use crate::transport::tls_reader::TlsHandshakeError;
 /// handshake ends this connection with 1011 (500 before the 101) and does not reach the thread pool. Both are
 /// logged as "handler panicked".
 pub(crate) fn run_connection(connection: AcceptedConnection, state: &ServerState) {
-    let AcceptedConnection { socket, peer, tls, .. } = connection;
+    // The permit counts the connection until this function returns.
+    let AcceptedConnection { socket, peer, tls, permit: _permit, .. } = connection;
     let record_layer = match tls.map_or(Ok(RecordLayer::Plain), RecordLayer::tls) {
         Ok(record_layer) => record_layer,
         Err(error) => return error!(peer:%; "{peer} cannot set up TLS: {error}"),

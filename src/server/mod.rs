@@ -1,6 +1,7 @@
 //! The server: listeners and accept loops, admission, workers, rejector, supervisor, shutdown.
 
 mod accept;
+mod address_limit;
 mod admission;
 mod connection;
 mod drain;

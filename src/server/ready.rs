@@ -7,6 +7,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::accept::{Acceptor, ConnectionDispatcher, run_accept_loops};
+use super::address_limit::AddressLimit;
 use super::listener::{Listener, Listeners};
 use super::rejector::Rejector;
 use super::shutdown::ShutdownSignal;
@@ -112,7 +113,9 @@ impl ReadyServer {
             .name(format!("ws:{port}:sup"))
             .spawn(move || supervisor.run(&supervisor_stop))
             .map_err(thread_error("supervision"))?;
-        let dispatcher = ConnectionDispatcher { admission: Arc::clone(workers.admission()), rejector, state };
+        let admission = Arc::clone(workers.admission());
+        let address_limit = state.config.max_per_ip.map(AddressLimit::new);
+        let dispatcher = ConnectionDispatcher { admission, rejector, address_limit, state };
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -39,6 +39,8 @@ pub(crate) enum RejectReason {
     QueueFull,
     /// The connection was queued for longer than the handshake time-out.
     QueueTimeout,
+    /// The address of the client has the maximum number of connections.
+    AddressLimit,
     /// The server shuts down.
     ShuttingDown,
 }
@@ -52,18 +54,22 @@ impl RejectReason {
         match self {
             Self::QueueFull => "full",
             Self::QueueTimeout => "waited_too_long",
+            Self::AddressLimit => "address_limit",
             Self::ShuttingDown => "stopping",
         }
     }
 
-    /// Returns the 503 response.
+    /// Returns the response: 503, or 429 if only this client is rejected.
     pub(crate) fn response(self) -> Response {
-        let sentence = match self {
-            Self::QueueFull => "all workers are busy and the queue is full; try again later",
-            Self::QueueTimeout => "all workers stayed busy; try again later",
-            Self::ShuttingDown => "the server is shutting down",
+        let (status, sentence) = match self {
+            Self::QueueFull => (503, "all workers are busy and the queue is full; try again later"),
+            Self::QueueTimeout => (503, "all workers stayed busy; try again later"),
+            Self::AddressLimit => {
+                (429, "too many connections from your address; close some, or try again later")
+            }
+            Self::ShuttingDown => (503, "the server is shutting down"),
         };
-        Response::text(503, sentence).with("Retry-After", RETRY_AFTER)
+        Response::text(status, sentence).with("Retry-After", RETRY_AFTER)
     }
 }
 

@@ -5,6 +5,9 @@
 //! | handshake time-out | the worker takes the connection | the 101 or another response |
 //! | ping interval | the last read that returned bytes | the Ping |
 //! | pong time-out | the Ping | Close 1011 |
+//! | message time-out | the first byte of a message, while the worker waits for the rest | Close 1008 |
+//! | idle time-out | the last message, or the 101 | Close 1001 |
+//! | maximum session age | the 101 | Close 1001 |
 //! | write time-out | the last byte that the kernel took | abort of a peer that does not read |
 //! | close time-out | the Close | abort |
 //! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
@@ -21,6 +24,8 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::session::handle::SessionHandle;
 use crate::transport::connection::Phase;
+use crate::transport::termination::TerminationReason;
+use crate::transport::waiting::Waiting;
 
 /// Time for a peer to end its side after the server has ended its own.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -44,6 +49,15 @@ pub(super) struct SessionTimers {
     write_progress: u64,
     /// Since when bytes have waited for the peer and `write_progress` has not changed.
     write_blocked_since: Option<Instant>,
+    /// Count of received messages.
+    messages: u64,
+    /// When `messages` last changed, or the session was opened.
+    last_message_at: Instant,
+    /// What the worker waited for when it last did.
+    waiting: Waiting,
+    /// How long the worker has waited for the rest of what `waiting` names.
+    unfinished_for: Duration,
+    observed_at: Instant,
     /// The supervisor has aborted the session.
     pub(super) aborted: bool,
 }
@@ -57,6 +71,8 @@ pub(super) enum TimeoutAction {
     SendPing,
     /// The pong time-out has passed: send Close 1011.
     KeepaliveTimeout,
+    /// The idle time-out, the message time-out or the maximum age has passed: send the Close of this reason.
+    Close(TerminationReason),
     /// The write time-out has passed, the peer does not read: abort.
     WriteTimeout,
     /// The close time-out or the linger time-out has passed: abort.
@@ -76,6 +92,11 @@ impl SessionTimers {
             ping_sent_at: None,
             write_progress: 0,
             write_blocked_since: None,
+            messages: 0,
+            last_message_at: now,
+            waiting: Waiting::No,
+            unfinished_for: Duration::ZERO,
+            observed_at: now,
             aborted: false,
         }
     }
@@ -110,7 +131,10 @@ impl SessionTimers {
             Phase::Handshake => {
                 (in_phase >= config.handshake_timeout).then_some(TimeoutAction::HandshakeTimeout)
             }
-            Phase::Open => self.keepalive(now, config),
+            Phase::Open => self
+                .limit_exceeded(now, config)
+                .map(TimeoutAction::Close)
+                .or_else(|| self.keepalive(now, config)),
             Phase::Closing => (in_phase >= config.close_timeout).then_some(TimeoutAction::CloseTimeout),
         }
     }
@@ -126,7 +150,9 @@ impl SessionTimers {
         if phase != self.phase {
             self.phase = phase;
             self.phase_since = now;
+            self.last_message_at = now;
         }
+        self.observe_messages(now);
         let reads = self.handle.counters().reads.get();
         // A worker that sleeps does not read, so the Pong stays unread. Another Ping is sent after each ping
         // interval instead: if the peer's process has ended, its kernel replies with RST.
@@ -144,6 +170,43 @@ impl SessionTimers {
             self.write_blocked_since = Some(now);
         }
         self.write_progress = write_progress;
+    }
+
+    /// Updates the fields for [`limit_exceeded`](Self::limit_exceeded).
+    fn observe_messages(&mut self, now: Instant) {
+        let messages = self.handle.counters().messages_in.get();
+        if messages != self.messages {
+            self.messages = messages;
+            self.last_message_at = now;
+        }
+        let elapsed = now - std::mem::replace(&mut self.observed_at, now);
+        match self.handle.connection().waiting() {
+            // The time in which the worker does not read is not the client's.
+            Waiting::No => {}
+            waiting if waiting == self.waiting && waiting != Waiting::BetweenMessages => {
+                self.unfinished_for += elapsed;
+            }
+            waiting => {
+                self.waiting = waiting;
+                self.unfinished_for = Duration::ZERO;
+            }
+        }
+    }
+
+    /// Returns which limit of an open session has been exceeded.
+    fn limit_exceeded(&self, now: Instant, config: &Config) -> Option<TerminationReason> {
+        let exceeds = |elapsed: Duration, limit: Duration| !limit.is_zero() && elapsed >= limit;
+        if exceeds(now - self.phase_since, config.max_session_age) {
+            Some(TerminationReason::MaxAge)
+        } else if exceeds(self.unfinished_for, config.message_timeout) {
+            Some(TerminationReason::MessageTimeout)
+        } else if self.waiting == Waiting::BetweenMessages
+            && exceeds(now - self.last_message_at, config.idle_timeout)
+        {
+            Some(TerminationReason::Idle)
+        } else {
+            None
+        }
     }
 
     /// Returns the action of the ping interval or of the pong time-out, if one has passed.

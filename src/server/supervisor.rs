@@ -264,6 +264,7 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
             handle.writer().try_send(&single_frame_header(OpCode::Control(Control::Ping)), b"")
         }
         TimeoutAction::KeepaliveTimeout => handle.try_close(TerminationReason::Keepalive),
+        TimeoutAction::Close(reason) => handle.try_close(reason),
         TimeoutAction::WriteTimeout => {
             let (id, peer) = (handle.id(), handle.peer());
             warn!(session = id, peer:%; "#{id} {peer} write timeout, aborted");
@@ -282,6 +283,7 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
             timers.record_ping(now);
             return true;
         }
+        (TimeoutAction::Close(_), Ok(TrySend::Sent | TrySend::Queued)) => handle.advance_to(Phase::Closing),
         // Lingering, not Closing: a peer that did not respond in time does not get the close time-out as
         // well.
         (_, Ok(TrySend::Sent | TrySend::Queued)) => handle.advance_to(Phase::Lingering),

@@ -128,12 +128,17 @@ impl WebSocketSession {
     fn termination_end(&self) -> Option<SessionEnd> {
         let termination_reason = self.handle.termination_reason()?;
         Some(match termination_reason {
-            TerminationReason::Shutdown | TerminationReason::Keepalive | TerminationReason::TooSlow => {
+            TerminationReason::WriteStalled => SessionEnd::Aborted,
+            TerminationReason::HandshakeTimeout => SessionEnd::HttpResponse(408),
+            TerminationReason::Shutdown
+            | TerminationReason::Keepalive
+            | TerminationReason::TooSlow
+            | TerminationReason::Idle
+            | TerminationReason::MaxAge
+            | TerminationReason::MessageTimeout => {
                 let (code, reason) = termination_reason.close_code_and_reason();
                 SessionEnd::by_server(code, reason)
             }
-            TerminationReason::WriteStalled => SessionEnd::Aborted,
-            TerminationReason::HandshakeTimeout => SessionEnd::HttpResponse(408),
         })
     }
 

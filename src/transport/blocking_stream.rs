@@ -8,6 +8,7 @@ use super::connection::{Connection, Phase};
 use super::read_ahead::ReadAhead;
 use super::socket_reader::SocketReader;
 use super::tls_reader::{TlsHandshakeError, TlsReadBuffer};
+use super::waiting::Waiting;
 use crate::protocol::opcode::{self, first_opcode};
 use crate::protocol::{frame_inspector::FrameInspector, message_info::MessageInfo, violation::Violation};
 
@@ -93,10 +94,15 @@ impl BlockingStream {
 
     /// Reads from the connection, decrypted, or from the bytes that were read ahead.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            Some(tls) => tls.read(&mut self.reader, buffer),
-            None => self.read_ahead.read(&mut self.reader, buffer),
-        }
+        let message = self.inspector.as_ref().and_then(FrameInspector::unfinished);
+        let received = if let Some(tls) = &mut self.tls {
+            tls.read(&mut self.reader, buffer, message)
+        } else {
+            self.reader.connection().set_waiting(Waiting::unfinished(message, None));
+            self.read_ahead.read(&mut self.reader, buffer)
+        };
+        self.reader.connection().set_waiting(Waiting::No);
+        received
     }
 
     /// Reads from `leftover` and returns the number of bytes. Frees `leftover` with the last byte.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use super::frame_writer::FrameWriter;
 use super::record_layer::RecordLayer;
+use super::waiting::{AtomicWaiting, Waiting};
 use crate::metrics::counters::Counters;
 
 /// The progress of a connection, in order.
@@ -30,6 +31,8 @@ pub(crate) struct Connection {
     phase: AtomicU8,
     /// [`abort`](Self::abort) was called.
     aborted: AtomicBool,
+    /// Stored by the worker.
+    waiting: AtomicWaiting,
 }
 
 impl Connection {
@@ -40,6 +43,7 @@ impl Connection {
             counters: Counters::default(),
             phase: AtomicU8::new(Phase::Handshake as u8),
             aborted: AtomicBool::new(false),
+            waiting: AtomicWaiting::default(),
         }
     }
 
@@ -66,6 +70,16 @@ impl Connection {
     /// Sets the phase to `phase`, unless the connection is in a later one.
     pub(crate) fn advance_to(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Relaxed);
+    }
+
+    /// Returns what the worker waits for.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.load()
+    }
+
+    /// Stores what the worker waits for from now on.
+    pub(super) fn set_waiting(&self, waiting: Waiting) {
+        self.waiting.store(waiting);
     }
 
     /// Ends the connection in both directions with `shutdown(2)`, which wakes a worker blocked in a read or a

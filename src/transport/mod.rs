@@ -8,6 +8,7 @@
 //! | `record_layer` | sends the queue's bytes as they are or as TLS records; performs the TLS handshake; decrypts |
 //! | `blocking_stream` | the `Read` and `Write` that tungstenite uses |
 //! | `socket_reader`, `tls_reader` | receive raw bytes, with a deadline; decrypt them |
+//! | `waiting`, `tls_records` | what a worker waits for in a read; where TLS records end |
 //! | [`read_ahead`] | one large receive in place of many small ones |
 //! | [`mss`] | where a write ends if more data follows |
 //! | `adaptive_yield`, `sched_policy` | whether a worker yields before it blocks, and its scheduling policy |
@@ -27,6 +28,8 @@ mod sched_policy;
 mod socket_reader;
 pub(crate) mod termination;
 pub(crate) mod tls_reader;
+mod tls_records;
 pub(crate) mod transient;
 pub(crate) mod try_send;
+pub(crate) mod waiting;
 pub(crate) mod write_queue;

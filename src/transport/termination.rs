@@ -13,17 +13,35 @@ pub(crate) enum TerminationReason {
     WriteStalled,
     /// The peer did not keep up with the messages of a room and was evicted.
     TooSlow,
+    /// No message came for the idle time-out.
+    Idle,
+    /// The session reached its maximum age.
+    MaxAge,
+    /// A message was not complete at the message time-out.
+    MessageTimeout,
 }
 
 impl TerminationReason {
     /// Returns the reason stored as `number`, or `None` for 0 and unknown numbers.
     pub(crate) fn from_u8(number: u8) -> Option<Self> {
-        [Self::HandshakeTimeout, Self::Shutdown, Self::Keepalive, Self::WriteStalled, Self::TooSlow]
-            .into_iter()
-            .find(|termination_reason| *termination_reason as u8 == number)
+        [
+            Self::HandshakeTimeout,
+            Self::Shutdown,
+            Self::Keepalive,
+            Self::WriteStalled,
+            Self::TooSlow,
+            Self::Idle,
+            Self::MaxAge,
+            Self::MessageTimeout,
+        ]
+        .into_iter()
+        .find(|termination_reason| *termination_reason as u8 == number)
     }
 
     /// Returns the close code and the reason text of the Close frame (RFC 6455, 7.4.1).
+    ///
+    /// An idle or old session ends with 1001, "going away": its client has broken no rule and may connect again.
+    /// A message that takes too long ends it with 1008, the code for a limit that has no code of its own.
     ///
     /// A handshake time-out and a stalled write end without a Close frame; their code is 1006, which is never
     /// sent.
@@ -32,6 +50,9 @@ impl TerminationReason {
             Self::Shutdown => (1001, "server shutting down"),
             Self::Keepalive => (1011, "keepalive timeout"),
             Self::TooSlow => (1013, "you read too slowly for this room"),
+            Self::Idle => (1001, "idle timeout: no message came in time"),
+            Self::MaxAge => (1001, "maximum session age reached"),
+            Self::MessageTimeout => (1008, "message timeout: a message was not complete in time"),
             Self::HandshakeTimeout | Self::WriteStalled => (1006, ""),
         }
     }

@@ -4,6 +4,8 @@
 use std::io;
 
 use super::socket_reader::SocketReader;
+use super::tls_records::TlsRecords;
+use super::waiting::Waiting;
 
 /// Size of the receive buffer at first and after a small receive, in bytes.
 const SMALL_BUFFER: usize = 2 << 10;
@@ -21,6 +23,7 @@ pub(super) struct TlsReadBuffer {
     consumed: usize,
     /// Bytes of `buffer` that the last receive returned.
     received: usize,
+    records: TlsRecords,
 }
 
 /// Why a TLS handshake did not complete.
@@ -58,15 +61,22 @@ impl TlsReadBuffer {
     }
 
     /// Reads decrypted bytes into `plaintext` and returns their number, 0 after a `close_notify`. Sends the
-    /// write queue before it blocks.
+    /// write queue before it blocks. `message` is the number of the unfinished message, if there is one, for
+    /// [`Waiting`].
     ///
     /// An end of stream without `close_notify` is the error `UnexpectedEof`, because an attacker can cause it
     /// (RFC 8446, 6.1).
-    pub(super) fn read(&mut self, reader: &mut SocketReader, plaintext: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(
+        &mut self,
+        reader: &mut SocketReader,
+        plaintext: &mut [u8],
+        message: Option<u64>,
+    ) -> io::Result<usize> {
         loop {
             if let Some(n) = self.consume(|raw| reader.connection().writer().decrypt(raw, plaintext))? {
                 return Ok(n);
             }
+            reader.connection().set_waiting(Waiting::unfinished(message, self.records.unfinished()));
             if self.receive(reader)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -92,7 +102,10 @@ impl TlsReadBuffer {
         (self.consumed, self.received) = (0, 0);
         let outcome = reader.receive(&mut self.buffer);
         match &outcome {
-            Ok(n) => self.received = *n,
+            Ok(n) => {
+                self.received = *n;
+                self.records.scan(&self.buffer[..*n]);
+            }
             Err(_) => self.buffer = Vec::new(),
         }
         outcome

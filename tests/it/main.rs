@@ -47,6 +47,7 @@ mod random;
 mod rooms;
 mod scheduling;
 mod server_process;
+mod session_limits;
 mod shutdown;
 mod stop_under_load;
 mod timing;
