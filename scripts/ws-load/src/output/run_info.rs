@@ -103,7 +103,19 @@ pub(crate) fn versions() -> BTreeMap<&'static str, String> {
 
 /// Returns the command line of this process, without secrets.
 pub(crate) fn command_line() -> Vec<String> {
-    env::args_os().map(|argument| without_secrets(&argument.to_string_lossy())).collect()
+    hide_secrets(env::args_os().map(|argument| argument.to_string_lossy().into_owned()))
+}
+
+/// Replaces the value of `--first`, which may be a login, and the secrets in other arguments.
+fn hide_secrets(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut is_first_message = false;
+    arguments
+        .map(|argument| match argument.strip_prefix("--first=") {
+            Some(_) => "--first=***".to_owned(),
+            None if std::mem::replace(&mut is_first_message, argument == "--first") => "***".to_owned(),
+            None => without_secrets(&argument),
+        })
+        .collect()
 }
 
 /// Replaces the value of a header field with a secret, and the user and password of a URL.
@@ -140,5 +152,12 @@ mod tests {
         ] {
             assert_eq!(without_secrets(argument), kept);
         }
+    }
+
+    #[test]
+    fn command_line_contains_no_first_message() {
+        let arguments = ["ws://host/", "--first", "login x", "--first=login y", "-d", "2"];
+        let kept = hide_secrets(arguments.iter().map(|&argument| argument.to_owned()));
+        assert_eq!(kept, ["ws://host/", "--first", "***", "--first=***", "-d", "2"]);
     }
 }
