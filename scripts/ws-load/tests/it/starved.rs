@@ -42,16 +42,16 @@ fn check_starved(run: &Run) {
 }
 
 #[test]
-fn starved_generator_says_so_in_every_mode() {
+fn starved_generator_says_so_in_every_mode_that_sends() {
     let _hog = Hog::start();
     let server = Server::echo();
-    let modes: [&[&str]; 4] =
-        [&["-c", "10"], &["-c", "10", "--churn"], &["-c", "10", "--hold"], &["-c", "10", "--rate", "2000"]];
+    // With --hold a generator seldom has work: on an idle machine it then gets its processor in time.
+    let modes: [&[&str]; 3] = [&["-c", "10"], &["-c", "10", "--churn"], &["-c", "10", "--rate", "2000"]];
     for mode in modes {
         let options = ["-D", "1500ms", "--assert", "p99<1h", "--assert", "rate>1000000"];
         let run = start_starved(&server, &[mode, &options[..]].concat()).wait();
         check_starved(&run);
-        if !mode.contains(&"--hold") && !mode.contains(&"--rate") {
+        if !mode.contains(&"--rate") {
             // What holds in spite of the waiting holds; the rest may be the fault of this machine.
             let results = [0, 1].map(|index| run.json["asserts"][index]["result"].as_str());
             assert_eq!(results, [Some("holds"), Some("inconclusive")], "{mode:?}: {run:?}");
