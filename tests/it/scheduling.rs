@@ -67,7 +67,7 @@ fn send(process: &ServerProcess, client: &mut Client, bytes: &[u8]) {
     assert!(client.read_frame() == Frame::new(0x82, bytes));
 }
 
-/// Waits until every thread sleeps.
+/// Waits until all threads are blocked.
 fn await_sleep(process: &ServerProcess) {
     await_threads(process, |threads| threads.iter().all(|thread| thread.state == "S"));
 }

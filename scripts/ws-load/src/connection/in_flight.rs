@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Number of timed-out messages that a connection remembers in order to recognise a late reply. Older ones
+/// Number of timed-out messages that a connection keeps in order to recognise a late reply. Older ones
 /// stay missing.
 const MAX_OVERDUE: usize = 64;
 /// Number of earlier messages that a reply is compared with where the content carries no identity.

@@ -144,7 +144,7 @@ impl LoadConnection {
         }
     }
 
-    /// Continues the opening if it waits for a moment that has come. Otherwise does nothing.
+    /// Continues the opening if it waits for a deadline that has passed. Otherwise does nothing.
     pub(crate) fn resume(&mut self, registry: &Registry, ctx: &mut DriverContext, now: Instant) {
         if let ConnectionState::Opening(opening) = &mut self.state
             && let Err(failure) = opening.resume(registry, self.token, ctx, now)

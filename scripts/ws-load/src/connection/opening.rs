@@ -67,7 +67,7 @@ impl Opening {
         Ok(Self { phase: OpeningPhase::TcpConnect(connecting), since: now })
     }
 
-    /// Continues what waits for a moment instead of a readiness event.
+    /// Continues the steps that wait for a deadline, not for a readiness event.
     pub(crate) fn resume(
         &mut self,
         registry: &Registry,

@@ -1,4 +1,4 @@
-//! The byte stream of one connection: a non-blocking socket, plain or with TLS, that remembers its readiness.
+//! The byte stream of one connection: a non-blocking socket, plain or with TLS, that stores its readiness.
 //!
 //! Readiness is edge-triggered and stored here. A read that fills less than its buffer has emptied the
 //! socket, so the next one returns `WouldBlock` without a system call: one `recv` less for each message.

@@ -1,4 +1,4 @@
-//! The transport under one connection, and the protocols on it. Nothing here knows of a run.
+//! The transport under one connection, and the protocols on it. Nothing here depends on a run.
 
 pub(crate) mod client_stream;
 pub(crate) mod deflate;

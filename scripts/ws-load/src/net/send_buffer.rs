@@ -10,7 +10,7 @@ use ws_echo::platform::{pool::Pool, random::Random};
 
 /// After a write, a remainder of at most this many bytes moves to the front of the buffer.
 const MOVE_MAX: usize = 4 << 10;
-/// Number of unused buffers that are kept. Mapping a large buffer anew costs more than sending its content.
+/// Number of unused buffers that are kept. To map a new large buffer costs more than to send its content.
 const POOLED_BUFFERS: usize = 16;
 /// Largest buffer that is kept, in bytes.
 const LARGEST_POOLED: usize = 4 << 20;

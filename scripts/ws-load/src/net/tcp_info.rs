@@ -1,4 +1,4 @@
-//! What the kernel knows of a TCP connection (`TCP_INFO`, tcp(7)).
+//! Reads the kernel's data about a TCP connection (`TCP_INFO`, tcp(7)).
 
 use std::os::fd::AsFd;
 

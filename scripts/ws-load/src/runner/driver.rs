@@ -170,7 +170,7 @@ impl Driver {
         }
     }
 
-    /// Continues the opening of connections that wait for a moment.
+    /// Continues the opening of connections that wait for a deadline.
     fn resume_due(&mut self, now: Instant) {
         while let Some(Token(slot)) = self.ctx.pop_resumption(now) {
             if let Some(connection) = self.connections.get_mut(slot) {
@@ -299,7 +299,7 @@ impl Driver {
         }
     }
 
-    /// Checks deadlines, changes the stage, and hands figures over.
+    /// Checks deadlines, changes the stage, and sends the figures to the coordinator.
     fn tick(&mut self, now: Instant) {
         if now >= self.next_tick && self.stage == Stage::Running && self.ctx.is_measured(now) {
             let late = now.saturating_duration_since(self.next_tick);

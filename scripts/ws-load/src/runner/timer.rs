@@ -1,4 +1,4 @@
-//! Waits for sockets or a moment, whichever is first.
+//! Waits until a socket is ready or a deadline has passed.
 
 use mio::{Events, Poll};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Ends a poll at a given moment. On Linux with a timerfd: the time-out of a poll has a resolution of one
+/// Ends a poll at a given deadline. On Linux with a timerfd: the time-out of a poll has a resolution of one
 /// millisecond, so a constant rate would send up to a millisecond late, and count that as latency.
 #[derive(Debug)]
 pub(crate) struct Timer {

@@ -2,7 +2,7 @@
 
 use crate::{
     runs::{StartedRun, merge, scratch, start, ws_load},
-    starved::{Hog, start_starved},
+    starved::{BusyLoop, start_starved},
     test_servers::Server,
 };
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry, LogIteratorError};
@@ -66,7 +66,7 @@ fn merge_of_inconclusive_runs_is_inconclusive() {
     let server = Server::echo();
     let logs = [scratch("late-1.hlog"), scratch("late-2.hlog")];
     // More than this program can send on a processor that it shares.
-    let hog = Hog::start();
+    let busy_loop = BusyLoop::start();
     let runs = logs.each_ref().map(|log| {
         let options = ["-c", "50", "--rate", "20000000", "-D", "1s", "--drain", "100ms", "--hdr-log"];
         start_starved(&server, &[&options[..], &[log.to_str().unwrap(), "--assert", "p99<1h"]].concat())
@@ -74,7 +74,7 @@ fn merge_of_inconclusive_runs_is_inconclusive() {
     for run in runs.map(StartedRun::wait) {
         assert_eq!(run.json["asserts"][0]["result"], "inconclusive", "{run:?}");
     }
-    drop(hog);
+    drop(busy_loop);
     let merged = merge(&logs, &["--assert", "p99<1h", "--assert", "open==100"]);
     assert_eq!(merged.code, Some(3), "{merged:?}");
     assert_eq!(merged.json["asserts"][0]["result"], "inconclusive", "{merged:?}");

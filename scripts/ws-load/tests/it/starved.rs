@@ -7,19 +7,19 @@ use crate::{
 use std::process::{Child, Command, Stdio};
 
 /// A program that uses one processor all the time, at most for two minutes. Other tests have priority over it.
-pub(crate) struct Hog(Child);
+pub(crate) struct BusyLoop(Child);
 
-impl Hog {
+impl BusyLoop {
     pub(crate) fn start() -> Self {
-        let hog = Command::new("timeout")
+        let busy_loop = Command::new("timeout")
             .args(["120", "nice", "-n", "5", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"])
             .stdin(Stdio::null())
             .spawn();
-        Self(hog.expect("timeout, of coreutils, and taskset, of util-linux"))
+        Self(busy_loop.expect("timeout, of coreutils, and taskset, of util-linux"))
     }
 }
 
-impl Drop for Hog {
+impl Drop for BusyLoop {
     fn drop(&mut self) {
         // `timeout` passes SIGTERM on to its program.
         let id = rustix::process::Pid::from_child(&self.0);
@@ -28,7 +28,7 @@ impl Drop for Hog {
     }
 }
 
-/// Starts `ws-load` on the processor of [`Hog`], with the lowest priority.
+/// Starts `ws-load` on the processor of [`BusyLoop`], with the lowest priority.
 pub(crate) fn start_starved(server: &Server, options: &[&str]) -> StartedRun {
     let command = ["taskset", "-c", "0", "nice", "-n", "19", env!("CARGO_BIN_EXE_ws-load")];
     start_through(&command, &server.url(), options)
@@ -43,7 +43,7 @@ fn check_starved(run: &Run) {
 
 #[test]
 fn starved_generator_says_so_in_every_mode_that_sends() {
-    let _hog = Hog::start();
+    let _busy_loop = BusyLoop::start();
     let server = Server::echo();
     // With --hold a generator seldom has work: on an idle machine it then gets its processor in time.
     let modes: [&[&str]; 3] = [&["-c", "10"], &["-c", "10", "--churn"], &["-c", "10", "--rate", "2000"]];
@@ -52,7 +52,8 @@ fn starved_generator_says_so_in_every_mode_that_sends() {
         let run = start_starved(&server, &[mode, &options[..]].concat()).wait();
         check_starved(&run);
         if !mode.contains(&"--rate") {
-            // What holds in spite of the waiting holds; the rest may be the fault of this machine.
+            // An assert that holds although the threads waited is reported as "holds". Others may fail because of
+            // this machine.
             let results = [0, 1].map(|index| run.json["asserts"][index]["result"].as_str());
             assert_eq!(results, [Some("holds"), Some("inconclusive")], "{mode:?}: {run:?}");
         }
