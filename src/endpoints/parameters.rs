@@ -83,6 +83,37 @@ enum Value {
 }
 
 impl ParameterKind {
+    /// Returns the type in one word, for `GET /endpoints`.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Time(..) => "time",
+            Self::Size(..) => "size",
+            Self::Count(..) => "count",
+            Self::Choice(_) => "choice",
+            Self::Flag => "flag",
+            Self::Text(_) => "text",
+        }
+    }
+
+    /// Returns the smallest and the largest value: milliseconds, bytes or a number. Of a text, its length in bytes.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        let milliseconds = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Self::Time(min, max) => Some((milliseconds(min), milliseconds(max))),
+            Self::Size(min, max) | Self::Count(min, max) => Some((*min, *max)),
+            Self::Text(max) => Some((0, *max as u64)),
+            Self::Choice(_) | Self::Flag => None,
+        }
+    }
+
+    /// Returns the accepted words of a choice; no words for another type.
+    pub(super) fn choices(&self) -> &'static [&'static str] {
+        match self {
+            Self::Choice(words) => words,
+            _ => &[],
+        }
+    }
+
     /// Parses a value; `None` if it has the wrong type or is out of range.
     fn parse(&self, text: &str) -> Option<Value> {
         Some(match self {

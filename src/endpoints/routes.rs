@@ -7,7 +7,7 @@ use super::echo::echo;
 use super::parameters::Parameters;
 use super::rooms::Rooms;
 use super::route::{EndpointContext, Handler, Route};
-use super::{status, table};
+use super::table;
 use crate::config::Config;
 use crate::http::response::Response;
 use crate::metrics::snapshot::SharedSnapshot;
@@ -87,20 +87,21 @@ pub(crate) fn check_enabled(path: &str, config: &Config) -> Result<(), Response>
     }
 }
 
-/// Returns the response to a plain HTTP request for the path of an endpoint; `None` for any other path.
-pub(crate) fn plain_response(path: &str, query: &str) -> Option<Response> {
-    let endpoint = table::find(path)?;
-    if path.starts_with(status::PREFIX) {
-        let response = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
-            .and_then(|parameters| status::build_response(path, &parameters));
-        return Some(response.unwrap_or_else(|sentence| Response::text(400, &sentence)));
-    }
-    let sentence = format!("{path} is a WebSocket endpoint; open / in a browser for a test page");
-    Some(Response::text(426, &sentence).with("Upgrade", "websocket"))
+/// Returns the response to a plain HTTP request for the path of an endpoint; `None` for any other path. It is the one
+/// that an upgrade request with this query would be rejected with, or 426 if it would be accepted: browsers do not show a
+/// page why a handshake failed, and the page asks with a plain request.
+pub(crate) fn plain_response(path: &str, query: &str, config: &Config) -> Option<Response> {
+    table::find(path)?;
+    let accepted = Routes::standard().route(path, query, config, &SharedSnapshot::default()).map(|_| {
+        let sentence = format!("{path} is a WebSocket endpoint; open / in a browser for a test page");
+        Response::text(426, &sentence).with("Upgrade", "websocket")
+    });
+    Some(accepted.unwrap_or_else(|rejection| rejection))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::status;
     use super::*;
 
     #[test]

@@ -17,6 +17,10 @@ use super::{
 pub struct Endpoint {
     /// The path. `CODE` at its end stands for any text.
     pub path: &'static str,
+    /// Name, for people.
+    pub name: &'static str,
+    /// Heading under which the page lists the endpoint.
+    pub group: &'static str,
     /// What the endpoint does, for people.
     pub summary: &'static str,
     /// The parameters of its query.
@@ -48,7 +52,9 @@ const fn size(default: &'static str, meaning: &'static str) -> Parameter {
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/",
-        summary: "echoes text with the prefix \"Received: \", and binary messages unchanged",
+        name: "Echo with prefix",
+        group: "Echo",
+        summary: "Echoes text behind the reply prefix, and binary messages unchanged",
         parameters: &[],
         example: "/",
         any_query: true,
@@ -56,7 +62,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/echo",
-        summary: "echoes every message unchanged, like any path that is not listed here",
+        name: "Echo",
+        group: "Echo",
+        summary: "Echoes every message unchanged, like any path that is not listed here",
         parameters: &[],
         example: "/echo",
         any_query: true,
@@ -64,7 +72,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/delay",
-        summary: "echoes each message after a delay, in order",
+        name: "Delay",
+        group: "Timing",
+        summary: "Echoes each message after a delay, in order",
         parameters: &[
             parameter("ms", ParameterKind::Time(Duration::ZERO, MAX_TIME), "250ms", "delay of each message"),
             parameter(
@@ -80,7 +90,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/close",
-        summary: "closes the session with the given code and reason",
+        name: "Close",
+        group: "Closing",
+        summary: "Closes the session with the given code and reason",
         parameters: &[
             parameter("code", ParameterKind::Count(0, 65_535), "1000", "close code"),
             parameter("reason", ParameterKind::Text(123), "", "close reason"),
@@ -93,7 +105,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/drop",
-        summary: "ends the TCP connection without a closing handshake",
+        name: "Drop",
+        group: "Closing",
+        summary: "Ends the TCP connection without a closing handshake",
         parameters: &[
             AFTER,
             parameter("how", ParameterKind::Choice(&["rst", "fin"]), "fin", "fin: end of stream, rst: reset"),
@@ -104,7 +118,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/silent",
-        summary: "discards every message and sends none",
+        name: "Silent",
+        group: "Timing",
+        summary: "Discards every message and sends none",
         parameters: &[parameter("pong", ParameterKind::Flag, "1", "0: send no Pongs either")],
         example: "/silent?pong=0",
         any_query: false,
@@ -112,7 +128,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/fragment",
-        summary: "echoes each message in fragments of the given size",
+        name: "Fragments",
+        group: "Echo",
+        summary: "Echoes each message in fragments of the given size",
         parameters: &[
             size("16", "payload of each fragment"),
             parameter("ping", ParameterKind::Flag, "0", "1: send a Ping between two fragments"),
@@ -123,7 +141,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/push",
-        summary: "sends numbered messages with a timestamp at a fixed interval",
+        name: "Push",
+        group: "Timing",
+        summary: "Sends numbered messages with a timestamp at a fixed interval",
         parameters: &[
             parameter(
                 "every",
@@ -145,7 +165,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/broadcast",
-        summary: "sends each message to all clients in the room, in the same order",
+        name: "Broadcast",
+        group: "Echo",
+        summary: "Sends each message to all clients in the room, in the same order",
         parameters: &[parameter("room", ParameterKind::Text(64), "lobby", "name of the room")],
         example: "/broadcast?room=name",
         any_query: false,
@@ -153,7 +175,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/source",
-        summary: "sends messages as fast as the client reads, then a summary and Close 1000",
+        name: "Source",
+        group: "Throughput",
+        summary: "Sends messages as fast as the client reads, then a summary and Close 1000",
         parameters: &[
             size("64KiB", "size of each message"),
             parameter("count", ParameterKind::Count(1, MAX_COUNT), "100", "number of messages"),
@@ -164,7 +188,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/sink",
-        summary: "receives messages; sends a summary after an empty one",
+        name: "Sink",
+        group: "Throughput",
+        summary: "Receives messages; sends a summary after an empty one",
         parameters: &[parameter(
             "count",
             ParameterKind::Count(0, MAX_COUNT),
@@ -177,7 +203,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/throttle",
-        summary: "echoes at the given number of bytes per second, in fragments",
+        name: "Throttle",
+        group: "Throughput",
+        summary: "Echoes at the given number of bytes per second, in fragments",
         parameters: &[parameter("bytes", ParameterKind::Size(1, 1 << 30), "1000", "bytes per second")],
         example: "/throttle?bytes=1000",
         any_query: false,
@@ -185,7 +213,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/invalid",
-        summary: "sends a frame that violates RFC 6455, to test clients",
+        name: "Invalid frame",
+        group: "Faults",
+        summary: "Sends a frame that violates RFC 6455, to test clients",
         parameters: &[
             parameter("kind", ParameterKind::Choice(invalid::KINDS), "utf8", "rule that the frame violates"),
             AFTER,
@@ -196,7 +226,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/status/CODE",
-        summary: "rejects the request with this HTTP status, 200 to 599",
+        name: "HTTP status",
+        group: "Faults",
+        summary: "Rejects the handshake with this HTTP status, 200 to 599",
         parameters: &[
             parameter(
                 "retry_after",
@@ -212,7 +244,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/info",
-        summary: "sends the request as JSON, as the server received it; then echoes",
+        name: "Request",
+        group: "Information",
+        summary: "Sends the request as JSON, as the server received it; then echoes",
         parameters: &[],
         example: "/info",
         any_query: true,
@@ -220,7 +254,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         path: "/stats",
-        summary: "sends JSON once a second: open sessions, rates, totals",
+        name: "Statistics",
+        group: "Information",
+        summary: "Sends JSON once a second: open sessions, rates, totals",
         parameters: &[],
         example: "/stats",
         any_query: false,
@@ -247,11 +283,16 @@ pub fn to_json(disabled: &[String]) -> Json {
                 "name": parameter.name,
                 "default": parameter.default,
                 "accepts": parameter.kind.to_string(),
+                "type": parameter.kind.type_name(),
+                "range": parameter.kind.range(),
+                "choices": parameter.kind.choices(),
                 "meaning": parameter.meaning,
             })
         });
         json!({
             "path": endpoint.path,
+            "name": endpoint.name,
+            "group": endpoint.group,
             "summary": endpoint.summary,
             "parameters": parameters.collect::<Vec<_>>(),
             "example": endpoint.example,

@@ -44,7 +44,7 @@ pub(crate) fn respond(head: &RequestHead, config: &Config, snapshot: &Snapshot) 
             )
             .with("Access-Control-Allow-Origin", "*")
         }
-        path => routes::plain_response(path, &head.query).unwrap_or_else(|| {
+        path => routes::plain_response(path, &head.query, config).unwrap_or_else(|| {
             let sentence = "no page here; this path accepts WebSocket upgrades, and / is a test page";
             Response::text(404, sentence)
         }),

@@ -15,7 +15,11 @@ pub fn table(server: &TestServer) -> Vec<Json> {
 
 /// Returns the status and the body with which an upgrade is rejected.
 fn rejected(server: &TestServer, target: &str) -> (u16, String) {
-    let response = exchange(server.address, upgrade(target));
+    status_and_body(&exchange(server.address, upgrade(target)))
+}
+
+/// Returns the status and the body of a response.
+fn status_and_body(response: &str) -> (u16, String) {
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
@@ -33,6 +37,25 @@ fn endpoint_examples_work() {
             server.open(example);
         }
     }
+}
+
+#[test]
+fn endpoint_table_has_types_and_ranges() {
+    let table = table(&TestServer::start());
+    let parameter = |path: &str, index: usize| {
+        let endpoint = table.iter().find(|endpoint| endpoint["path"] == path).unwrap();
+        let parameter = &endpoint["parameters"][index];
+        format!("{} {} {}", parameter["type"], parameter["range"], parameter["choices"])
+    };
+    assert_eq!(parameter("/delay", 0), "\"time\" [0,3600000] []");
+    assert_eq!(parameter("/push", 2), "\"size\" [1,1073741824] []");
+    assert_eq!(parameter("/close", 0), "\"count\" [0,65535] []");
+    assert_eq!(parameter("/drop", 1), "\"choice\" null [\"rst\",\"fin\"]");
+    assert_eq!(parameter("/silent", 0), "\"flag\" null []");
+    assert_eq!(parameter("/broadcast", 0), "\"text\" [0,64] []");
+    let groups: std::collections::BTreeSet<_> =
+        table.iter().map(|endpoint| endpoint["group"].as_str().unwrap()).collect();
+    assert_eq!(Vec::from_iter(groups), ["Closing", "Echo", "Faults", "Information", "Throughput", "Timing"]);
 }
 
 #[test]
@@ -63,6 +86,9 @@ fn endpoint_parameter_error_is_400_and_names_what_is_accepted() {
     ] {
         let (status, sentence) = rejected(&server, target);
         assert!(status == 400 && sentence.contains(words), "{target}: {status} {sentence}");
+        // The page asks with a plain request why a handshake failed.
+        let plain = exchange(server.address, format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(status_and_body(&plain), (status, sentence), "{target}");
     }
     for target in ["/?token=1", "/echo?x=%20", "/info?a=b&c", "/delayed?ms=soon"] {
         server.open(target);
