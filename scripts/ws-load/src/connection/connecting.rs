@@ -1,6 +1,6 @@
 //! The TCP connect, over all addresses of the host (RFC 8305).
 
-use super::{context::DriverContext, failure::Failure};
+use super::{failure::Failure, open_scope::OpenScope};
 use crate::{
     net::{
         client_stream::{ClientStream, Readiness},
@@ -8,7 +8,6 @@ use crate::{
     },
     workload::address::Endpoint,
 };
-use mio::{Registry, Token};
 use rustix::io::Errno;
 use std::{
     io,
@@ -55,24 +54,17 @@ pub(crate) enum ConnectStep {
 
 impl Connecting {
     /// Starts the connect to the address that worked last, or to the first one that can be tried.
-    pub(crate) fn start(
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
-        now: Instant,
-    ) -> Result<Self, Failure> {
-        let mut connecting =
-            Self { attempts: Vec::new(), first: ctx.address, tried: 0, next_at: None, failure: None };
-        connecting.try_next(registry, token, ctx, now)?;
+    pub(crate) fn start(scope: &mut OpenScope<'_>) -> Result<Self, Failure> {
+        let first = scope.ctx.address;
+        let mut connecting = Self { attempts: Vec::new(), first, tried: 0, next_at: None, failure: None };
+        connecting.try_next(scope)?;
         Ok(connecting)
     }
 
     /// Continues after a readiness event, which may belong to any of the attempts.
     pub(crate) fn advance(
         mut self,
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
+        scope: &mut OpenScope<'_>,
         readiness: Readiness,
     ) -> Result<ConnectStep, Failure> {
         let (mut connected, mut failed) = (None, false);
@@ -94,54 +86,40 @@ impl Connecting {
             } else {
                 readiness
             });
-            ctx.address = address;
+            scope.ctx.address = address;
             return Ok(ConnectStep::Connected { stream, began });
         }
         if failed {
-            self.try_next(registry, token, ctx, Instant::now())?;
+            self.try_next(scope)?;
         }
         Ok(ConnectStep::Pending(self))
     }
 
     /// Tries the next address if it is time.
-    pub(crate) fn resume(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
-        now: Instant,
-    ) -> Result<(), Failure> {
-        if self.next_at.is_some_and(|at| at <= now) {
-            self.try_next(registry, token, ctx, now)?;
+    pub(crate) fn resume(&mut self, scope: &mut OpenScope<'_>) -> Result<(), Failure> {
+        if self.next_at.is_some_and(|at| at <= scope.now) {
+            self.try_next(scope)?;
         }
         Ok(())
     }
 
     /// Starts the connect to the next address, and to the ones after it while they fail at once. Fails if no
     /// connect is pending then.
-    fn try_next(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
-        now: Instant,
-    ) -> Result<(), Failure> {
+    fn try_next(&mut self, scope: &mut OpenScope<'_>) -> Result<(), Failure> {
         self.next_at = None;
-        let count = ctx.plan().target.endpoints.len();
+        let count = scope.ctx.plan().target.endpoints.len();
         while self.tried < count {
             let address = nth(self.first, self.tried);
-            ctx.connects = ctx.connects.wrapping_add(1);
-            match connect(registry, token, ctx, address, now) {
+            scope.ctx.connects = scope.ctx.connects.wrapping_add(1);
+            match connect(scope, address) {
                 Ok(stream) => {
                     self.tried += 1;
-                    self.attempts.push(Attempt { stream, address, began: now });
+                    self.attempts.push(Attempt { stream, address, began: scope.now });
                     break;
                 }
                 // The queue of a Unix socket is full, which no event ends.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let at = now + UNIX_RETRY;
-                    self.next_at = Some(at);
-                    ctx.resume_at(at, token);
+                    self.resume_after(UNIX_RETRY, scope);
                     return Ok(());
                 }
                 // A descriptor is free when another attempt has ended.
@@ -155,14 +133,19 @@ impl Connecting {
         if self.attempts.is_empty() {
             let error = self.failure.take().unwrap_or_else(|| io::ErrorKind::NotFound.into());
             let failure = Failure::from_io(&error);
-            return Err(if ctx.plan().target.tunnel.is_some() { failure.at_proxy() } else { failure });
+            let has_proxy = scope.ctx.plan().target.tunnel.is_some();
+            return Err(if has_proxy { failure.at_proxy() } else { failure });
         }
         if self.tried < count {
-            let at = now + ATTEMPT_DELAY;
-            self.next_at = Some(at);
-            ctx.resume_at(at, token);
+            self.resume_after(ATTEMPT_DELAY, scope);
         }
         Ok(())
+    }
+
+    fn resume_after(&mut self, delay: Duration, scope: &mut OpenScope<'_>) {
+        let at = scope.now + delay;
+        self.next_at = Some(at);
+        scope.ctx.resume_at(at, scope.token);
     }
 
     /// Keeps the error of the first address that this machine has a route to, else that of the first one.
@@ -190,20 +173,16 @@ fn nth(first: usize, tried: usize) -> usize {
     }
 }
 
-fn connect(
-    registry: &Registry,
-    token: Token,
-    ctx: &DriverContext,
-    address: usize,
-    now: Instant,
-) -> io::Result<ClientStream> {
-    let target = &ctx.plan().target;
+fn connect(scope: &OpenScope<'_>, address: usize) -> io::Result<ClientStream> {
+    let target = &scope.ctx.plan().target;
     let socket = match target.endpoints.get(address).ok_or(io::ErrorKind::NotFound)? {
-        Endpoint::Tcp(address) => Socket::connect_tcp(*address, target.sources.of(ctx.connects, address)?)?,
+        Endpoint::Tcp(address) => {
+            Socket::connect_tcp(*address, target.sources.of(scope.ctx.connects, address)?)?
+        }
         Endpoint::Unix(path) => Socket::connect_unix(path)?,
     };
-    let mut stream = ClientStream::new(socket, now);
-    stream.register(registry, token)?;
+    let mut stream = ClientStream::new(socket, scope.now);
+    stream.register(scope.registry, scope.token)?;
     Ok(stream)
 }
 

@@ -4,6 +4,7 @@ use super::{
     context::DriverContext,
     failure::Failure,
     open_connection::{ConnectionLost, OpenConnection},
+    open_scope::OpenScope,
     opening::{OpenStep, Opening},
 };
 use crate::{
@@ -138,7 +139,7 @@ impl LoadConnection {
         ctx.recorder.count(Count::Attempted);
         self.due = due;
         self.failed = false;
-        match Opening::start(registry, self.token, ctx, now) {
+        match Opening::start(&mut OpenScope { registry, token: self.token, ctx, now }) {
             Ok(opening) => self.state = ConnectionState::Opening(opening),
             Err(failure) => self.fail(&failure, ctx),
         }
@@ -147,7 +148,7 @@ impl LoadConnection {
     /// Continues the opening if it waits for a deadline that has passed. Otherwise does nothing.
     pub(crate) fn resume(&mut self, registry: &Registry, ctx: &mut DriverContext, now: Instant) {
         if let ConnectionState::Opening(opening) = &mut self.state
-            && let Err(failure) = opening.resume(registry, self.token, ctx, now)
+            && let Err(failure) = opening.resume(&mut OpenScope { registry, token: self.token, ctx, now })
         {
             self.fail(&failure, ctx);
         }
@@ -157,7 +158,8 @@ impl LoadConnection {
     pub(crate) fn on_ready(&mut self, registry: &Registry, ctx: &mut DriverContext, readiness: Readiness) {
         match mem::replace(&mut self.state, ConnectionState::Done) {
             ConnectionState::Opening(opening) => {
-                match opening.advance(registry, self.token, ctx, readiness) {
+                let mut scope = OpenScope { registry, token: self.token, ctx, now: Instant::now() };
+                match opening.advance(&mut scope, readiness) {
                     Ok(OpenStep::Pending(opening)) => self.state = ConnectionState::Opening(opening),
                     Ok(OpenStep::Open { protocol, compress }) => self.on_open(protocol, compress, ctx),
                     Err(failure) => self.fail(&failure, ctx),

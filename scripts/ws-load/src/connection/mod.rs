@@ -7,6 +7,7 @@ pub(crate) mod in_flight;
 pub(crate) mod latency;
 pub(crate) mod load_connection;
 pub(crate) mod open_connection;
+pub(crate) mod open_scope;
 pub(crate) mod opening;
 pub(crate) mod refusal;
 pub(crate) mod service_clock;

@@ -4,6 +4,7 @@ use super::{
     connecting::{ConnectStep, Connecting},
     context::DriverContext,
     failure::Failure,
+    open_scope::OpenScope,
     refusal::{BODY_TIMEOUT, Refusal},
     tunnel::{TunnelHandshake, TunnelStep},
     upgrade::{UpgradeStep, WebSocketHandshake},
@@ -17,7 +18,6 @@ use crate::{
     },
     stats::{counters::Count, recorder::Metric},
 };
-use mio::{Registry, Token};
 use std::{
     io,
     time::{Duration, Instant},
@@ -56,27 +56,16 @@ pub(crate) enum OpenStep {
 }
 
 impl Opening {
-    /// Starts the TCP connect. Readiness events of its sockets have `token`.
-    pub(crate) fn start(
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
-        now: Instant,
-    ) -> Result<Self, Failure> {
-        let connecting = Connecting::start(registry, token, ctx, now)?;
-        Ok(Self { phase: OpeningPhase::TcpConnect(connecting), since: now })
+    /// Starts the TCP connect.
+    pub(crate) fn start(scope: &mut OpenScope<'_>) -> Result<Self, Failure> {
+        let connecting = Connecting::start(scope)?;
+        Ok(Self { phase: OpeningPhase::TcpConnect(connecting), since: scope.now })
     }
 
     /// Continues the steps that wait for a deadline, not for a readiness event.
-    pub(crate) fn resume(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
-        now: Instant,
-    ) -> Result<(), Failure> {
+    pub(crate) fn resume(&mut self, scope: &mut OpenScope<'_>) -> Result<(), Failure> {
         match &mut self.phase {
-            OpeningPhase::TcpConnect(connecting) => connecting.resume(registry, token, ctx, now),
+            OpeningPhase::TcpConnect(connecting) => connecting.resume(scope),
             _ => Ok(()),
         }
     }
@@ -84,30 +73,26 @@ impl Opening {
     /// Continues as far as possible without blocking.
     pub(crate) fn advance(
         self,
-        registry: &Registry,
-        token: Token,
-        ctx: &mut DriverContext,
+        scope: &mut OpenScope<'_>,
         readiness: Readiness,
     ) -> Result<OpenStep, Failure> {
         let since = self.since;
         match self.phase {
-            OpeningPhase::TcpConnect(connecting) => {
-                match connecting.advance(registry, token, ctx, readiness)? {
-                    ConnectStep::Connected { stream, began } => on_connected(stream, began, ctx),
-                    ConnectStep::Pending(connecting) => pending(OpeningPhase::TcpConnect(connecting), since),
-                }
-            }
+            OpeningPhase::TcpConnect(connecting) => match connecting.advance(scope, readiness)? {
+                ConnectStep::Connected { stream, began } => on_connected(stream, began, scope.ctx),
+                ConnectStep::Pending(connecting) => pending(OpeningPhase::TcpConnect(connecting), since),
+            },
             OpeningPhase::Tunnel(mut handshake) => {
                 handshake.stream_mut().note(readiness);
-                open_tunnel(*handshake, since, ctx)
+                open_tunnel(*handshake, since, scope.ctx)
             }
             OpeningPhase::TlsHandshake(mut stream) => {
                 stream.note(readiness);
-                tls_handshake(stream, since, ctx)
+                tls_handshake(stream, since, scope.ctx)
             }
             OpeningPhase::WebSocketHandshake(mut handshake) => {
                 handshake.stream_mut().note(readiness);
-                websocket_handshake(*handshake, since, ctx)
+                websocket_handshake(*handshake, since, scope.ctx)
             }
             OpeningPhase::Refused(mut refusal) => {
                 refusal.stream_mut().note(readiness);

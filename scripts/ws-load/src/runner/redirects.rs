@@ -3,6 +3,7 @@
 use crate::{
     connection::{
         context::{DriverContext, RunState},
+        open_scope::OpenScope,
         opening::{OpenStep, Opening},
     },
     error::LoadError,
@@ -49,16 +50,14 @@ fn probe(run: &Arc<RunState>, stop: &Receiver<()>) -> Result<Option<String>, Loa
     let mut poll = Poll::new().map_err(&failed)?;
     let mut events = Events::with_capacity(8);
     let mut ctx = DriverContext::new(Arc::clone(run), 0, 0);
-    let Ok(mut opening) = Opening::start(poll.registry(), TOKEN, &mut ctx, Instant::now()) else {
-        return Ok(None);
-    };
+    let Ok(mut opening) = Opening::start(&mut scope(&poll, &mut ctx)) else { return Ok(None) };
     while stop.is_empty() {
         match poll.poll(&mut events, Some(TICK)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(failed(error)),
             _ => {}
         }
         for event in &events {
-            match opening.advance(poll.registry(), TOKEN, &mut ctx, Readiness::from_event(event)) {
+            match opening.advance(&mut scope(&poll, &mut ctx), Readiness::from_event(event)) {
                 Ok(OpenStep::Pending(next)) => opening = next,
                 Ok(OpenStep::Open { mut protocol, .. }) => {
                     // The server may read it; there is no wait for its reply.
@@ -71,7 +70,7 @@ fn probe(run: &Arc<RunState>, stop: &Receiver<()>) -> Result<Option<String>, Loa
         }
         let now = Instant::now();
         while ctx.pop_resumption(now).is_some() {
-            if opening.resume(poll.registry(), TOKEN, &mut ctx, now).is_err() {
+            if opening.resume(&mut scope(&poll, &mut ctx)).is_err() {
                 return Ok(None);
             }
         }
@@ -80,4 +79,8 @@ fn probe(run: &Arc<RunState>, stop: &Receiver<()>) -> Result<Option<String>, Loa
         }
     }
     Ok(None)
+}
+
+fn scope<'a>(poll: &'a Poll, ctx: &'a mut DriverContext) -> OpenScope<'a> {
+    OpenScope { registry: poll.registry(), token: TOKEN, ctx, now: Instant::now() }
 }

@@ -9,7 +9,9 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+    },
     pki_types::{
         CertificateDer, PrivateKeyDer, ServerName, UnixTime,
         pem::{self, PemObject},
@@ -24,12 +26,17 @@ pub(crate) fn client_config(args: &ConnectArgs) -> Result<Arc<ClientConfig>, Loa
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| LoadError::Tls(error.to_string()))?;
-    let builder = match &args.cacert {
-        _ if args.insecure => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerifier { provider }))
-        }
-        Some(path) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(FileVerifier::new(path, provider)?))
+    let trust = match &args.cacert {
+        _ if args.insecure => Some(Trust::Any),
+        Some(path) => Some(Trust::of_file(path, Arc::clone(&provider))?),
+        None => None,
+    };
+    let builder = match trust {
+        Some(trust) => {
+            let algorithms = provider.signature_verification_algorithms;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(CertificateVerifier { trust, algorithms }))
         }
         None => builder.with_root_certificates(system_roots()?),
     };
@@ -73,15 +80,28 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, LoadError> {
     })
 }
 
-/// Trusts the certificates of a file (`--cacert`): as issuers, and as the server's own.
-#[derive(Debug)]
-struct FileVerifier {
-    issuers: Arc<WebPkiServerVerifier>,
-    certificates: Vec<CertificateDer<'static>>,
+fn system_roots() -> Result<RootCertStore, LoadError> {
+    let mut roots = RootCertStore::empty();
+    // Certificates that cannot be parsed are skipped.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        let problem = "the system has no trusted certificates: use --cacert or --insecure";
+        return Err(LoadError::Tls(problem.into()));
+    }
+    Ok(roots)
 }
 
-impl FileVerifier {
-    fn new(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, LoadError> {
+/// Which certificates of a server are accepted.
+#[derive(Debug)]
+enum Trust {
+    /// Any (`--insecure`).
+    Any,
+    /// Those of a file (`--cacert`): as issuers, and as the server's own.
+    File { issuers: Arc<WebPkiServerVerifier>, certificates: Vec<CertificateDer<'static>> },
+}
+
+impl Trust {
+    fn of_file(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, LoadError> {
         let certificates = certificates(path)?;
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
@@ -90,11 +110,18 @@ impl FileVerifier {
         let issuers = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| content(path)(error.to_string()))?;
-        Ok(Self { issuers, certificates })
+        Ok(Self::File { issuers, certificates })
     }
 }
 
-impl ServerCertVerifier for FileVerifier {
+/// Checks a server's certificate as [`Trust`] says, and in any case the signatures of the handshake.
+#[derive(Debug)]
+struct CertificateVerifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -103,13 +130,15 @@ impl ServerCertVerifier for FileVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.issuers.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        match verified {
+        let Trust::File { issuers, certificates } = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match issuers.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
             // webpki accepts no certificate of a CA as a server's, and `openssl req -x509` makes one. The
             // period of validity was checked before that.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::Other(_) | CertificateError::UnknownIssuer,
-            )) if self.certificates.iter().any(|trusted| trusted.as_ref() == end_entity.as_ref()) => {
+            )) if certificates.iter().any(|trusted| trusted.as_ref() == end_entity.as_ref()) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -123,7 +152,7 @@ impl ServerCertVerifier for FileVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.issuers.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -132,72 +161,10 @@ impl ServerCertVerifier for FileVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.issuers.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issuers.supported_verify_schemes()
-    }
-}
-
-fn system_roots() -> Result<RootCertStore, LoadError> {
-    let mut roots = RootCertStore::empty();
-    // Certificates that cannot be parsed are skipped.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        let problem = "the system has no trusted certificates: use --cacert or --insecure";
-        return Err(LoadError::Tls(problem.into()));
-    }
-    Ok(roots)
-}
-
-/// Accepts any certificate (`--insecure`). Still checks the signatures of the handshake.
-#[derive(Debug)]
-struct NoCertVerifier {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for NoCertVerifier {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
