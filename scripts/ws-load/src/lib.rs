@@ -34,7 +34,9 @@
 //! | how redirects are followed | `runner/redirects` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
 //! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `tunnel`, `upgrade`, `refusal`, `failure` |
-//! | what makes a reply wrong | `connection/in_flight`, `workload/expectation` |
+//! | what makes a reply wrong | `connection/`: `in_flight`, `replies`, `workload/expectation` |
+//! | messages in one direction | `connection/`: `gaps`, `sending` |
+//! | rooms (`--fan-out`) | `workload/fan_out`, `connection/`: `room`, `deliveries` |
 //! | sockets, TLS, frames, compression | `net/`: `client_stream`, `send_buffer`, `protocol`, `deflate`, `frame_inspector` |
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |
 //! | what is counted and measured | `stats/`: `counters`, `recorder`, `timeseries` |
@@ -67,7 +69,7 @@ pub use output::{
     host_info::HostInfo,
     in_flight_limit::InFlightLimit,
     merged_logs::MergedRun,
-    report::{Aborted, AssertResult, INTERRUPTED, Report, SeriesPoint},
+    report::{Aborted, AssertResult, FanOutResult, INTERRUPTED, Report, SeriesPoint},
     summary::TextSummary,
 };
 pub use stats::{
@@ -79,7 +81,7 @@ pub use workload::{
     arrivals::Arrivals,
     cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs, RouteArgs},
     expectation::Expectation,
-    mode::Mode,
+    mode::{Mode, OneWay},
     plan::Plan,
     sizes::{MAX_SIZE, Sizes},
     stages::Stages,

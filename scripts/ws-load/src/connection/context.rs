@@ -1,6 +1,10 @@
 //! What the connections of one thread share with the thread and with the run.
 
-use super::{service_clock::ServiceClock, unassigned::Unassigned};
+use super::{
+    room::{Room, SentHistory},
+    service_clock::ServiceClock,
+    unassigned::Unassigned,
+};
 use crate::{
     numbers,
     stats::recorder::{Metric, Recorder},
@@ -35,6 +39,8 @@ const MAX_FIRST_LATENCIES: usize = 64;
 /// A message from the server may be this many bytes longer than the longest one that is sent. Longer ones end
 /// the connection.
 const REPLY_MARGIN: usize = 1 << 20;
+/// Longest message that is accepted with `--one-way receive`, in bytes.
+const MAX_RECEIVED: usize = 256 << 20;
 
 /// What all threads of a run share.
 #[derive(Debug)]
@@ -50,6 +56,8 @@ pub(crate) struct RunState {
     /// Messages that are due and have no connection.
     pub(crate) unassigned: Unassigned,
     pub(crate) service: ServiceClock,
+    /// With `--fan-out`.
+    pub(crate) room: Option<Room>,
     /// A waker for each thread. Set once, before the threads start.
     pub(crate) wakers: OnceLock<Vec<Waker>>,
 }
@@ -60,6 +68,7 @@ impl RunState {
             live: AtomicU32::new(plan.connections),
             unassigned: Unassigned::new(plan.threads),
             service: ServiceClock::default(),
+            room: plan.fan_out.map(Room::new),
             wakers: OnceLock::new(),
             plan,
             epoch: Instant::now(),
@@ -86,9 +95,9 @@ impl RunState {
         let plan = &self.plan;
         match plan.mode {
             Mode::Rate(_) => {
-                Some(SendSchedule::new(timeline.start, &plan.pace, plan.connections, plan.threads))
+                Some(SendSchedule::new(timeline.start, &plan.pace, plan.senders(), plan.threads))
             }
-            Mode::Closed | Mode::Churn | Mode::Hold => None,
+            Mode::Closed | Mode::Churn | Mode::Hold | Mode::Send | Mode::Receive => None,
         }
     }
 
@@ -99,6 +108,11 @@ impl RunState {
             let warm_up = schedule.slots_before(timeline.measure);
             self.plan.messages.map_or(until, |more| until.min(warm_up.saturating_add(more)))
         })
+    }
+
+    /// Returns how many messages each sender of the room has sent. `None` without `--fan-out`.
+    pub(crate) fn sent_in_room(&self) -> Option<Vec<u64>> {
+        self.room.as_ref().map(|room| room.sent().collect())
     }
 
     /// Returns whether every connection of all threads has ended and none will be opened again.
@@ -134,6 +148,11 @@ pub(crate) struct DriverContext {
     pub(crate) open: u32,
     /// Number of messages that are in flight now.
     pub(crate) in_flight: u64,
+    sent_history: SentHistory,
+    /// How many messages each sender of a room had sent before the reply time-out.
+    pub(crate) sent_before_timeout: Option<Arc<[u64]>>,
+    /// Connections that continue without a readiness event.
+    pub(crate) unfinished: Vec<Token>,
     /// When a connection was last opened.
     pub(crate) last_opened: Option<Instant>,
     /// When the last message was sent.
@@ -159,7 +178,10 @@ impl DriverContext {
         let plan = &run.plan;
         let longest = plan.payloads.max_len() + plan.expect_prefix.len();
         let buffer = longest.saturating_mul(plan.depth).next_power_of_two();
-        let max_reply = longest + REPLY_MARGIN;
+        let max_reply = match plan.mode {
+            Mode::Receive => MAX_RECEIVED,
+            _ => longest + REPLY_MARGIN,
+        };
         let websocket = WebSocketConfig::default()
             .read_buffer_size(buffer.clamp(MIN_READ_BUFFER, MAX_READ_BUFFER))
             .write_buffer_size(0)
@@ -178,6 +200,9 @@ impl DriverContext {
             quota,
             open: 0,
             in_flight: 0,
+            sent_history: SentHistory::default(),
+            sent_before_timeout: None,
+            unfinished: Vec::new(),
             last_opened: None,
             last_sent: None,
             died: None,
@@ -218,7 +243,8 @@ impl DriverContext {
 
     /// Gives the messages that waited on a lost connection to the connections that are open.
     pub(crate) fn unassign(&self, queue: &mut SlotQueue) {
-        if self.sending && queue.len() > 0 {
+        // In a room the number of a message decides which connection sends it.
+        if self.sending && queue.len() > 0 && self.run.room.is_none() {
             self.run.unassigned.add(self.thread, queue);
             self.run.wake();
         }
@@ -232,6 +258,29 @@ impl DriverContext {
         }
         self.run.unassigned.take(queue, numbers::usize_to_u64(room));
         queue.len() > 0
+    }
+
+    /// Reads the timeline if it was set, before the thread starts the load: other threads may have done so.
+    pub(crate) fn read_timeline(&mut self) {
+        if self.timeline.is_none()
+            && let Some(timeline) = self.run.timeline.get()
+        {
+            self.timeline = Some(*timeline);
+            self.schedule = self.run.schedule(timeline);
+        }
+    }
+
+    /// Returns when a message in a room should have been sent.
+    pub(crate) fn due_in_room(&self, sender: u32, sequence: u64) -> Option<Instant> {
+        let slot = self.plan().fan_out?.slot(sender, sequence);
+        self.schedule.as_ref().map(|schedule| schedule.due_slot(slot))
+    }
+
+    /// Notes how many messages the senders of a room have sent until `now`.
+    pub(crate) fn advance_sent_history(&mut self, now: Instant) {
+        if let Some(room) = &self.run.room {
+            self.sent_before_timeout = self.sent_history.advance(room, now, self.run.plan.timeout);
+        }
     }
 
     /// Returns whether `moment` lies in the measured time.

@@ -3,7 +3,7 @@
 use super::{
     context::DriverContext,
     failure::Failure,
-    open_connection::{ConnectionLost, OpenConnection},
+    open_connection::{OpenConnection, SessionEnd},
     open_scope::OpenScope,
     opening::{OpenStep, Opening},
 };
@@ -121,7 +121,7 @@ impl LoadConnection {
     /// Returns whether no message is in flight, and no churn cycle is incomplete.
     pub(crate) fn is_quiet(&self, ctx: &DriverContext) -> bool {
         match &self.state {
-            ConnectionState::Open(open) => open.in_flight_count() == 0,
+            ConnectionState::Open(open) => open.is_quiet(ctx),
             ConnectionState::Queued | ConnectionState::Closing(..) | ConnectionState::Done => true,
             // A churn cycle that has begun is completed.
             ConnectionState::Opening(_) => ctx.plan().mode != Mode::Churn,
@@ -190,7 +190,7 @@ impl LoadConnection {
             ctx.recorder.record(Metric::Down, now.saturating_duration_since(lost_at));
         }
         ctx.record_opening(Metric::Opening, now.saturating_duration_since(self.due), now);
-        let open = OpenConnection::new(protocol, self.id, self.next_sequence, compress, now);
+        let open = OpenConnection::new(protocol, self.id, self.next_sequence, compress, ctx);
         self.state = ConnectionState::Open(Box::new(open));
         self.step(ctx, |open, ctx, queue| {
             open.send_first(ctx)?;
@@ -224,11 +224,14 @@ impl LoadConnection {
     fn step(
         &mut self,
         ctx: &mut DriverContext,
-        action: impl FnOnce(&mut OpenConnection, &mut DriverContext, &mut SlotQueue) -> Result<(), ConnectionLost>,
+        action: impl FnOnce(&mut OpenConnection, &mut DriverContext, &mut SlotQueue) -> Result<(), SessionEnd>,
     ) {
         let ConnectionState::Open(open) = &mut self.state else { return };
         match action(open, ctx, &mut self.queue) {
             Ok(()) => {
+                if open.take_unfinished() {
+                    ctx.unfinished.push(self.token);
+                }
                 if ctx.plan().mode == Mode::Churn && open.is_finished() {
                     if open.has_valid_reply() {
                         let now = open.read_at();
@@ -240,9 +243,14 @@ impl LoadConnection {
                     self.close(ctx);
                 }
             }
-            Err(ConnectionLost(failure)) => {
+            Err(SessionEnd::Lost(failure)) => {
                 ctx.recorder.counters.add_cause(&failure.reason, failure.cause());
                 self.end(Count::Lost, ctx);
+            }
+            Err(SessionEnd::Complete) => {
+                if let ConnectionState::Open(open) = mem::replace(&mut self.state, ConnectionState::Done) {
+                    self.continue_close(open, Instant::now(), ctx);
+                }
             }
         }
     }
@@ -251,7 +259,7 @@ impl LoadConnection {
     pub(crate) fn close(&mut self, ctx: &mut DriverContext) {
         match mem::replace(&mut self.state, ConnectionState::Done) {
             ConnectionState::Open(mut open) => {
-                open.close();
+                open.close(ctx);
                 self.continue_close(open, Instant::now(), ctx);
             }
             state @ ConnectionState::Closing(..) => self.state = state,
@@ -263,6 +271,9 @@ impl LoadConnection {
 
     fn continue_close(&mut self, mut open: Box<OpenConnection>, since: Instant, ctx: &mut DriverContext) {
         let closed = open.drain_close(ctx);
+        if open.take_unfinished() {
+            ctx.unfinished.push(self.token);
+        }
         self.state = ConnectionState::Closing(open, since);
         if let Some(clean) = closed {
             self.end(if clean { Count::ClosedClean } else { Count::Cut }, ctx);
@@ -313,7 +324,12 @@ impl LoadConnection {
                 }
             }
             ConnectionState::Closing(open, since) => {
-                if now.saturating_duration_since(*since) >= CLOSE_TIMEOUT {
+                let timeout = match ctx.plan().mode {
+                    // The server reads what the socket holds before it reads the Close.
+                    Mode::Send => CLOSE_TIMEOUT.max(ctx.plan().drain),
+                    _ => CLOSE_TIMEOUT,
+                };
+                if now.saturating_duration_since(*since) >= timeout {
                     let clean = open.is_close_received();
                     self.end(if clean { Count::ClosedClean } else { Count::Cut }, ctx);
                 }

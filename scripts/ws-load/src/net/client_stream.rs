@@ -6,6 +6,7 @@
 use super::{
     frame_inspector::FrameInspector, message_kind::MessageKind, send_buffer::SendBuffer, socket::Socket,
 };
+use crate::numbers;
 use mio::{Registry, Token, event::Event};
 use rustls::{ClientConnection, HandshakeKind, pki_types::ServerName};
 use std::{
@@ -25,6 +26,9 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
+    /// Nothing new.
+    pub(crate) const NONE: Self = Self { readable: false, writable: false, hangup: false };
+
     /// Returns what `event` reports. An error wakes reads and writes, which return it.
     pub(crate) fn from_event(event: &Event) -> Self {
         Self {
@@ -54,6 +58,9 @@ struct ReadinessSocket {
     hangup: bool,
     /// When bytes were last received. Latencies end here.
     read_at: Instant,
+    /// Number of bytes that were written and read, TLS included.
+    written: u64,
+    read: u64,
 }
 
 impl ClientStream {
@@ -61,7 +68,15 @@ impl ClientStream {
     /// result of the connect.
     pub(crate) fn new(socket: Socket, now: Instant) -> Self {
         Self {
-            socket: ReadinessSocket { socket, readable: false, writable: false, hangup: false, read_at: now },
+            socket: ReadinessSocket {
+                socket,
+                readable: false,
+                writable: false,
+                hangup: false,
+                read_at: now,
+                written: 0,
+                read: 0,
+            },
             read_ahead: ReadAhead::default(),
             send_buffer: SendBuffer::new(),
             tls: None,
@@ -83,6 +98,11 @@ impl ClientStream {
 
     pub(crate) fn read_at(&self) -> Instant {
         self.socket.read_at
+    }
+
+    /// Returns how many bytes were written and read since the last call, with the handshakes and TLS.
+    pub(crate) fn take_wire_bytes(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.socket.written), std::mem::take(&mut self.socket.read))
     }
 
     /// Returns false if the last write found the socket full and no event has reported room since.
@@ -241,6 +261,7 @@ impl Read for ReadinessSocket {
                 Ok(length) => {
                     self.read_at = Instant::now();
                     self.readable = length == buffer.len() || self.hangup;
+                    self.read += numbers::usize_to_u64(length);
                     return Ok(length);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -278,7 +299,10 @@ impl Write for ReadinessSocket {
                     self.writable = false;
                     return Err(error);
                 }
-                written => return written,
+                Ok(length) => {
+                    self.written += numbers::usize_to_u64(length);
+                    return Ok(length);
+                }
             }
         }
     }

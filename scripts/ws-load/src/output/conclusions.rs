@@ -28,6 +28,11 @@ pub(super) fn result(report: &Report) -> (Colour, String) {
         () if report.errors > 0 => {
             (Colour::Green, format!("OK: {} errors, which an assert allows.", text::grouped(report.errors)))
         }
+        () if report.fan_out.is_some() => (
+            Colour::Green,
+            "OK: every message reached every connection once, in the order of its sender.".into(),
+        ),
+        () if report.gap.count > 0 => (Colour::Green, "OK: no errors.".into()),
         () if report.get(Count::Replies) > 0 => {
             (Colour::Green, "OK: every message had a reply, and every reply was valid.".into())
         }
@@ -68,6 +73,10 @@ pub(super) fn warnings(report: &Report) -> Vec<(&'static str, String)> {
             "the generator was busy all the time: the server may be faster than shown. Raise --threads."
                 .into(),
         ));
+    }
+    if report.fan_out.as_ref().is_some_and(|room| room.same_order == Some(false)) {
+        let words = "the connections did not all receive the messages of several senders in the same order.";
+        rows.push(("note", words.into()));
     }
     rows.extend(report.notes.iter().map(|note| ("note", note.clone())));
     rows

@@ -100,10 +100,12 @@ fn cards(report: &Report) -> String {
     let requested = report
         .rate_asked
         .map_or("messages/s".to_owned(), |rate| format!("messages/s of {} requested", text::grouped(rate)));
+    let (latency, metric) = report.main_histogram();
+    let main = if metric == Metric::Gap { &report.gap } else { &report.corrected };
     let cards = [
         (report.rate.map_or("–".to_owned(), |rate| text::grouped(numbers::f64_to_u64(rate))), requested),
-        (text::micros(report.corrected.p50_us), "median latency, corrected".into()),
-        (text::micros(report.corrected.p99_us), "p99 latency, corrected".into()),
+        (text::micros(main.p50_us), format!("median {latency}")),
+        (text::micros(main.p99_us), format!("p99 {latency}")),
         (text::grouped(report.errors), "errors".into()),
     ];
     let cards = cards.iter().fold(String::new(), |mut html, (value, name)| {
@@ -121,7 +123,20 @@ fn charts(report: &Report) -> String {
         let lines = lines.map(|(name, class, histogram)| ChartLine { name, class, points: curve(histogram) });
         let x = Axis::percentiles(corrected.len(), "percentile");
         html.push_str(&svg::chart("Latency by percentile", &x, &latency_axis(&lines, "latency"), &lines));
-        html.push_str(&latency_histogram(corrected));
+        html.push_str(&latency_histogram("corrected latency", corrected));
+    }
+    let gap = report.total.histogram(Metric::Gap);
+    if !gap.is_empty() {
+        let line = ChartLine { name: "gap", class: "a", points: curve(gap) };
+        let x = Axis::percentiles(gap.len(), "percentile");
+        let lines = [line];
+        html.push_str(&svg::chart(
+            "Gap between messages by percentile",
+            &x,
+            &latency_axis(&lines, "gap"),
+            &lines,
+        ));
+        html.push_str(&latency_histogram("gap", gap));
     }
     if report.series.len() > 1 {
         let end = report.series.iter().map(|point| point.start_seconds + point.seconds).fold(0.0, f64::max);
@@ -135,8 +150,9 @@ fn charts(report: &Report) -> String {
             over_time(report, "p50", "b", |point| point.p50_us.map(|micros| micros * 1e3)),
         ];
         if lines.iter().any(|line| !line.points.is_empty()) {
+            let (name, _) = report.main_histogram();
             html.push_str(&svg::chart(
-                "Corrected latency over time",
+                &format!("{} over time", text::capitalized(name)),
                 &x,
                 &latency_axis(&lines, "latency"),
                 &lines,
@@ -173,7 +189,7 @@ fn latency_axis(lines: &[ChartLine], title: &'static str) -> Axis {
 }
 
 /// Draws the number of replies by latency.
-fn latency_histogram(latency: &Histogram<u64>) -> String {
+fn latency_histogram(name: &'static str, latency: &Histogram<u64>) -> String {
     let rows = histogram_rows(latency, HISTOGRAM_STEPS);
     let high = rows.iter().map(|(_, count)| numbers::u64_to_f64(*count)).fold(0.0, f64::max);
     let low = numbers::u64_to_f64(latency.min());
@@ -182,9 +198,9 @@ fn latency_histogram(latency: &Histogram<u64>) -> String {
         let count = numbers::u64_to_f64(*count);
         [(from, count), (numbers::u64_to_f64(*to), count)]
     });
-    let line = ChartLine { name: "replies", class: "a", points: steps.collect() };
-    let x = Axis::durations(low, numbers::u64_to_f64(latency.max()), "corrected latency");
-    svg::chart("Replies by latency", &x, &Axis::linear(high, "replies"), &[line])
+    let line = ChartLine { name: "messages", class: "a", points: steps.collect() };
+    let x = Axis::durations(low, numbers::u64_to_f64(latency.max()), name);
+    svg::chart(&format!("Messages by {name}"), &x, &Axis::linear(high, "messages"), &[line])
 }
 
 fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {

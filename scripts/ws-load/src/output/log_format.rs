@@ -22,7 +22,7 @@ pub(super) const TOTALS_COMMENT: &str = "#ws-load-totals ";
 pub(super) const VERSION_1_COMMENT: &str = "#ws-load ";
 
 /// The tags of the lines.
-pub(super) const TAGS: [(Metric, Option<&str>); 10] = [
+pub(super) const TAGS: [(Metric, Option<&str>); 12] = [
     (Metric::Corrected, None),
     (Metric::Raw, Some("raw")),
     (Metric::Connect, Some("connect")),
@@ -31,6 +31,8 @@ pub(super) const TAGS: [(Metric, Option<&str>); 10] = [
     (Metric::Opening, Some("opening")),
     (Metric::Cycle, Some("cycle")),
     (Metric::Down, Some("down")),
+    (Metric::Gap, Some("gap")),
+    (Metric::Compression, Some("compression")),
     (Metric::Lateness, Some("lateness")),
     (Metric::LoopLateness, Some("loop")),
 ];

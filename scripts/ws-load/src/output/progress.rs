@@ -21,6 +21,8 @@ pub(crate) struct Progress {
     line: ProgressBar,
     /// The log, or the error that ended it.
     log: Result<Option<HdrLog>, LoadError>,
+    /// No replies are expected: the live line shows what is sent.
+    is_sending_only: bool,
     duration: Option<Duration>,
     warmup: Duration,
     /// When the measured time starts, since the epoch.
@@ -37,7 +39,14 @@ impl Progress {
         );
         line.set_message(format!("opening {} connections", text::grouped(u64::from(plan.connections))));
         line.tick();
-        Self { line, log: Ok(log), duration: plan.duration, warmup: plan.warmup, measure: None }
+        Self {
+            line,
+            log: Ok(log),
+            is_sending_only: plan.expect.is_none(),
+            duration: plan.duration,
+            warmup: plan.warmup,
+            measure: None,
+        }
     }
 
     /// Clears the line. Returns the log, or the error that ended it.
@@ -48,9 +57,11 @@ impl Progress {
 
     fn show(&self, second: &SecondFigures) {
         let span = second.end.saturating_sub(second.start).as_secs_f64();
-        let replies = second.recorder.counters.get(Count::Replies);
+        let [replies, sent] = [Count::Replies, Count::Sent].map(|count| second.recorder.counters.get(count));
+        let replies = if self.is_sending_only { sent } else { replies };
         let rate = if span > 0.0 { numbers::u64_to_f64(replies) / span } else { 0.0 };
-        let latency = second.recorder.histogram(Metric::Corrected);
+        let [latency, gap] = [Metric::Corrected, Metric::Gap].map(|metric| second.recorder.histogram(metric));
+        let latency = if gap.is_empty() { latency } else { gap };
         let percentile =
             |percent| (!latency.is_empty()).then(|| micros(latency.value_at_percentile(percent)));
         let figures = LiveFigures {

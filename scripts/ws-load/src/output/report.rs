@@ -103,10 +103,16 @@ pub struct Report {
     pub cycle: Percentiles,
     /// With `--reconnect`: from the loss of a connection until it was open again.
     pub down: Percentiles,
+    /// With `--one-way receive`: between two messages on a connection.
+    pub gap: Percentiles,
+    /// With `--deflate`: the compression of a message, which is not in its latency.
+    pub compression: Percentiles,
     /// With `--reconnect`: the time during which no connection was open.
     pub without_service_seconds: Option<f64>,
     /// The longest of these times without interruption.
     pub longest_without_service_seconds: Option<f64>,
+    /// With `--fan-out`: the room.
+    pub fan_out: Option<FanOutResult>,
     /// How this program performed.
     pub generator: Generator,
     /// The assertions and their results.
@@ -123,6 +129,15 @@ pub struct Report {
     pub(crate) errors_not_named: u64,
     #[serde(skip)]
     pub(crate) total: Recorder,
+}
+
+/// The room of `--fan-out`.
+#[derive(Debug, Serialize)]
+pub struct FanOutResult {
+    /// Number of connections that sent.
+    pub senders: u32,
+    /// The members that received all messages received them in the same order. `None` without such a member.
+    pub same_order: Option<bool>,
 }
 
 /// A condition that ended the run early.
@@ -188,8 +203,11 @@ impl Report {
         }
         (report.open_at_end, report.open_peak) = (outcome.open_at_end, outcome.peak_open);
         report.series = points(&outcome.series);
+        report.fan_out = outcome
+            .fan_out
+            .map(|room| FanOutResult { senders: room.senders, same_order: room.is_same_order });
         let load = RunLoad {
-            rate: report.rate.unwrap_or_default(),
+            rate: report.message_rate().unwrap_or_default(),
             rate_asked,
             busy: outcome.busy,
             waited: outcome.waited,
@@ -261,6 +279,9 @@ impl Report {
             opening: of(Metric::Opening),
             cycle: of(Metric::Cycle),
             down: of(Metric::Down),
+            gap: of(Metric::Gap),
+            compression: of(Metric::Compression),
+            fan_out: None,
             without_service_seconds: None,
             longest_without_service_seconds: None,
             generator: Generator::of(&total),
@@ -305,8 +326,24 @@ impl Report {
             ("opening", &self.opening),
             ("cycle", &self.cycle),
             ("down", &self.down),
+            ("gap", &self.gap),
+            ("compress", &self.compression),
         ];
         all.into_iter().filter(|(_, row)| row.count > 0)
+    }
+
+    /// Returns the messages per second that were sent and answered. In a room each message is delivered several
+    /// times.
+    pub(crate) fn message_rate(&self) -> Option<f64> {
+        let [sent, expected] =
+            [Count::Sent, Count::Expected].map(|count| numbers::u64_to_f64(self.get(count)));
+        Some(self.rate? * numbers::quotient(sent, expected).unwrap_or(1.0))
+    }
+
+    /// Returns the histogram that the charts show, and its name: the latency, or the gap between messages if
+    /// nothing was sent.
+    pub(crate) fn main_histogram(&self) -> (&'static str, Metric) {
+        if self.gap.count > 0 { ("gap", Metric::Gap) } else { ("corrected latency", Metric::Corrected) }
     }
 
     /// Returns a reason with what the server added to it.
@@ -335,11 +372,15 @@ impl Report {
     }
 }
 
-/// Returns the payload of the valid replies in MiB per second, from their rate and their mean size.
+/// Returns the payload of the valid replies in MiB per second, from their rate and their mean size. Without replies,
+/// that of the messages.
 pub(super) fn mib_per_second(rate: Option<f64>, total: &Recorder) -> Option<f64> {
-    let [bytes, replies] =
-        [Count::ReplyBytes, Count::Replies].map(|count| numbers::u64_to_f64(total.counters.get(count)));
-    Some(rate? * numbers::quotient(bytes, replies)? / MIB)
+    let mean = |counts: [Count; 2]| {
+        let [bytes, number] = counts.map(|count| numbers::u64_to_f64(total.counters.get(count)));
+        numbers::quotient(bytes, number)
+    };
+    let mean = mean([Count::ReplyBytes, Count::Replies]).or_else(|| mean([Count::SentBytes, Count::Sent]));
+    Some(rate? * mean? / MIB)
 }
 
 fn points(series: &TimeSeries) -> Vec<SeriesPoint> {

@@ -34,8 +34,15 @@ impl RunInfo {
             Mode::Rate(rate) => {
                 let stages = plan.pace.stages.as_ref().map_or_else(|| rate.to_string(), ToString::to_string);
                 let random = if plan.pace.arrivals == Arrivals::Poisson { ", random" } else { "" };
-                format!("{stages} messages/s{random}")
+                let direction = match plan.fan_out {
+                    Some(fan_out) => format!(" from {} connections to all", fan_out.senders),
+                    None if plan.expect.is_none() => ", one way".to_owned(),
+                    None => String::new(),
+                };
+                format!("{stages} messages/s{random}{direction}")
             }
+            Mode::Send => "sending only".to_owned(),
+            Mode::Receive => "receiving only".to_owned(),
             Mode::Churn => "connect, echo, close".to_owned(),
             Mode::Hold => "idle connections".to_owned(),
         };
@@ -47,7 +54,7 @@ impl RunInfo {
             ("warm-up", time(plan.warmup)),
             ("reply time-out", time(plan.timeout)),
         ]);
-        if plan.mode != Mode::Hold {
+        if !matches!(plan.mode, Mode::Hold | Mode::Receive) {
             options.insert("messages", plan.payloads.describe());
         }
         if let Some(duration) = plan.duration {

@@ -21,7 +21,7 @@ impl Report {
         let rate = self.rate_asked.filter(|_| self.rate_reached == Some(false))?;
         let (sent, unsent) = (self.get(Count::Sent), self.get(Count::Unsent));
         let share = text::percent(numbers::share(unsent, sent + unsent));
-        let reached = text::grouped(numbers::f64_to_u64(self.rate.unwrap_or_default()));
+        let reached = text::grouped(numbers::f64_to_u64(self.message_rate().unwrap_or_default()));
         let rate = text::grouped(rate);
         Some(if unsent > 0 {
             format!(

@@ -10,7 +10,6 @@ use crate::{
     stats::{
         counters::{Count, faults},
         histogram_rows::histogram_rows,
-        recorder::Metric,
     },
     text,
 };
@@ -45,16 +44,17 @@ impl fmt::Display for TextSummary<'_> {
         let report = self.report;
         self.conclusions(f)?;
         head(f, report)?;
-        if report.get(Count::Sent) > 0 || report.corrected.count > 0 {
+        if report.get(Count::Sent) > 0 || report.get(Count::Replies) > 0 || report.corrected.count > 0 {
             traffic(f, report)?;
         }
         connections(f, report)?;
         errors(f, report)?;
         generator(f, report)?;
         latencies(f, report)?;
-        let latency = report.total.histogram(Metric::Corrected);
+        let (name, metric) = report.main_histogram();
+        let latency = report.total.histogram(metric);
         if self.histogram && !latency.is_empty() {
-            histogram(f, latency)?;
+            histogram(f, name, latency)?;
         }
         Ok(())
     }
@@ -125,26 +125,49 @@ fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 }
 
 fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-    let requested =
-        report.rate_asked.map(|rate| format!(" of {} requested", text::grouped(rate))).unwrap_or_default();
+    let requested = match report.rate_asked.map(text::grouped) {
+        Some(rate) if report.fan_out.is_some() => format!(", {rate} messages/s requested"),
+        Some(rate) => format!(" of {rate} requested"),
+        None => String::new(),
+    };
+    let what = if report.fan_out.is_some() { "deliveries" } else { "messages" };
     if let Some(rate) = report.rate {
         let rate = text::grouped(numbers::f64_to_u64(rate));
         let reached = if report.rate_reached == Some(false) { ": NOT REACHED" } else { "" };
-        let mut items = vec![format!("{rate} messages/s{requested}{reached}")];
+        let mut items = vec![format!("{rate} {what}/s{requested}{reached}")];
         items.extend(report.mib_per_second.map(|mib| format!("{mib:.3} MiB/s")));
         row(f, "rate", &items)?;
     }
+    row(f, "messages", &messages(report))?;
+    let wire = [Count::WireSentBytes, Count::WireReceivedBytes].map(|count| text::bytes(report.get(count)));
+    if report.get(Count::Compressed) > 0 {
+        row(f, "on the wire", &[format!("{} sent", wire[0]), format!("{} received", wire[1])])?;
+    }
+    Ok(())
+}
+
+/// Returns what was sent and received, in words.
+fn messages(report: &Report) -> Vec<String> {
     let (sent, replies) = (report.get(Count::Sent), report.get(Count::Replies));
     let bytes = [Count::SentBytes, Count::ReplyBytes].map(|count| text::bytes(report.get(count)));
-    let mut items = vec![
-        format!("{} sent ({})", text::grouped(sent), bytes[0]),
-        format!("{} valid replies ({})", text::grouped(replies), bytes[1]),
-    ];
+    let mut items = Vec::new();
+    if sent > 0 || report.gap.count == 0 {
+        items.push(format!("{} sent ({})", text::grouped(sent), bytes[0]));
+    }
+    let expected = text::grouped(report.get(Count::Expected));
+    let words = match () {
+        () if report.fan_out.is_some() => format!("of {expected} deliveries"),
+        () if sent == 0 => "received".to_owned(),
+        () => "valid replies".to_owned(),
+    };
+    if replies > 0 || sent > 0 {
+        items.push(format!("{} {words} ({})", text::grouped(replies), bytes[1]));
+    }
     let unsent = report.get(Count::Unsent);
     if unsent > 0 {
         items.push(format!("{} not sent in time", text::grouped(unsent)));
     }
-    row(f, "messages", &items)
+    items
 }
 
 fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
@@ -230,10 +253,10 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-fn histogram(f: &mut fmt::Formatter<'_>, latency: &Histogram<u64>) -> fmt::Result {
+fn histogram(f: &mut fmt::Formatter<'_>, name: &str, latency: &Histogram<u64>) -> fmt::Result {
     let rows = histogram_rows(latency, ROWS);
     let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
-    writeln!(f, "\n  corrected, up to")?;
+    writeln!(f, "\n  {name}, up to")?;
     for (high, count) in rows {
         let width = (count * BAR).div_ceil(most);
         let bar = "■".repeat(numbers::u64_to_usize(width));

@@ -72,8 +72,11 @@ impl Verdict {
             && is_large(total, Metric::Lateness, Metric::Corrected);
         let saturated = run.busy.is_some_and(|busy| busy >= SATURATED) && !run.is_hold;
         let below_rate = run.rate_asked.is_some_and(|rate| run.rate < numbers::u64_to_f64(rate) * REACHED);
-        // A backlog is in the corrected latency, also one that this program has caused.
-        let latency = if total.histogram(Metric::Cycle).is_empty() { Metric::Raw } else { Metric::Cycle };
+        // A backlog is in the corrected latency, also one that this program has caused: it is used where there is
+        // no other.
+        let kinds = [Metric::Cycle, Metric::Raw, Metric::Corrected, Metric::Gap];
+        let latency = kinds.into_iter().find(|metric| !total.histogram(*metric).is_empty());
+        let latency = latency.unwrap_or(Metric::Raw);
         let waited_for = |share| run.waited.is_some_and(|waited| waited >= share);
         let starved = if run.is_hold {
             total.histogram(Metric::LoopLateness).value_at_percentile(99.0) >= HOLD_DELAY

@@ -144,12 +144,16 @@ impl Aggregate {
         debug_assert!(self.total.counters.are_connections_balanced(), "{:?}", self.total.counters);
         debug_assert!(self.threads.iter().all(|thread| thread.open == 0), "{:?}", self.threads);
         let measured_end = self.threads.iter().map(|thread| thread.measured_end).max().unwrap_or_default();
+        // With `--one-way receive` the server may have closed all connections after its last message.
+        let counters = &self.total.counters;
+        let has_lost = counters.get(Count::Lost) + counters.get(Count::Failed) > 0;
+        let died = self.died.filter(|_| has_lost);
         let (start, measured) = timeline.map_or((Duration::ZERO, Duration::ZERO), |timeline| {
             let since = |moment: Instant| moment.saturating_duration_since(epoch);
             let start = since(timeline.measure);
             let end = match (timeline.end.map(since), self.last_reply.map(since)) {
                 // A run that died reached its figures in the time that was requested, not in a part of it.
-                (Some(end), _) if measured_end >= end || self.died.is_some() => end,
+                (Some(end), _) if measured_end >= end || died.is_some() => end,
                 (_, Some(last_reply)) => last_reply,
                 _ => measured_end,
             };
@@ -164,9 +168,7 @@ impl Aggregate {
             waited: self.waited.and_then(share).map(|share| share.min(1.0)),
             opening: self.last_opened.map_or(Duration::ZERO, |last| last.saturating_duration_since(epoch)),
             series: self.series.starting_at(start),
-            died: timeline
-                .zip(self.died)
-                .map(|(timeline, died)| died.saturating_duration_since(timeline.measure)),
+            died: timeline.zip(died).map(|(timeline, died)| died.saturating_duration_since(timeline.measure)),
             sending: timeline
                 .zip(self.last_sent)
                 .map_or(Duration::ZERO, |(timeline, last)| last.saturating_duration_since(timeline.start)),
@@ -177,12 +179,14 @@ impl Aggregate {
             interrupted,
             without_service,
             aborted: None,
+            fan_out: None,
         }
     }
 }
 
 fn point(second: &SecondFigures, start: Duration, end: Duration) -> TimeSeriesPoint {
-    let latency = second.recorder.histogram(Metric::Corrected);
+    let [latency, gap] = [Metric::Corrected, Metric::Gap].map(|metric| second.recorder.histogram(metric));
+    let latency = if gap.is_empty() { latency } else { gap };
     let percentile = |percent| Duration::from_nanos(latency.value_at_percentile(percent));
     TimeSeriesPoint {
         start,

@@ -1,6 +1,6 @@
 //! When connections are opened: all at once, over a ramp, or at a rate.
 
-use crate::workload::{mode::Mode, plan::Plan, send_schedule::Timeline};
+use crate::workload::{plan::Plan, send_schedule::Timeline};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -13,7 +13,7 @@ const BATCH: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct ConnectSchedule {
     queue: VecDeque<usize>,
-    /// `None` until it is known: with `--churn` it is the start of the load.
+    /// `None` until it is known: it can be the start of the load.
     start: Option<Instant>,
     /// Nothing is due from here on.
     end: Option<Instant>,
@@ -31,7 +31,7 @@ impl ConnectSchedule {
     pub(crate) fn new(plan: &Plan, thread: u32, slots: usize, epoch: Instant) -> Self {
         Self {
             queue: (0..slots).collect(),
-            start: (plan.mode != Mode::Churn).then_some(epoch),
+            start: (!plan.mode.opens_in_measured_time()).then_some(epoch),
             end: None,
             gap: plan.opening_gap.saturating_mul(plan.threads),
             offset: plan.opening_gap.saturating_mul(thread),

@@ -4,7 +4,7 @@
 use super::{
     aggregate::Aggregate,
     interval::DriverReport,
-    outcome::{MetCondition, RunObserver, RunOutcome, SecondFigures},
+    outcome::{FanOutOutcome, MetCondition, RunObserver, RunOutcome, SecondFigures},
     threads::Threads,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         assertion::{AssertInput, Doubt},
         counters::Count,
     },
-    workload::{mode::Mode, plan::Plan, send_schedule::Timeline},
+    workload::{plan::Plan, send_schedule::Timeline},
 };
 use crossbeam_channel::{Receiver, bounded, select};
 use std::{
@@ -152,7 +152,7 @@ impl Coordinator {
     fn start_load(&mut self, observer: &mut dyn RunObserver) -> Result<(), LoadError> {
         let plan = &self.run.plan;
         let counters = &self.aggregate.total.counters;
-        if plan.mode != Mode::Churn && counters.get(Count::Opened) == 0 {
+        if !plan.mode.opens_in_measured_time() && counters.get(Count::Opened) == 0 {
             return Err(self.unreachable());
         }
         let now = Instant::now();
@@ -165,10 +165,11 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Fails if `--churn` has failed to open as many connections as it has, and has opened none.
+    /// Fails if a run that opens its connections in the measured time has failed to open as many as it has, and
+    /// has opened none.
     fn check_reachable(&self) -> Result<(), LoadError> {
         let counters = &self.aggregate.total.counters;
-        let unreachable = self.run.plan.mode == Mode::Churn
+        let unreachable = self.run.plan.mode.opens_in_measured_time()
             && counters.get(Count::Opened) == 0
             && counters.get(Count::Failed) >= u64::from(self.run.plan.connections);
         if unreachable { Err(self.unreachable()) } else { Ok(()) }
@@ -200,7 +201,7 @@ impl Coordinator {
         let counters = &self.aggregate.total.counters;
         // All other modes check this before they start the load.
         let none_opened = counters.get(Count::Opened) == 0 && counters.get(Count::Attempted) > 0;
-        if self.run.plan.mode == Mode::Churn && none_opened && !self.interrupted {
+        if self.run.plan.mode.opens_in_measured_time() && none_opened && !self.interrupted {
             return Err(self.unreachable());
         }
         let unsent = self.unsent();
@@ -210,9 +211,14 @@ impl Coordinator {
             self.run.plan.reconnect.then(|| {
                 self.run.service.until(end.into_iter().flatten().fold(Instant::now(), Instant::min))
             });
+        let fan_out = self
+            .run
+            .room
+            .as_ref()
+            .map(|room| FanOutOutcome { senders: room.fan_out.senders, is_same_order: room.is_same_order() });
         let (timeline, epoch) = (self.timeline.as_ref(), self.run.epoch);
         let mut outcome = self.aggregate.outcome(timeline, epoch, self.interrupted, without_service);
-        outcome.aborted = self.aborted;
+        (outcome.aborted, outcome.fan_out) = (self.aborted, fan_out);
         Ok(outcome)
     }
 

@@ -21,7 +21,7 @@ use crate::{
     workload::{mode::Mode, slot_queue::Ticket},
 };
 use crossbeam_channel::Sender;
-use mio::{Events, Poll, Token, Waker, event::Event};
+use mio::{Events, Poll, Token, Waker};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -137,12 +137,13 @@ impl Driver {
             if now >= self.next_tick || self.next_transition().is_some_and(|moment| now >= moment) {
                 self.tick(now);
             }
-            let until = self.next_wake();
+            let until = if self.ctx.unfinished.is_empty() { self.next_wake() } else { now };
             let slept = Instant::now();
             self.busy += slept.saturating_duration_since(woke);
             self.timer.wait(&mut self.poll, &mut events, until).map_err(LoadError::system("poll sockets"))?;
             woke = Instant::now();
             self.handle_events(&events);
+            self.continue_unfinished();
         }
         Ok(())
     }
@@ -179,6 +180,13 @@ impl Driver {
         }
     }
 
+    /// Continues connections that had more to read or to send than one turn allows.
+    fn continue_unfinished(&mut self) {
+        for Token(slot) in std::mem::take(&mut self.ctx.unfinished) {
+            self.on_readiness(slot, Readiness::NONE);
+        }
+    }
+
     /// Notes whether a connection is open, and queues it if it was lost and has to be opened again.
     fn settle(&mut self, slot: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -210,7 +218,7 @@ impl Driver {
             if self.next_due().is_none_or(|due| due > now) {
                 break;
             }
-            let Some(slot) = self.dealer.next_turn() else {
+            let Some(slot) = self.sender_in_room().or_else(|| self.dealer.next_turn()) else {
                 self.unassign_due(now);
                 break;
             };
@@ -225,6 +233,14 @@ impl Driver {
                 self.send_on(slot, None);
             }
         }
+    }
+
+    /// Returns the connection that sends the next message in a room, which its number decides. `None` without
+    /// `--fan-out`.
+    fn sender_in_room(&self) -> Option<usize> {
+        self.ctx.run.room.as_ref()?;
+        let senders = self.ctx.schedule.as_ref()?.lane_connections(self.dealer.lane());
+        self.dealer.peek().index.checked_rem(senders).map(numbers::u64_to_usize)
     }
 
     /// Sends on a connection, after appending a message to those that wait on it.
@@ -270,7 +286,7 @@ impl Driver {
             match event.token() {
                 TIMER => {}
                 WAKE => self.on_wake(),
-                Token(slot) => self.on_ready(slot, event),
+                Token(slot) => self.on_readiness(slot, Readiness::from_event(event)),
             }
             if index % EVENTS_BETWEEN_RELEASES == EVENTS_BETWEEN_RELEASES - 1 {
                 self.release_due();
@@ -286,8 +302,7 @@ impl Driver {
         }
     }
 
-    fn on_ready(&mut self, slot: usize, event: &Event) {
-        let readiness = Readiness::from_event(event);
+    fn on_readiness(&mut self, slot: usize, readiness: Readiness) {
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.on_ready(self.poll.registry(), &mut self.ctx, readiness);
             // A connection that failed is queued at the next tick: without a pause, a server that is down
@@ -306,6 +321,7 @@ impl Driver {
             self.ctx.recorder.record(Metric::LoopLateness, late);
         }
         self.next_tick = now + TICK;
+        self.ctx.advance_sent_history(now);
         for slot in 0..self.connections.len() {
             if let Some(connection) = self.connections.get_mut(slot) {
                 connection.check_deadlines(&mut self.ctx, now);

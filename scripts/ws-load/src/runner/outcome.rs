@@ -42,6 +42,16 @@ pub(crate) struct RunOutcome {
     pub(crate) without_service: Option<WithoutService>,
     /// The condition that ended the run early (`--abort-on`).
     pub(crate) aborted: Option<MetCondition>,
+    /// With `--fan-out`.
+    pub(crate) fan_out: Option<FanOutOutcome>,
+}
+
+/// What a room has shown besides its counters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FanOutOutcome {
+    pub(crate) senders: u32,
+    /// The members that received all messages received them in the same order. `None` without such a member.
+    pub(crate) is_same_order: Option<bool>,
 }
 
 /// A condition of `--abort-on` that became true.

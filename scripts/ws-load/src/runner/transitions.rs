@@ -44,9 +44,9 @@ impl Driver {
         if early && !self.ctx.sending {
             self.start_sending();
         }
-        let churn = self.ctx.plan().mode == Mode::Churn;
+        let opens_later = self.ctx.plan().mode.opens_in_measured_time();
         if !self.connect_schedule.is_settled()
-            && (churn || self.connections.iter().all(LoadConnection::is_settled))
+            && (opens_later || self.connections.iter().all(LoadConnection::is_settled))
         {
             self.connect_schedule.set_settled();
             // The coordinator needs the reasons of failures to decide whether the run can start.

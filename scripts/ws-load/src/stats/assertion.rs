@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use std::{fmt, str::FromStr};
 
 /// The names of the histograms in an assertion. `corrected` is the default.
-const METRICS: [(&str, Metric); 10] = [
+const METRICS: [(&str, Metric); 12] = [
     ("corrected", Metric::Corrected),
     ("raw", Metric::Raw),
     ("connect", Metric::Connect),
@@ -19,6 +19,8 @@ const METRICS: [(&str, Metric); 10] = [
     ("opening", Metric::Opening),
     ("cycle", Metric::Cycle),
     ("down", Metric::Down),
+    ("gap", Metric::Gap),
+    ("compression", Metric::Compression),
     ("lateness", Metric::Lateness),
     ("loop", Metric::LoopLateness),
 ];

@@ -57,7 +57,13 @@ counts! {
     Sent = "sent",
     /// Their payload bytes.
     SentBytes = "sent_bytes",
-    /// Valid replies, warm-up included.
+    /// With `--fan-out`: deliveries that the sent messages require.
+    Expected = "expected",
+    /// Bytes that opened connections wrote to their sockets, with the handshakes and TLS.
+    WireSentBytes = "wire_sent_bytes",
+    /// Bytes that they read.
+    WireReceivedBytes = "wire_received_bytes",
+    /// Valid replies, warm-up included. Messages that were received or delivered in modes without replies.
     Replies = "replies",
     /// Their payload bytes.
     ReplyBytes = "reply_bytes",

@@ -32,6 +32,10 @@ pub(crate) enum Metric {
     Cycle,
     /// With `--reconnect`: from the loss of a connection until it was open again.
     Down,
+    /// With `--one-way receive`: between two messages on a connection.
+    Gap,
+    /// With `--deflate`: the compression of a message, which is no part of its latency.
+    Compression,
     /// How late this program sent a message, without the delays that the server caused.
     Lateness,
     /// How late the loop of a thread made its periodic checks: the time that a reply waits for this program.
@@ -40,7 +44,7 @@ pub(crate) enum Metric {
 
 impl Metric {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Corrected,
         Self::Raw,
         Self::Connect,
@@ -49,6 +53,8 @@ impl Metric {
         Self::Opening,
         Self::Cycle,
         Self::Down,
+        Self::Gap,
+        Self::Compression,
         Self::Lateness,
         Self::LoopLateness,
     ];

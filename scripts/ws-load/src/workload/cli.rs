@@ -4,6 +4,8 @@ use super::{
     address::{ResolveEntry, SourceAddresses},
     arrivals::Arrivals,
     expectation::Expectation,
+    fan_out::MAX_SENDERS,
+    mode::OneWay,
     sizes::Sizes,
     stages::Stages,
 };
@@ -88,6 +90,18 @@ pub struct LoadArgs {
     /// With --rate or --stages: send at equal distances, or at the random ones of independent users.
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     pub arrivals: Arrivals,
+    /// Measure one direction: receive what the server sends, its rate and the gaps between messages; or send as
+    /// fast as the server reads, or at the --rate. Receiving starts with the opening of the connections.
+    #[arg(long, value_enum, value_name = "DIRECTION", conflicts_with_all = ["depth", "churn", "hold"])]
+    pub one_way: Option<OneWay>,
+    /// The first SENDERS connections send at the --rate, and each message has to reach all --connections, as in
+    /// a chat room. Latency counts from the moment a message should have been sent to each delivery of it.
+    #[arg(long, value_name = "SENDERS", value_parser = clap::value_parser!(u32).range(1..=MAX_SENDERS),
+          conflicts_with_all = ["one_way", "depth", "churn", "hold", "reconnect", "file"])]
+    pub fan_out: Option<u32>,
+    /// With --fan-out: messages do not come back to the connection that sent them.
+    #[arg(long, requires = "fan_out")]
+    pub not_to_sender: bool,
     /// How long to measure [default: 10s, or no limit with --messages].
     #[arg(short = 'D', long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,

@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod arrivals;
 pub(crate) mod cli;
 pub(crate) mod expectation;
+pub(crate) mod fan_out;
 pub(crate) mod mode;
 pub(crate) mod output_files;
 pub(crate) mod payload;

@@ -11,4 +11,24 @@ pub enum Mode {
     Churn,
     /// Stay open and send nothing.
     Hold,
+    /// Send as fast as the server reads, and expect no replies.
+    Send,
+    /// Receive what the server sends.
+    Receive,
+}
+
+impl Mode {
+    /// Returns whether connections are opened in the measured time, not before it.
+    pub(crate) fn opens_in_measured_time(self) -> bool {
+        matches!(self, Self::Churn | Self::Receive)
+    }
+}
+
+/// The directions of `--one-way`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OneWay {
+    /// From this program to the server.
+    Send,
+    /// From the server to this program.
+    Receive,
 }

@@ -106,12 +106,22 @@ impl Payloads {
 
     /// Returns connection and sequence number of a generated message. `None` if any byte of it is wrong.
     pub(crate) fn identify(&self, reply: &[u8]) -> Option<(u32, u64)> {
-        if matches!(self.source, PayloadSource::Lines { .. }) {
+        self.claims(reply).filter(|(connection, sequence)| self.matches(*connection, *sequence, reply))
+    }
+
+    /// Returns connection and sequence number that a generated message begins with. The rest may be wrong.
+    pub(crate) fn claims(&self, reply: &[u8]) -> Option<(u32, u64)> {
+        if !matches!(self.source, PayloadSource::Generated { .. }) {
             return None;
         }
         let sequence = parse_digits(reply.get(..SEQUENCE_DIGITS)?)?;
         let connection = u32::try_from(parse_digits(reply.get(SEQUENCE_DIGITS..IDENTITY)?)?).ok()?;
-        self.matches(connection, sequence, reply).then_some((connection, sequence))
+        Some((connection, sequence))
+    }
+
+    /// Returns whether each message contains its whole identity.
+    pub(crate) fn have_identities(&self) -> bool {
+        matches!(&self.source, PayloadSource::Generated { sizes, .. } if sizes.min() >= IDENTITY)
     }
 
     /// Returns message `sequence` of `connection`.

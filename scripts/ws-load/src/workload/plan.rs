@@ -4,7 +4,8 @@ use super::{
     arrivals::Arrivals,
     cli::{LoadArgs, OutputArgs},
     expectation::Expectation,
-    mode::Mode,
+    fan_out::FanOut,
+    mode::{Mode, OneWay},
     payload::{PayloadSource, Payloads},
     send_schedule::Pace,
     stages::Stages,
@@ -33,6 +34,7 @@ pub struct Plan {
     pub(crate) threads: u32,
     pub(crate) depth: usize,
     pub(crate) mode: Mode,
+    pub(crate) fan_out: Option<FanOut>,
     /// The rate, if the mode has one.
     pub(crate) pace: Pace,
     pub(crate) duration: Option<Duration>,
@@ -75,12 +77,7 @@ impl Plan {
         let inputs: Vec<_> = inputs.into_iter().filter_map(|(option, path)| Some((option, path?))).collect();
         args.output.check_names(&inputs)?;
         let pace = pace(&args);
-        let mode = match (&pace, args.connect.churn, args.connect.hold) {
-            (_, true, _) => Mode::Churn,
-            (_, _, true) => Mode::Hold,
-            (Some(pace), ..) => Mode::Rate(pace.rate),
-            _ => Mode::Closed,
-        };
+        let mode = mode(&args, pace.as_ref());
         if args.threads > args.connections {
             return Err(LoadError::Usage(
                 "more --threads than --connections: some threads would have nothing to do".into(),
@@ -90,6 +87,7 @@ impl Plan {
             return Err(LoadError::Usage("--arrivals poisson needs --rate or --stages".into()));
         }
         check_expectation(&args, mode)?;
+        check_directions(&args, mode)?;
         if args.connect.reconnect && args.messages.is_some() && args.duration.is_none() {
             return Err(LoadError::Usage(
                 "--reconnect with --messages needs --duration: without a server the run would not end".into(),
@@ -108,6 +106,15 @@ impl Plan {
             route: args.route.clone(),
             deflate: args.message.deflate,
         };
+        let fan_out = args.fan_out.map(|senders| FanOut { senders, to_sender: !args.not_to_sender });
+        let payloads = payloads(&args)?;
+        if fan_out.is_some() && !payloads.have_identities() {
+            return Err(LoadError::Usage(
+                "--fan-out needs messages of at least 14 bytes, which contain their numbers: see --size"
+                    .into(),
+            ));
+        }
+        let is_sending = args.one_way == Some(OneWay::Send);
         Ok(Self {
             target: Target::new(&args.url.clone().unwrap_or_default(), target_options)?,
             follow: args.route.follow,
@@ -118,9 +125,10 @@ impl Plan {
             pace: pace.unwrap_or_default(),
             duration,
             messages: args.messages,
-            payloads: payloads(&args)?,
+            fan_out,
+            payloads,
             expect_prefix: args.message.expect_prefix,
-            expect: args.message.expect,
+            expect: if is_sending { Expectation::None } else { args.message.expect },
             ignore_unasked: args.message.ignore_unasked,
             first: args.message.first,
             deflate: args.message.deflate,
@@ -136,6 +144,11 @@ impl Plan {
         })
     }
 
+    /// Returns the number of connections that send.
+    pub(crate) fn senders(&self) -> u32 {
+        self.fan_out.map_or(self.connections, |fan_out| fan_out.senders)
+    }
+
     /// Raises the soft limit of open files to what the run needs. Fails if the hard limit is lower.
     pub(crate) fn raise_limit(&self) -> Result<(), LoadError> {
         let needed = u64::from(self.connections)
@@ -147,6 +160,38 @@ impl Plan {
             .map_err(LoadError::system("raise the limit of open files"))?;
         if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
     }
+}
+
+fn mode(args: &LoadArgs, pace: Option<&Pace>) -> Mode {
+    match (pace, args.one_way) {
+        _ if args.connect.churn => Mode::Churn,
+        _ if args.connect.hold => Mode::Hold,
+        (_, Some(OneWay::Receive)) => Mode::Receive,
+        (Some(pace), _) => Mode::Rate(pace.rate),
+        (None, Some(OneWay::Send)) => Mode::Send,
+        (None, None) => Mode::Closed,
+    }
+}
+
+/// Fails if `--one-way` or `--fan-out` contradicts another option.
+fn check_directions(args: &LoadArgs, mode: Mode) -> Result<(), LoadError> {
+    let has_reply = !args.message.expect.is_echo() || !args.message.expect_prefix.is_empty();
+    let has_load = args.rate.is_some() || args.stages.is_some() || args.messages.is_some();
+    let problem = match (mode, args.fan_out) {
+        (Mode::Receive, _) if has_load => {
+            "--one-way receive sends nothing: remove --rate, --stages and --messages"
+        }
+        (Mode::Receive, _) => return Ok(()),
+        _ if args.one_way == Some(OneWay::Send) && has_reply => "--one-way send expects no replies",
+        (_, None) => return Ok(()),
+        (Mode::Rate(_), Some(senders)) if senders > args.connections => {
+            "--fan-out has more senders than --connections"
+        }
+        (Mode::Rate(_), Some(_)) if args.message.expect.is_echo() => return Ok(()),
+        (Mode::Rate(_), Some(_)) => "--fan-out expects the messages themselves: remove --expect",
+        (_, Some(_)) => "--fan-out needs --rate or --stages",
+    };
+    Err(LoadError::Usage(problem.into()))
 }
 
 /// Fails if the expected replies contradict another option.

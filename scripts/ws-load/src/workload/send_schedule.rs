@@ -123,9 +123,9 @@ impl SendSchedule {
 
     /// Returns the slot of a message of a lane.
     fn slot(&self, Ticket { lane, index }: Ticket) -> u64 {
-        let (lane, threads) = (u64::from(lane), self.threads);
         // The thread has every `threads`th connection, beginning with number `lane`.
-        let own = (self.connections + threads - 1).saturating_sub(lane) / threads;
+        let own = self.lane_connections(lane);
+        let (lane, threads) = (u64::from(lane), self.threads);
         let (round, place) = (index / own.max(1), index % own.max(1));
         round.saturating_mul(self.connections).saturating_add(lane + place * threads)
     }
@@ -144,7 +144,17 @@ impl SendSchedule {
 
     /// Returns when a message should be sent.
     pub(crate) fn due(&self, ticket: Ticket) -> Instant {
-        self.start + self.times.due(self.slot(ticket))
+        self.due_slot(self.slot(ticket))
+    }
+
+    /// Returns when a slot is due.
+    pub(crate) fn due_slot(&self, slot: u64) -> Instant {
+        self.start + self.times.due(slot)
+    }
+
+    /// Returns how many of the `connections` are those of `lane`.
+    pub(crate) fn lane_connections(&self, lane: u32) -> u64 {
+        (self.connections + self.threads - 1).saturating_sub(u64::from(lane)) / self.threads
     }
 }
 

@@ -31,6 +31,11 @@ impl Sizes {
         self.choices.iter().map(|choice| choice.high).max().unwrap_or(0)
     }
 
+    /// Returns the smallest size, in bytes.
+    pub(crate) fn min(&self) -> usize {
+        self.choices.iter().map(|choice| choice.low).min().unwrap_or(0)
+    }
+
     /// Returns the size, in bytes, that a random `number` selects.
     pub(crate) fn pick(&self, number: u64) -> usize {
         if let [SizeChoice { low, high, .. }] = self.choices[..]

@@ -18,10 +18,12 @@ mod command_line;
 mod compare;
 mod connections;
 mod expectation;
+mod fan_out;
 mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
 mod merge;
+mod one_way;
 mod output;
 mod own_server;
 mod proxies;
