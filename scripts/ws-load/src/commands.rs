@@ -1,5 +1,5 @@
-//! The commands of `ws-load`: a run, the merge of interval logs, the comparison of two runs, completions and the
-//! manual page.
+//! The commands of `ws-load`: a run, the merge of interval logs, the comparison of two runs, completions and
+//! the manual page.
 
 use crate::{
     error::LoadError,
@@ -43,6 +43,21 @@ pub struct Completed {
 /// Returns an error if the run cannot start or cannot finish. A file that cannot be written after the run is
 /// reported in [`Completed::unwritten`] instead.
 pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Completed, LoadError> {
+    let output = plan.output.clone();
+    let (report, logged) = measure_and_log(plan, stop)?;
+    let mut completed = complete(report, &output);
+    completed.unwritten = logged.err().or(completed.unwritten);
+    Ok(completed)
+}
+
+/// Runs `plan` like [`run`], and writes no results.
+pub(crate) fn measure(plan: Plan, stop: &Receiver<()>) -> Result<Report, LoadError> {
+    let (report, logged) = measure_and_log(plan, stop)?;
+    logged.map(|()| report)
+}
+
+/// Runs `plan`. The second value is the result of writing the interval log.
+fn measure_and_log(plan: Plan, stop: &Receiver<()>) -> Result<(Report, Result<(), LoadError>), LoadError> {
     plan.raise_limit()?;
     let output = plan.output.clone();
     output.check_writable()?;
@@ -56,8 +71,13 @@ pub fn run(plan: Plan, stop: &Receiver<()>) -> Result<Completed, LoadError> {
     let mut report = Report::of_run(&info, outcome?);
     report.evaluate(&output.asserts, &abort_on);
     let logged = log.and_then(|log| log.map_or(Ok(()), |log| log.write_totals(&report)));
-    let unwritten = logged.and(write(&report, &output)).err();
-    Ok(Completed { report, unwritten })
+    Ok((report, logged))
+}
+
+/// Writes the results.
+pub(crate) fn complete(report: Report, output: &OutputArgs) -> Completed {
+    let unwritten = write(&report, output).err();
+    Completed { report, unwritten }
 }
 
 /// Joins interval logs into one report, and writes the files that `output` names.
@@ -74,8 +94,7 @@ pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Completed, LoadErr
     output.check_names(&inputs)?;
     let mut report = Report::of_logs(MergedLogs::read(logs)?);
     report.evaluate(&output.asserts, &[]);
-    let unwritten = write(&report, output).err();
-    Ok(Completed { report, unwritten })
+    Ok(complete(report, output))
 }
 
 /// Compares the JSON files of two runs.

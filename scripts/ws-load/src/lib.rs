@@ -30,6 +30,7 @@
 //! | how lost connections are opened again | `runner/reconnects`, `connection/service_clock` |
 //! | why a latency is *corrected* | `workload/send_schedule`, `connection/latency` |
 //! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
+//! | the search for the highest rate (`--find`) | `find`, `workload/rate_search`, `output/found` |
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how redirects are followed | `runner/redirects` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
@@ -46,12 +47,13 @@
 //! | what is shown and written | `output/`: `progress`, `summary`, `conclusions`, `report`, `comparison`, `hdr_log`, `html`, `svg`, `csv`, `junit` |
 //! | the interval log and its merge | `output/`: `log_format`, `hdr_log`, `merged_logs`, `merged_report` |
 //!
-//! Files import only from their own folder and from those below it, in this order: `commands`, `output`,
+//! Files import only from their own folder and from those below it, in this order: `find`, `commands`, `output`,
 //! `runner`, `connection`, `workload`, `net`, `stats`, and `error`, `text`, `numbers`.
 
 mod commands;
 mod connection;
 mod error;
+mod find;
 mod net;
 mod numbers;
 mod output;
@@ -62,14 +64,17 @@ mod workload;
 
 pub use commands::{Completed, compare, completions, man, merge, run};
 pub use error::LoadError;
+pub use find::find;
 pub use net::message_kind::MessageKind;
 pub use output::{
     comparison::Comparison,
+    found::{Found, FoundStep},
     generator::Generator,
     host_info::HostInfo,
     in_flight_limit::InFlightLimit,
     merged_logs::MergedRun,
-    report::{Aborted, AssertResult, FanOutResult, INTERRUPTED, Report, SeriesPoint},
+    report::{Aborted, AssertResult, FanOutResult, INTERRUPTED, Report},
+    series::SeriesPoint,
     summary::TextSummary,
 };
 pub use stats::{

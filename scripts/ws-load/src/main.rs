@@ -32,10 +32,15 @@ fn main() -> ExitCode {
 /// Runs the load, and returns its exit code.
 fn run(load: LoadArgs) -> Result<ExitCode, LoadError> {
     let output = load.output.clone();
-    let plan = Plan::new(load)?;
+    let is_search = !load.find.is_empty();
+    let plan = if is_search { Err(load) } else { Ok(Plan::new(load)?) };
     let stop =
         signals::stop_on_signal().map_err(|source| LoadError::System { action: "handle signals", source })?;
-    ws_load::run(plan, &stop).map(|completed| finish(&completed, &output))
+    let completed = match plan {
+        Ok(plan) => ws_load::run(plan, &stop),
+        Err(load) => ws_load::find(&load, &stop),
+    };
+    completed.map(|completed| finish(&completed, &output))
 }
 
 /// Prints the results, and returns their exit code.
@@ -44,6 +49,9 @@ fn finish(completed: &Completed, output: &OutputArgs) -> ExitCode {
     show(report, output);
     if let Some(condition) = &report.aborted {
         eprintln!("ws-load: ended early: {} ({})", condition.expression, condition.seen);
+    }
+    if let Some(found) = report.found.as_ref().filter(|_| output.quiet) {
+        eprintln!("ws-load: {}", found.words());
     }
     for assert in report.asserts.iter().filter(|assert| assert.result != "holds") {
         eprintln!("ws-load: assert {}: {} ({})", assert.expression, assert.result, assert.seen);

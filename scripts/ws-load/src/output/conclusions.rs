@@ -13,6 +13,14 @@ pub(super) fn result(report: &Report) -> (Colour, String) {
     if report.interrupted {
         return (Colour::Yellow, "INTERRUPTED: a signal ended the run.".into());
     }
+    if let Some(found) = &report.found {
+        let (colour, words) = match () {
+            () if found.rate.is_none() => (Colour::Red, "FAILED"),
+            () if found.limited_by_generator => (Colour::Yellow, "INCONCLUSIVE"),
+            () => (Colour::Green, "FOUND"),
+        };
+        return (colour, format!("{words}: {}.", found.words()));
+    }
     if report.errors_not_named > 0 {
         return (Colour::Red, format!("FAILED: {} errors.", text::grouped(report.errors_not_named)));
     }

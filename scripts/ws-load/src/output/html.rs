@@ -1,7 +1,8 @@
 //! The report as one HTML page without scripts, and without references to other files.
 
 use super::{
-    report::{Report, SeriesPoint},
+    report::Report,
+    series::SeriesPoint,
     svg::{self, Axis, ChartLine},
 };
 use crate::{
@@ -61,6 +62,10 @@ fn conclusions(report: &Report) -> String {
     let mut line = |class: &str, words: &str| {
         let _ = write!(html, "<p class=\"verdict {class}\">{}</p>", escape(words));
     };
+    if let Some(found) = &report.found {
+        let class = if found.rate.is_some() && !found.limited_by_generator { "good" } else { "bad" };
+        line(class, &format!("{}. The figures are those of the step at this rate.", found.words()));
+    }
     if report.errors > 0 {
         line("bad", &format!("{} errors: see the table below.", text::grouped(report.errors)));
     } else if report.get(Count::Replies) > 0 {

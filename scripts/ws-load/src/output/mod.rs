@@ -3,6 +3,7 @@
 pub(crate) mod comparison;
 mod conclusions;
 pub(crate) mod csv;
+pub(crate) mod found;
 pub(crate) mod generator;
 pub(crate) mod hdr_log;
 pub(crate) mod host_info;
@@ -15,6 +16,7 @@ pub(crate) mod merged_report;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod run_info;
+pub(crate) mod series;
 pub(crate) mod shortfall;
 mod style;
 pub(crate) mod summary;

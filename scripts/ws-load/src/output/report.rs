@@ -1,11 +1,13 @@
 //! The result of a run, in the form of the JSON. The names are stable: tools may rely on them.
 
 use super::{
+    found::Found,
     generator::Generator,
     host_info::{self, HostInfo},
     in_flight_limit::InFlightLimit,
     merged_logs::MergedRun,
     run_info::{self, RunInfo},
+    series::{SeriesPoint, points},
     verdict::{RunLoad, Verdict, is_reached},
 };
 use crate::{
@@ -14,9 +16,8 @@ use crate::{
     stats::{
         assertion::{AssertInput, AssertOutcome, Assertion},
         counters::{Count, faults},
-        percentiles::{Percentiles, micros},
+        percentiles::Percentiles,
         recorder::{Metric, Recorder},
-        timeseries::{TimeSeries, TimeSeriesPoint},
     },
     workload::mode::Mode,
 };
@@ -113,6 +114,8 @@ pub struct Report {
     pub longest_without_service_seconds: Option<f64>,
     /// With `--fan-out`: the room.
     pub fan_out: Option<FanOutResult>,
+    /// With `--find`: the search that led to this run.
+    pub found: Option<Found>,
     /// How this program performed.
     pub generator: Generator,
     /// The assertions and their results.
@@ -158,25 +161,6 @@ pub struct AssertResult {
     pub result: &'static str,
     /// The figure it was evaluated with.
     pub seen: String,
-}
-
-/// The figures of a stretch of time.
-#[derive(Debug, Serialize)]
-pub struct SeriesPoint {
-    /// Its start, since the start of the measured time.
-    pub start_seconds: f64,
-    /// Its length.
-    pub seconds: f64,
-    /// Valid replies per second.
-    pub rate: f64,
-    /// Median of the corrected latency. Over several seconds, the largest. `None` without replies.
-    pub p50_us: Option<f64>,
-    /// 99th percentile, likewise.
-    pub p99_us: Option<f64>,
-    /// Maximum, likewise.
-    pub max_us: Option<f64>,
-    /// Number of errors.
-    pub errors: u64,
 }
 
 impl Report {
@@ -282,6 +266,7 @@ impl Report {
             gap: of(Metric::Gap),
             compression: of(Metric::Compression),
             fan_out: None,
+            found: None,
             without_service_seconds: None,
             longest_without_service_seconds: None,
             generator: Generator::of(&total),
@@ -367,6 +352,13 @@ impl Report {
             () if self.aborted.is_some() => 3,
             () if self.asserts.iter().any(|asserted| asserted.result != "holds") => 3,
             () if self.rate_reached == Some(false) => 3,
+            () if self
+                .found
+                .as_ref()
+                .is_some_and(|found| found.rate.is_none() || found.limited_by_generator) =>
+            {
+                3
+            }
             () => 0,
         }
     }
@@ -381,19 +373,4 @@ pub(super) fn mib_per_second(rate: Option<f64>, total: &Recorder) -> Option<f64>
     };
     let mean = mean([Count::ReplyBytes, Count::Replies]).or_else(|| mean([Count::SentBytes, Count::Sent]));
     Some(rate? * mean? / MIB)
-}
-
-fn points(series: &TimeSeries) -> Vec<SeriesPoint> {
-    let latency =
-        |point: &TimeSeriesPoint, latency| (!point.max.is_zero()).then(|| micros(numbers::nanos(latency)));
-    let of = |point: &TimeSeriesPoint| SeriesPoint {
-        start_seconds: point.start.as_secs_f64(),
-        seconds: point.span.as_secs_f64(),
-        rate: point.rate(),
-        p50_us: latency(point, point.p50),
-        p99_us: latency(point, point.p99),
-        max_us: latency(point, point.max),
-        errors: point.errors,
-    };
-    series.points().iter().map(of).collect()
 }

@@ -63,7 +63,9 @@ impl fmt::Display for TextSummary<'_> {
 impl TextSummary<'_> {
     fn conclusions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (colour, words) = conclusions::result(self.report);
-        writeln!(f, "{}", paint(&words, colour, self.is_terminal))?;
+        for line in wrapped(&words) {
+            writeln!(f, "{}", paint(&line, colour, self.is_terminal))?;
+        }
         for (colour, words) in conclusions::asserts(self.report) {
             let line = shortened(&format!("  {:<12} {words}", "assert"), COLUMNS - 1);
             writeln!(f, "{}", paint(&line, colour, self.is_terminal))?;
@@ -102,6 +104,21 @@ fn rows(name: &str, items: &[String], separator: &str) -> Vec<String> {
         format!("  {name:<12} {}", row.trim_end())
     };
     rows.into_iter().enumerate().map(named).collect()
+}
+
+/// Splits text into lines that fit a terminal.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || line.chars().count() + word.chars().count() < COLUMNS - 1 => {
+                line.push_str(if line.is_empty() { "" } else { " " });
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Returns the text, or its beginning and an ellipsis if it is longer than `most` characters.

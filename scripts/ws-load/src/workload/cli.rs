@@ -64,7 +64,7 @@ pub enum Command {
 }
 
 /// The options of a run.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// The endpoint: ws://host:port/path or wss://host:port/path. Or tcp://host:port, a server that sends
     /// every byte back, to measure the same messages without WebSocket.
@@ -90,6 +90,14 @@ pub struct LoadArgs {
     /// With --rate or --stages: send at equal distances, or at the random ones of independent users.
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     pub arrivals: Arrivals,
+    /// Search for the highest rate at which this holds, such as 'p99<10ms'; may be repeated. The first step is at
+    /// --rate, or 1000. Each takes --warmup [default here: 1s] and --duration [default here: 5s].
+    #[arg(long, value_name = "EXPRESSION",
+          conflicts_with_all = ["stages", "messages", "churn", "hold", "one_way", "hdr_log", "abort_on"])]
+    pub find: Vec<Assertion>,
+    /// With --find: how often the search is repeated from its result, for the spread.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "find", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub find_rounds: u32,
     /// Measure one direction: receive what the server sends, its rate and the gaps between messages; or send as
     /// fast as the server reads, or at the --rate. Receiving starts with the opening of the connections.
     #[arg(long, value_enum, value_name = "DIRECTION", conflicts_with_all = ["depth", "churn", "hold"])]
@@ -118,8 +126,8 @@ pub struct LoadArgs {
     #[command(flatten)]
     pub route: RouteArgs,
     /// Load for this long before measuring. Errors count from the start.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
-    pub warmup: Duration,
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub warmup: Option<Duration>,
     /// A reply is missing from this time on, and late if it arrives after all. Its latency is at least this
     /// time.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -137,7 +145,7 @@ pub struct LoadArgs {
 }
 
 /// What is sent, and which reply is expected.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct MessageArgs {
     /// Message size: 20, a range 16..4KiB, or a list with weights 20:90,1KiB:9,64KiB:1.
     #[arg(short, long, default_value = "20", conflicts_with = "file")]

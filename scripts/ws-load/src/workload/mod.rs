@@ -9,6 +9,7 @@ pub(crate) mod mode;
 pub(crate) mod output_files;
 pub(crate) mod payload;
 pub(crate) mod plan;
+pub(crate) mod rate_search;
 pub(crate) mod send_schedule;
 pub(crate) mod sizes;
 pub(crate) mod slot_queue;

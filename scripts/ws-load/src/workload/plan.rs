@@ -16,6 +16,9 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 /// Length of the measured time without `--duration` and `--messages`.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+/// The same for a step of `--find`, and the time that it loads before.
+const STEP_DURATION: Duration = Duration::from_secs(5);
+const STEP_WARMUP: Duration = Duration::from_secs(1);
 /// Largest file of messages, in bytes. It is kept in memory.
 const MAX_FILE: u64 = 64 << 20;
 /// Number of descriptors that a thread needs: poll, timer, waker, and one in reserve.
@@ -93,8 +96,13 @@ impl Plan {
                 "--reconnect with --messages needs --duration: without a server the run would not end".into(),
             ));
         }
+        let (default_duration, default_warmup) = if args.find.is_empty() {
+            (DEFAULT_DURATION, Duration::ZERO)
+        } else {
+            (STEP_DURATION, STEP_WARMUP)
+        };
         let duration =
-            if args.messages.is_some() { args.duration } else { args.duration.or(Some(DEFAULT_DURATION)) };
+            if args.messages.is_some() { args.duration } else { args.duration.or(Some(default_duration)) };
         let duration = args.stages.as_ref().map(Stages::duration).or(duration);
         let opening_gap = match (args.connect.ramp, args.connect.connect_rate) {
             (Some(ramp), _) => ramp / args.connections,
@@ -135,7 +143,7 @@ impl Plan {
             opening_gap,
             starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
             reconnect: args.connect.reconnect,
-            warmup: args.warmup,
+            warmup: args.warmup.unwrap_or(default_warmup),
             timeout: args.timeout,
             connect_timeout: args.connect.connect_timeout,
             drain: args.drain,

@@ -19,6 +19,7 @@ mod compare;
 mod connections;
 mod expectation;
 mod fan_out;
+mod find;
 mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
