@@ -4,8 +4,9 @@
 use crate::{
     error::LoadError,
     output::{
-        comparison::Comparison, csv, hdr_log::HdrLog, html, junit, merged_logs::MergedLogs,
-        progress::Progress, report::Report, run_info::RunInfo,
+        comparison::Comparison, csv, exposition::LiveFigures, hdr_log::HdrLog, html, junit,
+        merged_logs::MergedLogs, metrics_listener::MetricsListener, progress::Progress, report::Report,
+        run_info::RunInfo,
     },
     runner::{coordinator, redirects},
     workload::{
@@ -65,13 +66,24 @@ fn measure_and_log(plan: Plan, stop: &Receiver<()>) -> Result<(Report, Result<()
     let info = RunInfo::from_plan(&plan);
     let abort_on = plan.abort_on.clone();
     let log = output.hdr_log.as_deref().map(|path| HdrLog::new(path, &info));
-    let mut progress = Progress::new(&plan, log);
+    let metrics = listen(&plan, &info)?;
+    let mut progress = Progress::new(&plan, log, metrics);
     let outcome = coordinator::run(plan, stop, &mut progress);
     let log = progress.finish();
     let mut report = Report::of_run(&info, outcome?);
     report.evaluate(&output.asserts, &abort_on);
     let logged = log.and_then(|log| log.map_or(Ok(()), |log| log.write_totals(&report)));
     Ok((report, logged))
+}
+
+/// Listens for requests for metrics, if the plan wants it, and says where.
+fn listen(plan: &Plan, info: &RunInfo) -> Result<Option<MetricsListener>, LoadError> {
+    let Some(address) = plan.output.metrics_listen else { return Ok(None) };
+    let listener = MetricsListener::start(address, LiveFigures::new(info.url.clone(), info.rate_asked()))?;
+    if !plan.output.quiet {
+        eprintln!("ws-load: metrics on {}", listener.url());
+    }
+    Ok(Some(listener))
 }
 
 /// Writes the results.
@@ -89,6 +101,11 @@ pub(crate) fn complete(report: Report, output: &OutputArgs) -> Completed {
 pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Completed, LoadError> {
     if output.hdr_log.is_some() {
         return Err(LoadError::Usage("merge writes no interval log: remove --hdr-log".into()));
+    }
+    if output.metrics_listen.is_some() {
+        return Err(LoadError::Usage(
+            "merge loads nothing that could be watched: remove --metrics-listen".into(),
+        ));
     }
     let inputs: Vec<_> = logs.iter().map(|log| ("the log", log.as_path())).collect();
     output.check_names(&inputs)?;

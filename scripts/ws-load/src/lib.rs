@@ -45,6 +45,7 @@
 //! | whether this program was the bottleneck | `output/`: `verdict`, `in_flight_limit` |
 //! | whether the rate was reached | `output/reached` |
 //! | what is shown and written | `output/`: `progress`, `summary`, `conclusions`, `report`, `comparison`, `hdr_log`, `html`, `svg`, `csv`, `junit` |
+//! | metrics while the run goes on | `output/`: `metrics_listener`, `exposition` |
 //! | the interval log and its merge | `output/`: `log_format`, `hdr_log`, `merged_logs`, `merged_report` |
 //!
 //! Files import only from their own folder and from those below it, in this order: `find`, `commands`, `output`,

@@ -3,6 +3,7 @@
 pub(crate) mod comparison;
 mod conclusions;
 pub(crate) mod csv;
+pub(crate) mod exposition;
 pub(crate) mod found;
 pub(crate) mod generator;
 pub(crate) mod hdr_log;
@@ -13,6 +14,7 @@ pub(crate) mod junit;
 pub(crate) mod log_format;
 pub(crate) mod merged_logs;
 pub(crate) mod merged_report;
+pub(crate) mod metrics_listener;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod run_info;

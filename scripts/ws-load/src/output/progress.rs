@@ -1,6 +1,7 @@
-//! What is shown and written while a run goes on: the live line on a terminal, and the interval log.
+//! What is shown and written while a run goes on: the live line on a terminal, the interval log and the
+//! metrics.
 
-use super::hdr_log::HdrLog;
+use super::{hdr_log::HdrLog, metrics_listener::MetricsListener};
 use crate::{
     error::LoadError,
     numbers,
@@ -15,12 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Shows the figures of each second, and writes them to the interval log. The live line appears only on a
-/// terminal.
+/// Shows the figures of each second, writes them to the interval log and adds them to the metrics. The live line
+/// appears only on a terminal.
 pub(crate) struct Progress {
     line: ProgressBar,
     /// The log, or the error that ended it.
     log: Result<Option<HdrLog>, LoadError>,
+    metrics: Option<MetricsListener>,
     /// No replies are expected: the live line shows what is sent.
     is_sending_only: bool,
     duration: Option<Duration>,
@@ -30,7 +32,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(plan: &Plan, log: Option<HdrLog>) -> Self {
+    pub(crate) fn new(plan: &Plan, log: Option<HdrLog>, metrics: Option<MetricsListener>) -> Self {
         let target =
             if plan.output.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let line = ProgressBar::with_draw_target(None, target);
@@ -42,6 +44,7 @@ impl Progress {
         Self {
             line,
             log: Ok(log),
+            metrics,
             is_sending_only: plan.expect.is_none(),
             duration: plan.duration,
             warmup: plan.warmup,
@@ -121,6 +124,9 @@ impl RunObserver for Progress {
 
     fn on_second(&mut self, second: &SecondFigures) {
         self.show(second);
+        if let Some(metrics) = &self.metrics {
+            metrics.add(second);
+        }
         if let Ok(Some(log)) = &mut self.log
             && let Err(error) = log.write_second(second)
         {

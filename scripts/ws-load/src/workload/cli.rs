@@ -11,7 +11,7 @@ use super::{
 };
 use crate::stats::assertion::Assertion;
 use clap::{Args, Parser, Subcommand};
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A load generator for WebSocket echo endpoints that verifies every reply.
 ///
@@ -277,6 +277,10 @@ pub struct OutputArgs {
     /// Write an interval log in the format of `HdrHistogram`, version 2: one line per second.
     #[arg(long, value_name = "FILE")]
     pub hdr_log: Option<PathBuf>,
+    /// Listen here for HTTP requests of Prometheus while the run goes on, such as 127.0.0.1:9100. The path is
+    /// /metrics.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// A condition on the result, such as 'p99<5ms', 'rate>=50000' or 'missing/sent<0.1%'; may be repeated. Errors
     /// that no condition names have to be 0.
     #[arg(long = "assert", value_name = "EXPRESSION")]

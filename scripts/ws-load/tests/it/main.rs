@@ -24,6 +24,7 @@ mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
 mod merge;
+mod metrics_listen;
 mod one_way;
 mod output;
 mod own_server;
