@@ -24,7 +24,8 @@
 //! |---|---|
 //! | the commands: `run`, `merge`, `compare`, `completions`, `man` | `commands` |
 //! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `url`, `address`, `sizes`, `tls` |
-//! | what a message contains | `workload/payload` |
+//! | what a message contains | `workload/`: `payload`, `template`, `input_files` |
+//! | what differs between the requests of connections | `workload/connection_fields` |
 //! | when messages are due | `workload/`: `send_schedule`, `stages`, `arrivals`, `slot_queue` |
 //! | which connection sends a message | `runner/dealer`, `connection/unassigned` |
 //! | how lost connections are opened again | `runner/reconnects`, `connection/service_clock` |
@@ -85,7 +86,7 @@ pub use stats::{
 pub use workload::{
     address::{ResolveEntry, SourceAddresses},
     arrivals::Arrivals,
-    cli::{Cli, Command, ConnectArgs, LoadArgs, MessageArgs, OutputArgs, RouteArgs},
+    cli::{Cli, Command, ConnectArgs, FileFormat, LoadArgs, MessageArgs, OutputArgs, RouteArgs},
     expectation::Expectation,
     mode::{Mode, OneWay},
     plan::Plan,

@@ -52,6 +52,8 @@ pub(crate) struct LoadConnection {
     /// Messages of the schedule that it was dealt and has not sent.
     pub(crate) queue: SlotQueue,
     opened_at: Instant,
+    /// Number of times that its opening has begun.
+    attempts: u64,
     /// When it was lost, until it is open again.
     lost_at: Option<Instant>,
     /// It has to be opened again.
@@ -72,6 +74,7 @@ impl LoadConnection {
             next_sequence: 0,
             queue: SlotQueue::default(),
             opened_at: now,
+            attempts: 0,
             lost_at: None,
             retry: false,
             failures: 0,
@@ -139,16 +142,23 @@ impl LoadConnection {
         ctx.recorder.count(Count::Attempted);
         self.due = due;
         self.failed = false;
-        match Opening::start(&mut OpenScope { registry, token: self.token, ctx, now }) {
+        self.attempts += 1;
+        match Opening::start(&mut self.scope(registry, ctx, now)) {
             Ok(opening) => self.state = ConnectionState::Opening(opening),
             Err(failure) => self.fail(&failure, ctx),
         }
     }
 
+    fn scope<'a>(&self, registry: &'a Registry, ctx: &'a mut DriverContext, now: Instant) -> OpenScope<'a> {
+        let attempt = self.attempts.saturating_sub(1);
+        OpenScope { registry, token: self.token, connection: self.id, attempt, ctx, now }
+    }
+
     /// Continues the opening if it waits for a deadline that has passed. Otherwise does nothing.
     pub(crate) fn resume(&mut self, registry: &Registry, ctx: &mut DriverContext, now: Instant) {
+        let scope = &mut self.scope(registry, ctx, now);
         if let ConnectionState::Opening(opening) = &mut self.state
-            && let Err(failure) = opening.resume(&mut OpenScope { registry, token: self.token, ctx, now })
+            && let Err(failure) = opening.resume(scope)
         {
             self.fail(&failure, ctx);
         }
@@ -158,7 +168,7 @@ impl LoadConnection {
     pub(crate) fn on_ready(&mut self, registry: &Registry, ctx: &mut DriverContext, readiness: Readiness) {
         match mem::replace(&mut self.state, ConnectionState::Done) {
             ConnectionState::Opening(opening) => {
-                let mut scope = OpenScope { registry, token: self.token, ctx, now: Instant::now() };
+                let mut scope = self.scope(registry, ctx, Instant::now());
                 match opening.advance(&mut scope, readiness) {
                     Ok(OpenStep::Pending(opening)) => self.state = ConnectionState::Opening(opening),
                     Ok(OpenStep::Open { protocol, compress }) => self.on_open(protocol, compress, ctx),

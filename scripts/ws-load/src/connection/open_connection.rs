@@ -56,6 +56,8 @@ pub(crate) struct OpenConnection {
     pub(super) first_sequence: u64,
     pub(super) valid_replies: u64,
     close_received: bool,
+    /// The message of `--first`.
+    pub(super) first: Option<Vec<u8>>,
     /// For `--one-way receive`.
     pub(super) gaps: Gaps,
     /// With `--fan-out`.
@@ -84,6 +86,7 @@ impl OpenConnection {
             first_sequence: next,
             valid_replies: 0,
             close_received: false,
+            first: None,
             gaps: Gaps::new(now),
             deliveries: room.map(|room| Box::new(Deliveries::new(connection, room.fan_out))),
         }
@@ -164,8 +167,11 @@ impl OpenConnection {
 
     /// Sends the message of `--first`, if there is one.
     pub(crate) fn send_first(&mut self, ctx: &DriverContext) -> Result<(), SessionEnd> {
-        let Some(first) = &ctx.plan().first else { return Ok(()) };
-        self.protocol.write_message(MessageKind::Text, false, [first.as_bytes(), b""]);
+        let plan = ctx.plan();
+        let Some(first) = &plan.first else { return Ok(()) };
+        let first = plan.target.fields.first_message(first, self.connection);
+        self.protocol.write_message(MessageKind::Text, false, [&first, b""]);
+        self.first = Some(first);
         self.flush()
     }
 

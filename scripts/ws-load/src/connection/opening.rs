@@ -79,20 +79,20 @@ impl Opening {
         let since = self.since;
         match self.phase {
             OpeningPhase::TcpConnect(connecting) => match connecting.advance(scope, readiness)? {
-                ConnectStep::Connected { stream, began } => on_connected(stream, began, scope.ctx),
+                ConnectStep::Connected { stream, began } => on_connected(stream, began, scope),
                 ConnectStep::Pending(connecting) => pending(OpeningPhase::TcpConnect(connecting), since),
             },
             OpeningPhase::Tunnel(mut handshake) => {
                 handshake.stream_mut().note(readiness);
-                open_tunnel(*handshake, since, scope.ctx)
+                open_tunnel(*handshake, since, scope)
             }
             OpeningPhase::TlsHandshake(mut stream) => {
                 stream.note(readiness);
-                tls_handshake(stream, since, scope.ctx)
+                tls_handshake(stream, since, scope)
             }
             OpeningPhase::WebSocketHandshake(mut handshake) => {
                 handshake.stream_mut().note(readiness);
-                websocket_handshake(*handshake, since, scope.ctx)
+                websocket_handshake(*handshake, since, scope)
             }
             OpeningPhase::Refused(mut refusal) => {
                 refusal.stream_mut().note(readiness);
@@ -120,79 +120,85 @@ fn pending(phase: OpeningPhase, since: Instant) -> Result<OpenStep, Failure> {
     Ok(OpenStep::Pending(Opening { phase, since }))
 }
 
-fn on_connected(stream: ClientStream, began: Instant, ctx: &mut DriverContext) -> Result<OpenStep, Failure> {
+fn on_connected(
+    stream: ClientStream,
+    began: Instant,
+    scope: &mut OpenScope<'_>,
+) -> Result<OpenStep, Failure> {
     let now = Instant::now();
     let took = now.saturating_duration_since(began);
-    ctx.recorder.count(Count::Connected);
-    ctx.record_opening(Metric::Connect, took, now);
+    scope.ctx.recorder.count(Count::Connected);
+    scope.ctx.record_opening(Metric::Connect, took, now);
     if stream.is_syn_retransmitted() {
-        ctx.recorder.count(Count::SynRetransmitted);
+        scope.ctx.recorder.count(Count::SynRetransmitted);
     }
-    match &ctx.plan().target.tunnel {
-        Some(request) => open_tunnel(TunnelHandshake::start(stream, request), now, ctx),
-        None => start_tls(stream, now, ctx),
+    match &scope.ctx.plan().target.tunnel {
+        Some(request) => open_tunnel(TunnelHandshake::start(stream, request), now, scope),
+        None => start_tls(stream, now, scope),
     }
 }
 
 fn open_tunnel(
     handshake: TunnelHandshake,
     since: Instant,
-    ctx: &mut DriverContext,
+    scope: &mut OpenScope<'_>,
 ) -> Result<OpenStep, Failure> {
     match handshake.advance()? {
         TunnelStep::Pending(handshake) => pending(OpeningPhase::Tunnel(Box::new(handshake)), since),
-        TunnelStep::Done(stream) => start_tls(stream, Instant::now(), ctx),
+        TunnelStep::Done(stream) => start_tls(stream, Instant::now(), scope),
     }
 }
 
 /// Starts TLS if the URL is `wss://`, else the WebSocket handshake.
-fn start_tls(mut stream: ClientStream, now: Instant, ctx: &mut DriverContext) -> Result<OpenStep, Failure> {
-    let Some((config, name)) = &ctx.plan().target.tls else {
-        return start_websocket(stream, now, ctx);
+fn start_tls(mut stream: ClientStream, now: Instant, scope: &mut OpenScope<'_>) -> Result<OpenStep, Failure> {
+    let Some((config, name)) = &scope.ctx.plan().target.tls else {
+        return start_websocket(stream, now, scope);
     };
     stream.start_tls(config, name.clone()).map_err(|error| Failure::from_io(&io::Error::other(error)))?;
-    tls_handshake(stream, now, ctx)
+    tls_handshake(stream, now, scope)
 }
 
 fn tls_handshake(
     mut stream: ClientStream,
     since: Instant,
-    ctx: &mut DriverContext,
+    scope: &mut OpenScope<'_>,
 ) -> Result<OpenStep, Failure> {
     if !stream.advance_tls_handshake().map_err(|error| Failure::from_io(&error))? {
         return pending(OpeningPhase::TlsHandshake(stream), since);
     }
     let now = Instant::now();
-    ctx.record_opening(Metric::Tls, now.saturating_duration_since(since), now);
-    ctx.recorder.count(if stream.is_tls_resumed() { Count::TlsResumed } else { Count::TlsFull });
-    start_websocket(stream, now, ctx)
+    scope.ctx.record_opening(Metric::Tls, now.saturating_duration_since(since), now);
+    scope.ctx.recorder.count(if stream.is_tls_resumed() { Count::TlsResumed } else { Count::TlsFull });
+    start_websocket(stream, now, scope)
 }
 
 fn start_websocket(
     mut stream: ClientStream,
     now: Instant,
-    ctx: &mut DriverContext,
+    scope: &mut OpenScope<'_>,
 ) -> Result<OpenStep, Failure> {
-    if ctx.plan().target.is_raw_tcp() {
-        let protocol = ClientProtocol::RawTcp(Box::new(RawTcp::new(stream, ctx.websocket)));
+    if scope.ctx.plan().target.is_raw_tcp() {
+        let protocol = ClientProtocol::RawTcp(Box::new(RawTcp::new(stream, scope.ctx.websocket)));
         return Ok(OpenStep::Open { protocol, compress: false });
     }
-    let mut request = ctx.plan().target.request.clone();
+    let target = &scope.ctx.plan().target;
+    let mut request = target.request.clone();
+    target.fields.apply(&mut request, scope.connection, scope.attempt);
     if let Ok(key) = HeaderValue::from_str(&generate_key()) {
         request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
     }
-    if ctx.plan().deflate {
+    if scope.ctx.plan().deflate {
         stream.inspect_frames();
     }
-    websocket_handshake(WebSocketHandshake::start(stream, request)?, now, ctx)
+    websocket_handshake(WebSocketHandshake::start(stream, request)?, now, scope)
 }
 
 fn websocket_handshake(
     handshake: WebSocketHandshake,
     since: Instant,
-    ctx: &mut DriverContext,
+    scope: &mut OpenScope<'_>,
 ) -> Result<OpenStep, Failure> {
-    let (websocket, response) = match handshake.advance(ctx.plan().target.request.headers(), ctx.websocket)? {
+    let (websocket, response) = match handshake.advance(scope.ctx.websocket)? {
         UpgradeStep::Done(websocket, response) => (websocket, response),
         UpgradeStep::Refused(refusal) => return refused(*refusal, Instant::now()),
         UpgradeStep::Pending(handshake) => {
@@ -200,9 +206,9 @@ fn websocket_handshake(
         }
     };
     let now = Instant::now();
-    let compress = is_deflate_agreed(&response, ctx)?;
-    ctx.record_opening(Metric::Handshake, now.saturating_duration_since(since), now);
-    ctx.recorder.counters.add(Count::Compressed, u64::from(compress));
+    let compress = is_deflate_agreed(&response, scope.ctx)?;
+    scope.ctx.record_opening(Metric::Handshake, now.saturating_duration_since(since), now);
+    scope.ctx.recorder.counters.add(Count::Compressed, u64::from(compress));
     Ok(OpenStep::Open { protocol: ClientProtocol::WebSocket(websocket), compress })
 }
 

@@ -176,9 +176,9 @@ impl OpenConnection {
     /// Returns whether `reply` belongs to the message of `--first`: it arrived before the first message of
     /// the load was sent, or is an echo of it.
     fn is_reply_to_first(&self, plan: &Plan, reply: &[u8]) -> bool {
-        plan.first.as_ref().is_some_and(|first| {
+        self.first.as_ref().is_some_and(|first| {
             self.next_sequence() == self.first_sequence
-                || reply.strip_prefix(plan.expect_prefix.as_bytes()) == Some(first.as_bytes())
+                || reply.strip_prefix(plan.expect_prefix.as_bytes()) == Some(first.as_slice())
         })
     }
 }

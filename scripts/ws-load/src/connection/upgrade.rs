@@ -22,6 +22,8 @@ use tungstenite::{
 pub(crate) struct WebSocketHandshake {
     stream: ClientStream,
     accept_key: String,
+    /// The subprotocols that were offered.
+    offered: HeaderMap,
     reader: ResponseReader,
 }
 
@@ -39,22 +41,22 @@ pub(crate) enum UpgradeStep {
 impl WebSocketHandshake {
     /// Queues `request`, which must have all header fields of an upgrade.
     pub(crate) fn start(mut stream: ClientStream, request: Request) -> Result<Self, Failure> {
+        let mut offered = HeaderMap::new();
+        for protocols in request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+            offered.append(header::SEC_WEBSOCKET_PROTOCOL, protocols.clone());
+        }
         let (request, key) = generate_request(request).map_err(|error| Failure::from_websocket(&error))?;
         stream.send_buffer().push([&request, b""]);
         let accept_key = derive_accept_key(key.as_bytes());
-        Ok(Self { stream, accept_key, reader: ResponseReader::default() })
+        Ok(Self { stream, accept_key, offered, reader: ResponseReader::default() })
     }
 
     pub(crate) fn stream_mut(&mut self) -> &mut ClientStream {
         &mut self.stream
     }
 
-    /// Continues as far as possible without blocking. `offered` has the header fields of the request.
-    pub(crate) fn advance(
-        mut self,
-        offered: &HeaderMap,
-        config: WebSocketConfig,
-    ) -> Result<UpgradeStep, Failure> {
+    /// Continues as far as possible without blocking.
+    pub(crate) fn advance(mut self, config: WebSocketConfig) -> Result<UpgradeStep, Failure> {
         match self.stream.flush() {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(Failure::from_io(&error)),
             _ => {}
@@ -64,7 +66,7 @@ impl WebSocketHandshake {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(UpgradeStep::Refused(Box::new(Refusal::new(self.stream, response, tail))));
         }
-        check(response.headers(), &self.accept_key, offered)
+        check(response.headers(), &self.accept_key, &self.offered)
             .map_err(|error| Failure::from_websocket(&Error::Protocol(error)))?;
         let websocket = WebSocket::from_partially_read(self.stream, tail, Role::Client, Some(config));
         Ok(UpgradeStep::Done(Box::new(websocket), response))

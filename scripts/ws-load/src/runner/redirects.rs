@@ -82,5 +82,6 @@ fn probe(run: &Arc<RunState>, stop: &Receiver<()>) -> Result<Option<String>, Loa
 }
 
 fn scope<'a>(poll: &'a Poll, ctx: &'a mut DriverContext) -> OpenScope<'a> {
-    OpenScope { registry: poll.registry(), token: TOKEN, ctx, now: Instant::now() }
+    let registry = poll.registry();
+    OpenScope { registry, token: TOKEN, connection: 0, attempt: 0, ctx, now: Instant::now() }
 }

@@ -153,9 +153,16 @@ pub struct MessageArgs {
     /// Send binary messages instead of text.
     #[arg(short, long)]
     pub binary: bool,
-    /// Send the lines of this file instead of generated messages.
+    /// Send the messages in this file instead of generated ones. "-" is standard input.
     #[arg(short, long)]
     pub file: Option<PathBuf>,
+    /// What --file is: lines; messages after their lengths in 4 bytes, most significant first; or a folder with a
+    /// file for each message.
+    #[arg(long, value_enum, default_value_t = FileFormat::Lines, requires = "file")]
+    pub file_format: FileFormat,
+    /// Send this message instead of generated ones.
+    #[arg(long = "message", value_name = "TEXT", conflicts_with_all = ["file", "size", "fan_out"])]
+    pub text: Option<String>,
     /// Seed of generated messages.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -178,6 +185,17 @@ pub struct MessageArgs {
     pub deflate: bool,
 }
 
+/// What a file of messages is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FileFormat {
+    /// A message on each line.
+    Lines,
+    /// Each message follows its length.
+    Lengths,
+    /// A folder with a file for each message.
+    Dir,
+}
+
 /// How connections are opened.
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
@@ -188,6 +206,17 @@ pub struct ConnectArgs {
     /// Send this header field with the handshake; may be repeated.
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
+    /// Send the header fields in this file, "NAME: VALUE" on each line: the first line with the first connection,
+    /// and so on.
+    #[arg(long, value_name = "FILE")]
+    pub header_file: Option<PathBuf>,
+    /// Replace {conn} (number of the connection), {seq} (number of the message, or of the opening), {uuid} and
+    /// {token} in --message, --file, --first, --header, and the path and query of the URL.
+    #[arg(long)]
+    pub template: bool,
+    /// The lines for {token}: the first line for the first connection, and so on.
+    #[arg(long, value_name = "FILE", requires = "template")]
+    pub token_file: Option<PathBuf>,
     /// Send this Origin.
     #[arg(long)]
     pub origin: Option<String>,

@@ -6,9 +6,13 @@
 //! Because the lowest digits come first, messages that are too short for the whole identity still differ from
 //! the ones before and after them.
 
-use super::sizes::Sizes;
+use super::{
+    connection_fields::Tokens,
+    sizes::Sizes,
+    template::{Template, TemplateValues},
+};
 use crate::{net::message_kind::MessageKind, numbers};
-use std::path::PathBuf;
+use std::{borrow::Cow, sync::Arc};
 use ws_echo::platform::random::splitmix64;
 
 /// The digits of an identity: printable, for text messages.
@@ -30,8 +34,10 @@ const OFFSETS: usize = 4096;
 pub(crate) enum PayloadSource {
     /// Generated, with these sizes.
     Generated { sizes: Sizes, seed: u64 },
-    /// The lines of a file, repeated. Each connection starts at another line.
-    Lines { path: PathBuf, lines: Vec<String> },
+    /// Messages of the user, repeated. Each connection starts at another one. `origin` describes them.
+    Given { origin: String, messages: Vec<Vec<u8>> },
+    /// The same, with placeholders.
+    Templates { origin: String, templates: Vec<Template>, tokens: Arc<Tokens>, nonce: u64 },
 }
 
 /// All messages of a run. Shared by all threads.
@@ -39,38 +45,33 @@ pub(crate) enum PayloadSource {
 pub(crate) struct Payloads {
     source: PayloadSource,
     pub(crate) kind: MessageKind,
-    /// The pattern of text messages: printable, so that any slice of it is UTF-8.
-    pattern: String,
-    /// The pattern of binary messages: all byte values, so that a server that converts them to text is
-    /// detected.
-    binary_pattern: Vec<u8>,
+    /// The pattern of generated messages. Text: printable characters, so that any slice is UTF-8. Binary: all byte
+    /// values, so that a server that converts them to text is detected.
+    pattern: Vec<u8>,
 }
 
 impl Payloads {
     /// Creates the messages, and the pattern behind generated ones.
     pub(crate) fn new(source: PayloadSource, kind: MessageKind) -> Self {
-        let (mut pattern, mut binary_pattern) = (String::new(), Vec::new());
-        if let PayloadSource::Generated { sizes, .. } = &source {
-            let length = sizes.max() + OFFSETS;
-            match kind {
-                MessageKind::Text => {
-                    let digit = |n| char::from(DIGITS[numbers::u64_to_usize(n % 64)]);
-                    pattern = (0..numbers::usize_to_u64(length)).map(|i| digit(splitmix64(i))).collect();
-                }
-                MessageKind::Binary => {
-                    binary_pattern =
-                        (0..numbers::usize_to_u64(length)).map(|i| splitmix64(i).to_le_bytes()[0]).collect();
-                }
-            }
-        }
-        Self { source, kind, pattern, binary_pattern }
+        let length = match &source {
+            PayloadSource::Generated { sizes, .. } => numbers::usize_to_u64(sizes.max() + OFFSETS),
+            PayloadSource::Given { .. } | PayloadSource::Templates { .. } => 0,
+        };
+        let byte = |number| match kind {
+            MessageKind::Text => DIGITS[numbers::u64_to_usize(splitmix64(number) % 64)],
+            MessageKind::Binary => splitmix64(number).to_le_bytes()[0],
+        };
+        Self { source, kind, pattern: (0..length).map(byte).collect() }
     }
 
     /// Returns the length of the longest message, in bytes.
     pub(crate) fn max_len(&self) -> usize {
         match &self.source {
             PayloadSource::Generated { sizes, .. } => sizes.max(),
-            PayloadSource::Lines { lines, .. } => lines.iter().map(String::len).max().unwrap_or(0),
+            PayloadSource::Given { messages, .. } => messages.iter().map(Vec::len).max().unwrap_or(0),
+            PayloadSource::Templates { templates, tokens, .. } => {
+                templates.iter().map(|template| template.max_len(tokens.max_len())).max().unwrap_or(0)
+            }
         }
     }
 
@@ -79,9 +80,8 @@ impl Payloads {
         let kind = if self.kind == MessageKind::Text { "text" } else { "binary" };
         match &self.source {
             PayloadSource::Generated { sizes, .. } => format!("{kind}, {sizes}"),
-            PayloadSource::Lines { path, lines } => {
-                format!("{kind}, the {} lines of {}", lines.len(), path.display())
-            }
+            PayloadSource::Given { origin, .. } => format!("{kind}, {origin}"),
+            PayloadSource::Templates { origin, .. } => format!("{kind}, {origin}, with placeholders"),
         }
     }
 
@@ -136,27 +136,37 @@ impl Payloads {
                 let mut identity = [0; IDENTITY];
                 write_digits(&mut identity[..SEQUENCE_DIGITS], sequence);
                 write_digits(&mut identity[SEQUENCE_DIGITS..], u64::from(connection));
-                let text = self.pattern.get(range.clone()).unwrap_or_default();
-                let binary = self.binary_pattern.get(range).unwrap_or_default();
-                PayloadParts { identity, head_len, text, binary }
+                let tail = Cow::Borrowed(self.pattern.get(range).unwrap_or_default());
+                PayloadParts { identity, head_len, tail }
             }
-            PayloadSource::Lines { lines, .. } => {
-                let index =
-                    sequence.wrapping_add(u64::from(connection)) % numbers::usize_to_u64(lines.len()).max(1);
-                let text = lines.get(numbers::u64_to_usize(index)).map_or("", String::as_str);
-                PayloadParts { identity: [0; IDENTITY], head_len: 0, text, binary: &[] }
+            PayloadSource::Given { messages, .. } => {
+                let message = nth(messages, connection, sequence).map_or(&[][..], Vec::as_slice);
+                PayloadParts { identity: [0; IDENTITY], head_len: 0, tail: Cow::Borrowed(message) }
+            }
+            PayloadSource::Templates { templates, tokens, nonce, .. } => {
+                let token = tokens.of(connection);
+                let values = TemplateValues { connection, sequence, token, nonce: *nonce };
+                let template = nth(templates, connection, sequence);
+                let message = template.map(|template| template.expand(values)).unwrap_or_default();
+                PayloadParts { identity: [0; IDENTITY], head_len: 0, tail: Cow::Owned(message) }
             }
         }
     }
 }
 
-/// A message in two parts, neither of which is copied. At most one of `text` and `binary` is not empty.
+/// Returns the item that is message `sequence` of `connection`.
+fn nth<T>(items: &[T], connection: u32, sequence: u64) -> Option<&T> {
+    let index =
+        sequence.wrapping_add(u64::from(connection)).checked_rem(numbers::usize_to_u64(items.len()))?;
+    items.get(numbers::u64_to_usize(index))
+}
+
+/// A message in two parts. Only a message with placeholders is copied.
 #[derive(Debug)]
 pub(crate) struct PayloadParts<'a> {
     identity: [u8; IDENTITY],
     head_len: usize,
-    text: &'a str,
-    binary: &'a [u8],
+    tail: Cow<'a, [u8]>,
 }
 
 impl PayloadParts<'_> {
@@ -165,7 +175,7 @@ impl PayloadParts<'_> {
     }
 
     fn tail(&self) -> &[u8] {
-        if self.binary.is_empty() { self.text.as_bytes() } else { self.binary }
+        &self.tail
     }
 
     /// Returns both parts.
@@ -174,7 +184,7 @@ impl PayloadParts<'_> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.head_len + self.text.len() + self.binary.len()
+        self.head_len + self.tail.len()
     }
 }
 

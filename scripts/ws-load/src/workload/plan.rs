@@ -2,25 +2,26 @@
 
 use super::{
     arrivals::Arrivals,
-    cli::{LoadArgs, OutputArgs},
+    cli::{FileFormat, LoadArgs, OutputArgs},
     expectation::Expectation,
     fan_out::FanOut,
+    input_files::{self, is_standard_input},
     mode::{Mode, OneWay},
     payload::{PayloadSource, Payloads},
     send_schedule::Pace,
     stages::Stages,
     target::{Target, TargetOptions},
+    template::Template,
 };
 use crate::{error::LoadError, net::message_kind::MessageKind, numbers, stats::assertion::Assertion};
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
+use ws_echo::platform::random::Random;
 
 /// Length of the measured time without `--duration` and `--messages`.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// The same for a step of `--find`, and the time that it loads before.
 const STEP_DURATION: Duration = Duration::from_secs(5);
 const STEP_WARMUP: Duration = Duration::from_secs(1);
-/// Largest file of messages, in bytes. It is kept in memory.
-const MAX_FILE: u64 = 64 << 20;
 /// Number of descriptors that a thread needs: poll, timer, waker, and one in reserve.
 const DESCRIPTORS_PER_THREAD: u64 = 4;
 /// Number of other descriptors: standard streams, logs, libraries.
@@ -48,7 +49,7 @@ pub struct Plan {
     /// Messages that are no reply are no errors.
     pub(crate) ignore_unasked: bool,
     /// What each connection sends before the load.
-    pub(crate) first: Option<String>,
+    pub(crate) first: Option<Template>,
     pub(crate) deflate: bool,
     /// Time between two openings, over all threads. Zero opens all connections at once.
     pub(crate) opening_gap: Duration,
@@ -72,7 +73,9 @@ impl Plan {
     /// Returns an error if options are invalid, a file cannot be read or the host has no address.
     pub fn new(args: LoadArgs) -> Result<Self, LoadError> {
         let inputs = [
-            ("--file", args.message.file.as_deref()),
+            ("--file", args.message.file.as_deref().filter(|path| !is_standard_input(path))),
+            ("--header-file", args.connect.header_file.as_deref()),
+            ("--token-file", args.connect.token_file.as_deref()),
             ("--cacert", args.connect.cacert.as_deref()),
             ("--cert", args.connect.cert.as_deref()),
             ("--key", args.connect.key.as_deref()),
@@ -81,6 +84,11 @@ impl Plan {
         args.output.check_names(&inputs)?;
         let pace = pace(&args);
         let mode = mode(&args, pace.as_ref());
+        if !args.find.is_empty() && args.message.file.as_deref().is_some_and(is_standard_input) {
+            return Err(LoadError::Usage(
+                "--find reads --file at each step: standard input has it once".into(),
+            ));
+        }
         if args.threads > args.connections {
             return Err(LoadError::Usage(
                 "more --threads than --connections: some threads would have nothing to do".into(),
@@ -109,13 +117,15 @@ impl Plan {
             (_, Some(rate)) => Duration::from_nanos(1_000_000_000 / rate),
             _ => Duration::ZERO,
         };
+        let fan_out = args.fan_out.map(|senders| FanOut { senders, to_sender: !args.not_to_sender });
         let target_options = TargetOptions {
             connect: args.connect.clone(),
             route: args.route.clone(),
             deflate: args.message.deflate,
+            is_elsewhere: false,
         };
-        let fan_out = args.fan_out.map(|senders| FanOut { senders, to_sender: !args.not_to_sender });
-        let payloads = payloads(&args)?;
+        let target = Target::new(&args.url.clone().unwrap_or_default(), target_options)?;
+        let (payloads, first) = (payloads(&args, &target)?, first_message(&args, &target)?);
         if fan_out.is_some() && !payloads.have_identities() {
             return Err(LoadError::Usage(
                 "--fan-out needs messages of at least 14 bytes, which contain their numbers: see --size"
@@ -124,7 +134,7 @@ impl Plan {
         }
         let is_sending = args.one_way == Some(OneWay::Send);
         Ok(Self {
-            target: Target::new(&args.url.clone().unwrap_or_default(), target_options)?,
+            target,
             follow: args.route.follow,
             connections: args.connections,
             threads: args.threads,
@@ -138,7 +148,7 @@ impl Plan {
             expect_prefix: args.message.expect_prefix,
             expect: if is_sending { Expectation::None } else { args.message.expect },
             ignore_unasked: args.message.ignore_unasked,
-            first: args.message.first,
+            first,
             deflate: args.message.deflate,
             opening_gap,
             starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
@@ -232,22 +242,42 @@ fn pace(args: &LoadArgs) -> Option<Pace> {
     }
 }
 
-fn payloads(args: &LoadArgs) -> Result<Payloads, LoadError> {
-    let kind = if args.message.binary { MessageKind::Binary } else { MessageKind::Text };
-    let source = match &args.message.file {
-        Some(path) => PayloadSource::Lines { path: path.clone(), lines: lines(path)? },
-        None => PayloadSource::Generated { sizes: args.message.size.clone(), seed: args.message.seed },
+fn payloads(args: &LoadArgs, target: &Target) -> Result<Payloads, LoadError> {
+    let message = &args.message;
+    let kind = if message.binary { MessageKind::Binary } else { MessageKind::Text };
+    let (origin, messages) = match (&message.file, &message.text) {
+        (Some(path), _) => {
+            let messages = input_files::messages(path, message.file_format, kind == MessageKind::Text)?;
+            let unit = if message.file_format == FileFormat::Lines { "lines" } else { "messages" };
+            let name =
+                if is_standard_input(path) { "standard input".into() } else { path.display().to_string() };
+            (format!("the {} {unit} of {name}", messages.len()), messages)
+        }
+        (None, Some(text)) => (format!("{} bytes given", text.len()), vec![text.clone().into_bytes()]),
+        (None, None) => {
+            let source = PayloadSource::Generated { sizes: message.size.clone(), seed: message.seed };
+            return Ok(Payloads::new(source, kind));
+        }
     };
+    if !args.connect.template {
+        return Ok(Payloads::new(PayloadSource::Given { origin, messages }, kind));
+    }
+    let templates: Vec<_> = messages.iter().map(|message| Template::parse(message)).collect();
+    let tokens = &target.fields.tokens;
+    templates.iter().try_for_each(|template| tokens.check(template))?;
+    let nonce = Random::new().next_u64();
+    let source = PayloadSource::Templates { origin, templates, tokens: Arc::clone(tokens), nonce };
     Ok(Payloads::new(source, kind))
 }
 
-fn lines(path: &Path) -> Result<Vec<String>, LoadError> {
-    let content = |problem: String| LoadError::Content { path: path.to_owned(), problem };
-    let size = fs::metadata(path).map_err(|error| LoadError::file(path, error))?.len();
-    if size > MAX_FILE {
-        return Err(content(format!("{size} bytes, and a file of messages may have at most {MAX_FILE}")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| LoadError::file(path, error))?;
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    if lines.is_empty() { Err(content("no message in it".into())) } else { Ok(lines) }
+/// Returns the message of `--first`.
+fn first_message(args: &LoadArgs, target: &Target) -> Result<Option<Template>, LoadError> {
+    let Some(text) = &args.message.first else { return Ok(None) };
+    let first = if args.connect.template {
+        Template::parse(text.as_bytes())
+    } else {
+        Template::literal(text.as_bytes())
+    };
+    target.fields.tokens.check(&first)?;
+    Ok(Some(first))
 }

@@ -3,6 +3,7 @@
 use super::{
     address::{self, Endpoint, Sources},
     cli::{ConnectArgs, RouteArgs},
+    connection_fields::ConnectionFields,
     tls,
     url::{LoadUrl, Proxy, Scheme},
 };
@@ -16,10 +17,6 @@ use tungstenite::{
     http::{HeaderName, HeaderValue, Uri, header::AUTHORIZATION},
 };
 
-/// Header fields of an upgrade request that `--header` replaces. All other fields are added.
-const SINGLE_FIELDS: [&str; 6] =
-    ["host", "connection", "upgrade", "sec-websocket-version", "sec-websocket-key", "authorization"];
-
 /// Header fields of the options that only the server of the URL may see, not another one it redirects to.
 const ORIGIN_FIELDS: [&str; 3] = ["authorization", "cookie", "host"];
 
@@ -30,6 +27,8 @@ pub(crate) struct TargetOptions {
     pub(crate) route: RouteArgs,
     /// The request offers permessage-deflate.
     pub(crate) deflate: bool,
+    /// A redirect has led to another server than that of the URL.
+    pub(crate) is_elsewhere: bool,
 }
 
 /// Where the load goes.
@@ -42,8 +41,9 @@ pub(crate) struct Target {
     pub(crate) tunnel: Option<String>,
     /// Local addresses to connect from.
     pub(crate) sources: Sources,
-    /// The upgrade request. Each connection inserts its own key.
+    /// The upgrade request, without what differs between the connections: their keys, and `fields`.
     pub(crate) request: Request,
+    pub(crate) fields: ConnectionFields,
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// The redirects that led here.
     pub(crate) redirects: Vec<String>,
@@ -69,6 +69,7 @@ impl Target {
                 let name = line.split(':').next().unwrap_or_default().trim();
                 !ORIGIN_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
             });
+            options.is_elsewhere = true;
         }
         let redirects = self.redirects.iter().cloned().chain([self.url.to_string()]).collect();
         Self::at(url, options, redirects)
@@ -76,7 +77,9 @@ impl Target {
 
     fn at(url: LoadUrl, options: TargetOptions, redirects: Vec<String>) -> Result<Self, LoadError> {
         let mut request = upgrade_request(&url).map_err(|error| LoadError::Usage(error.to_string()))?;
-        add_fields(&mut request, &options)?;
+        let may_send = |name: &HeaderName| !options.is_elsewhere || !ORIGIN_FIELDS.contains(&name.as_str());
+        let mut fields = ConnectionFields::new(&options.connect, &url, may_send)?;
+        add_fields(&mut request, &mut fields, &options)?;
         let (host, port, tunnel) = match &options.route.proxy {
             Some(proxy) => {
                 let proxy = Proxy::parse(proxy).map_err(LoadError::Usage)?;
@@ -103,7 +106,7 @@ impl Target {
             None
         };
         let sources = Sources::new(&options.route.source);
-        Ok(Self { url, endpoints, tunnel, sources, request, tls, redirects, options })
+        Ok(Self { url, endpoints, tunnel, sources, request, fields, tls, redirects, options })
     }
 
     /// Returns whether messages are sent over TCP alone.
@@ -130,24 +133,19 @@ fn upgrade_request(url: &LoadUrl) -> Result<Request, Error> {
     Ok(request)
 }
 
-/// Adds the header fields of the options.
-fn add_fields(request: &mut Request, options: &TargetOptions) -> Result<(), LoadError> {
+/// Adds the header fields of the options to the request, or to `own` if they differ between the connections.
+fn add_fields(
+    request: &mut Request,
+    own: &mut ConnectionFields,
+    options: &TargetOptions,
+) -> Result<(), LoadError> {
     let value = |text: &str| {
         HeaderValue::from_str(text)
             .map_err(|_| LoadError::Usage(format!("invalid value of a header field: \"{text}\"")))
     };
     let fields = request.headers_mut();
     for line in &options.connect.header {
-        let parts = line.split_once(':');
-        let (name, text) =
-            parts.ok_or_else(|| LoadError::Usage(format!("the header field \"{line}\" has no colon")))?;
-        let name = HeaderName::from_bytes(name.trim().as_bytes())
-            .map_err(|_| LoadError::Usage(format!("invalid name of a header field: \"{name}\"")))?;
-        if fields.contains_key(&name) && SINGLE_FIELDS.contains(&name.as_str()) {
-            fields.insert(name, value(text.trim())?);
-        } else {
-            fields.append(name, value(text.trim())?);
-        }
+        own.add(fields, line, options.connect.template)?;
     }
     if let Some(origin) = &options.connect.origin {
         fields.insert("origin", value(origin)?);

@@ -247,6 +247,22 @@ fn without_credentials(url: &str) -> String {
     }
 }
 
+/// Returns a path and query with the braces of placeholders, which are percent-encoded like all others.
+pub(crate) fn with_placeholders(path_and_query: &str) -> String {
+    ["conn", "seq", "uuid", "token"].iter().fold(path_and_query.to_owned(), |path, name| {
+        path.replace(&format!("%7B{name}%7D"), &format!("{{{name}}}"))
+    })
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3): for a value within a path or query.
+pub(crate) fn encode_component(text: &str) -> String {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let of = |byte: u8| {
+        if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(of).collect()
+}
+
 /// Percent-encodes what a path or query cannot contain. Leaves `%` as it is, because it may be encoded
 /// already.
 fn percent_encode(text: &str) -> String {

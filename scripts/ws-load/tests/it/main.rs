@@ -17,6 +17,7 @@ mod asserts;
 mod command_line;
 mod compare;
 mod connections;
+mod data;
 mod expectation;
 mod fan_out;
 mod find;
