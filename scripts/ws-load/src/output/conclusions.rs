@@ -59,12 +59,13 @@ pub(super) fn warnings(report: &Report) -> Vec<(&'static str, String)> {
     }
     if generator.starved {
         let waited = text::percent(generator.waited.unwrap_or_default());
+        let late = text::micros(generator.loop_lateness.p99_us);
         rows.push((
             "WARNING",
             format!(
                 "this machine had no CPU for the generator: its threads waited {waited} of the time for a \
-                 processor, so latencies are too long and rates too low. Stop other programs, or load from \
-                 another machine."
+                 processor and ran up to {late} late (p99), so latencies are too long and rates too low. Stop other \
+                 programs, or load from another machine than the server's."
             ),
         ));
     }

@@ -39,6 +39,8 @@ const OFFERS: usize = 64;
 const REOPENINGS: usize = 32;
 /// Time between two checks of the deadlines.
 const TICK: Duration = Duration::from_millis(100);
+/// Time between two measurements of how late the loop is.
+const PROBE: Duration = Duration::from_millis(10);
 /// Length of an interval whose figures go to the coordinator.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The token of the waker.
@@ -59,6 +61,8 @@ pub(crate) struct Driver {
     /// Number of messages that the schedule has in this thread.
     pub(super) lane_end: u64,
     pub(super) next_tick: Instant,
+    /// When the lateness of the loop is measured next.
+    next_probe: Instant,
     pub(super) interval_start: Instant,
     next_interval: Instant,
     busy: Duration,
@@ -103,6 +107,7 @@ impl Driver {
             dealer,
             lane_end: 0,
             next_tick: now,
+            next_probe: now,
             interval_start,
             next_interval: interval_start + INTERVAL,
             busy: Duration::ZERO,
@@ -134,6 +139,9 @@ impl Driver {
             self.resume_due(woke);
             self.release_due();
             let now = Instant::now();
+            if now >= self.next_probe {
+                self.probe(now);
+            }
             if now >= self.next_tick || self.next_transition().is_some_and(|moment| now >= moment) {
                 self.tick(now);
             }
@@ -146,6 +154,15 @@ impl Driver {
             self.continue_unfinished();
         }
         Ok(())
+    }
+
+    /// Records how late the loop is. Replies wait as long for this program.
+    fn probe(&mut self, now: Instant) {
+        if self.stage == Stage::Running && self.ctx.is_measured(now) {
+            let late = now.saturating_duration_since(self.next_probe);
+            self.ctx.recorder.record(Metric::LoopLateness, late);
+        }
+        self.next_probe = now + PROBE;
     }
 
     fn is_over(&self) -> bool {
@@ -277,7 +294,8 @@ impl Driver {
         let due = due.filter(|_| self.dealer.has_open() || self.ctx.run.service.is_available());
         let opening =
             [self.connect_schedule.next_due(), self.ctx.next_resumption(), self.reconnects.next_due()];
-        let moments = [due, opening[0], opening[1], opening[2], self.next_transition()];
+        let probe = (self.stage == Stage::Running).then_some(self.next_probe);
+        let moments = [due, opening[0], opening[1], opening[2], self.next_transition(), probe];
         moments.into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 
@@ -316,10 +334,6 @@ impl Driver {
 
     /// Checks deadlines, changes the stage, and sends the figures to the coordinator.
     fn tick(&mut self, now: Instant) {
-        if now >= self.next_tick && self.stage == Stage::Running && self.ctx.is_measured(now) {
-            let late = now.saturating_duration_since(self.next_tick);
-            self.ctx.recorder.record(Metric::LoopLateness, late);
-        }
         self.next_tick = now + TICK;
         self.ctx.advance_sent_history(now);
         for slot in 0..self.connections.len() {
