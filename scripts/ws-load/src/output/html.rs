@@ -1,8 +1,10 @@
 //! The report as one HTML page without scripts, and without references to other files.
 
 use super::{
+    conclusions,
     report::Report,
     series::SeriesPoint,
+    style::Colour,
     svg::{self, Axis, ChartLine},
 };
 use crate::{
@@ -62,37 +64,13 @@ fn conclusions(report: &Report) -> String {
     let mut line = |class: &str, words: &str| {
         let _ = write!(html, "<p class=\"verdict {class}\">{}</p>", escape(words));
     };
-    if let Some(found) = &report.found {
-        let class = if found.rate.is_some() && !found.limited_by_generator { "good" } else { "bad" };
-        line(class, &format!("{}. The figures are those of the step at this rate.", found.words()));
-    }
-    if report.errors > 0 {
-        line("bad", &format!("{} errors: see the table below.", text::grouped(report.errors)));
-    } else if report.get(Count::Replies) > 0 {
-        line("good", "Every message had a reply, and every reply was valid.");
-    }
-    if let Some(early) = report.early_end() {
-        line("bad", &format!("{}.", text::capitalized(&early)));
-    }
+    let (colour, words) = conclusions::result(report);
+    line(if colour == Colour::Green { "good" } else { "bad" }, &words);
     if let Some(unreached) = report.unreached_rate() {
         line("bad", &format!("{}.", text::capitalized(&unreached)));
     }
-    if let Some(limit) = &report.generator.in_flight_limit {
-        line("bad", &limit.advice());
-    }
-    if report.generator.starved {
-        line("bad", "This machine had no CPU for the generator: latencies are too long and rates too low.");
-    }
-    if report.generator.sent_late {
-        line(
-            "bad",
-            "The generator could not keep its schedule: these figures describe the generator, not the server.",
-        );
-    } else if report.generator.saturated && !report.generator.starved {
-        line("note", "The generator was busy all the time: the server may be faster than shown.");
-    }
-    for note in &report.notes {
-        line("note", note);
+    for (name, words) in conclusions::warnings(report) {
+        line(if name == "note" { "note" } else { "bad" }, &text::capitalized(&words));
     }
     for asserted in &report.asserts {
         let class = if asserted.result == "holds" { "good" } else { "bad" };
@@ -221,18 +199,19 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 fn latencies(report: &Report) -> String {
     let rows = report.latencies().fold(String::new(), |mut html, (name, row)| {
         let count = text::grouped(row.count);
-        let _ = write!(html, "<tr><th scope=\"row\">{}</th><td>{count}</td>", escape(name));
-        for (_, micros) in row.columns() {
-            let _ = write!(html, "<td>{}</td>", text::micros(micros));
+        let _ =
+            write!(html, "<tr><th scope=\"row\">{}</th><td data-name=\"count\">{count}</td>", escape(name));
+        for (name, micros) in row.columns() {
+            let _ = write!(html, "<td data-name=\"{name}\">{}</td>", text::micros(micros));
         }
         html.push_str("</tr>");
         html
     });
     let names = report.corrected.columns().map(|(name, _)| format!("<th>{name}</th>")).concat();
     format!(
-        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th>{names}</tr>{rows}</table></div>\
-         <p class=\"sub\">Corrected counts from the moment a message should have been sent, raw from the moment it was sent.\
-         </p></section>"
+        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th>{names}</tr>{rows}</table>\
+         </div><p class=\"sub\">Corrected counts from the moment a message should have been sent, raw from the \
+         moment it was sent.</p></section>"
     )
 }
 
@@ -248,9 +227,14 @@ fn counts(report: &Report) -> String {
         Attempted, ClosedClean, Cut, Cycles, Opened, Pings, Replies, Sent, SynRetransmitted, TlsFull,
         TlsResumed, Unfinished, Unsent,
     };
+    let received = match () {
+        () if report.fan_out.is_some() => "valid deliveries",
+        () if report.gap.count > 0 => "messages received",
+        () => "valid replies",
+    };
     let rows = [
         (Sent, "messages sent"),
-        (Replies, "valid replies"),
+        (Replies, received),
         (Unsent, "not sent in time"),
         (Attempted, "connections begun"),
         (Opened, "connections opened"),

@@ -11,13 +11,14 @@ use std::fmt::Write;
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 34.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = 40.0;
+const BOTTOM: f64 = 44.0;
 /// Approximate number of ticks of a linear axis.
 const TICKS: f64 = 5.0;
-/// Smallest distance of two labels of the x axis.
-const LABEL_GAP: f64 = 34.0;
+/// Smallest distance of two labels of the x axis, and of the y axis. Labels are larger on a small screen.
+const LABEL_GAP: f64 = 56.0;
+const LABEL_HEIGHT: f64 = 18.5;
 
 /// One axis of a chart.
 #[derive(Debug, Clone)]
@@ -149,16 +150,16 @@ fn legend(lines: &[ChartLine]) -> String {
 
 fn grid(svg: &mut String, x: &Axis, y: &Axis) {
     let (left, right, bottom) = (LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM);
+    let mut last = f64::INFINITY;
     for (value, label) in &y.ticks {
         let at = y_position(y, *value);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            left - 6.0,
-            at + 4.0,
-            escape(label)
-        );
+        let _ =
+            write!(svg, "<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
+        if last - at >= LABEL_HEIGHT {
+            let (x, y) = (left - 6.0, at + 4.0);
+            let _ = write!(svg, "<text class=\"y\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(label));
+            last = at;
+        }
     }
     let mut last = f64::NEG_INFINITY;
     for (value, label) in &x.ticks {
@@ -179,7 +180,7 @@ fn grid(svg: &mut String, x: &Axis, y: &Axis) {
     let _ = write!(
         svg,
         "<text class=\"x\" x=\"{middle:.1}\" y=\"{:.1}\">{}</text>",
-        HEIGHT - 6.0,
+        HEIGHT - 10.0,
         escape(x.title)
     );
     let _ = write!(svg, "<title>{} by {}</title>", escape(y.title), escape(x.title));
