@@ -1,9 +1,11 @@
 //! Configuration of a server: limits and time-outs.
 
+use std::num::NonZero;
+use std::thread;
 use std::time::Duration;
 
-/// Default number of worker threads.
-pub const DEFAULT_WORKERS: usize = 1024;
+/// Maximum number of connections at once, unless more are asked for.
+pub const DEFAULT_CONNECTIONS: usize = 100_000;
 
 /// Default level of compression, the fastest. Level 6 takes five times as long for a few per cent fewer
 /// bytes.
@@ -22,9 +24,12 @@ pub const ANY_SUBPROTOCOL: &str = "*";
 /// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Number of worker threads, at least 1. Each serves one connection at a time.
+    /// Number of worker threads, at least 1. A connection that waits needs none.
     pub workers: usize,
-    /// Maximum number of connections queued for a worker; further ones are rejected with 503. May be 0.
+    /// Maximum number of connections at once, at least 1.
+    pub connections: usize,
+    /// Maximum number of connections that wait until another one ends, when `connections` are open; further ones are
+    /// rejected with 503. May be 0.
     pub waiting: usize,
     /// Maximum number of connections from one IPv4 address or one IPv6 network of 64 bits; further ones are
     /// rejected with 429. `None`: no limit.
@@ -32,7 +37,7 @@ pub struct Config {
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
-    /// Maximum time to wait for a worker, and then for the TLS handshake and the request head together.
+    /// Maximum time to wait for a place among the connections, and then for the TLS handshake and the request head together.
     pub handshake_timeout: Duration,
     /// Time without received data after which the supervisor sends a Ping (RFC 6455, section 5.5.2). Zero
     /// disables Pings.
@@ -71,10 +76,18 @@ pub struct Config {
     pub disabled: Vec<String>,
 }
 
+/// Returns the default number of worker threads: one for each processor, and two at least, so that one session that
+/// keeps its worker busy does not hold up the others. See scripts/TUNING.md.
+#[must_use]
+pub fn default_workers() -> usize {
+    thread::available_parallelism().map_or(2, NonZero::get).max(2)
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
-            workers: DEFAULT_WORKERS,
+            workers: default_workers(),
+            connections: DEFAULT_CONNECTIONS,
             waiting: 128,
             max_per_ip: None,
             max_message: 16 << 20,

@@ -16,12 +16,14 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The requested number of workers exceeds a limit of the process or the system.
-    TooManyWorkers {
-        /// The requested number of workers.
+    /// The requested number of workers or connections exceeds a limit of the process or the system.
+    TooMany {
+        /// What is limited.
+        what: Limited,
+        /// The requested number.
         requested: usize,
-        /// The number of workers that the limits allow.
-        max_workers: usize,
+        /// The number that the limits allow.
+        allowed: usize,
         /// The limits that allow less, the tightest first, with their values and what they allow.
         explanation: String,
         /// Options that fit, commands that raise the limits, or both. May be empty.
@@ -41,7 +43,7 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// A pipe cannot be created.
+    /// The readiness set cannot be created.
     Files(io::Error),
     /// The signal handlers cannot be installed.
     Signals(io::Error),
@@ -54,14 +56,33 @@ pub enum Error {
     },
 }
 
+/// What limits of the system apply to. `Display` writes the name of the option without its dashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Worker threads.
+    Workers,
+    /// Connections at once.
+    Connections,
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Workers => "workers",
+            Self::Connections => "connections",
+        })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { address, source } => {
                 write!(f, "cannot listen on {address}: {source}; {}", listen_advice(source))
             }
-            Self::TooManyWorkers { requested, explanation, advice, .. } => {
-                write!(f, "cannot start {requested} workers: {explanation}")?;
+            Self::TooMany { what, requested, explanation, advice, .. } => {
+                let verb = if *what == Limited::Workers { "start" } else { "serve" };
+                write!(f, "cannot {verb} {requested} {what}: {explanation}")?;
                 if advice.is_empty() { Ok(()) } else { write!(f, "; {advice}") }
             }
             Self::Threads { workers, started } => {
@@ -82,7 +103,7 @@ impl fmt::Display for Error {
                  use fewer --workers, or raise the limits on threads and memory"
             ),
             Self::Files(source) => {
-                write!(f, "cannot create a pipe: {source}; raise `ulimit -n`, or use fewer --workers")
+                write!(f, "cannot wait for connections: {source}; raise `ulimit -n`")
             }
             Self::Signals(source) => write!(f, "cannot install the signal handlers: {source}"),
             Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),

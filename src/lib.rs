@@ -1,18 +1,23 @@
-//! A multi-threaded, blocking WebSocket echo server on a fixed thread pool.
+//! A multi-threaded WebSocket echo server on a small fixed thread pool.
 //!
 //! # The threads
 //!
 //! ```text
-//! main: accept loop ──socket──► queue ──► ThreadPool, N workers: one connection each, from first byte to last
-//!             │ queue full                   │ Opened(handle) / Closed(report)    bounded crossbeam channel
-//!             └──────────► rejector (503)    ▼
-//! signals ───── stop ────────────────────► supervisor: select! over events, stop and a tick
-//!                                          owns the open sessions, the timers and the totals
+//! main: accept loop ──► admission ──► readiness set: sessions that wait for bytes, for room in their socket, or a time
+//!             │ full                    │ ready      ▲ nothing to do
+//!             ▼                         ▼            │
+//!          rejector (503)           ThreadPool, N workers: read what is there, run the endpoint, write what is owed
+//!                                       │ Opened(handle) / Closed(report)    bounded crossbeam channel
+//!                                       ▼
+//! signals ───── stop ──────────────► supervisor: select! over events, stop and a tick
+//!                                    owns the registry of sessions, the timers and the totals
 //! ```
 //!
-//! A worker blocks in its own socket. The supervisor compares the counters of each session at each tick, and sends Ping
-//! and Close frames through the session's frame writer, a mutex that the worker uses too. As a last resort it calls
-//! `shutdown(2)`, which wakes a blocked worker. A second accept loop, for TLS, has a thread of its own.
+//! A session holds a worker only for a turn: from the time when bytes have arrived, or when it asked to be woken, until it
+//! has nothing more to do. All workers wait in one `epoll(7)` set. The supervisor compares the counters of each session at
+//! each tick, and sends Ping and Close frames through the session's frame writer, a mutex that the worker uses too. As a
+//! last resort it calls `shutdown(2)`, which makes the session ready. A second accept loop, for TLS, has a thread of its
+//! own.
 //!
 //! A thread that logs a line adds it to a bounded queue and never waits. The thread `log` writes the lines to standard
 //! error. Lines that do not fit are dropped and counted ([`logging::start`]).
@@ -25,40 +30,41 @@
 //! |---|---|
 //! | `main.rs` | the program: options, listeners, run, summary, exit code |
 //! | [`cli`] | options, environment variables, their values |
-//! | [`server`] | listeners, accept loops, admission, workers, rejector, supervisor, shutdown |
+//! | [`server`] | listeners, accept loops, admission, scheduler, workers, rejector, supervisor, shutdown |
 //! | [`endpoints`] | the table of endpoints, their parameters, one file for each endpoint |
-//! | [`session`] | one WebSocket session: receive, send, close; the handle for other threads |
+//! | [`session`] | one WebSocket session: its turns, its endpoint, its end; the handle for other threads |
 //! | [`http`] | request head, header fields, responses, opening handshake, files of the page |
 //! | [`transport`] | socket reader, frame writer, TLS records, read-ahead, buffers |
 //! | [`protocol`] | frame inspector, UTF-8, permessage-deflate and its negotiation |
 //! | [`tls`] | certificate and key, validity |
 //! | [`metrics`] | counters, snapshot, `/metrics`, summary |
-//! | [`platform`] | limits of the machine, signals, scheduling policy, pools, random numbers |
+//! | [`platform`] | readiness set, limits of the machine, signals, pools, random numbers |
 //! | [`config`], [`error`], [`logging`] | what every layer may use |
 //!
 //! # The path of a message
 //!
-//! 1. `SocketReader::receive` (`transport/socket_reader.rs`) receives bytes. Before a receive that may block, the
-//!    replies that have gathered are sent: by `ByteSource::read` of `SocketReader`, over TLS by `FrameWriter::decrypt`.
-//! 2. `FrameInspector::scan` (`protocol/frame_inspector.rs`) follows the frames, rejects what breaks a rule, and clears
+//! 1. A worker gets the number of a ready session from `Waiter::next` (`platform/readiness.rs`) and takes the session
+//!    (`platform/turn_state.rs`); `WebSocketSession::turn` (`session/turn.rs`) begins.
+//! 2. `SocketReader::receive` (`transport/socket_reader.rs`) receives bytes without waiting.
+//! 3. `FrameInspector::scan` (`protocol/frame_inspector.rs`) follows the frames, rejects what breaks a rule, and clears
 //!    RSV1 of compressed messages, which tungstenite does not support.
-//! 3. tungstenite unmasks and joins the frames. `WebSocketSession::next_message` (`session/websocket.rs`) takes the
-//!    message, inflates it with `Codec::decode` (`session/codec.rs`), and counts it.
-//! 4. `WebSocketSession::receive` returns it to the handler of the endpoint, such as [`endpoints::echo::echo`].
+//! 4. tungstenite unmasks and joins the frames. `WebSocketSession::next_message` (`session/turn.rs`) takes the
+//!    message, inflates it with `Codec::decode` (`session/codec.rs`), counts it, and passes it to the [`Endpoint`], such as
+//!    `endpoints::echo`.
 //! 5. `WebSocketSession::send` deflates the reply with `Codec::encode` and calls `FrameWriter::send`
 //!    (`transport/frame_writer.rs`), which appends a whole frame to the write queue, or sends a large one at once.
-//! 6. At the next receive that may block, step 1 sends the queue in one system call.
+//! 6. When nothing more has arrived, the turn sends the queue in one system call, arms the socket again, and gives the
+//!    session up. If the socket has no room, the session waits for room and reads nothing meanwhile.
 //!
 //! # The path of a stop
 //!
 //! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. A SIGINT after it exits the process with code 130.
 //! 2. `Supervisor::run` (`server/supervisor.rs`) receives it and calls `begin_drain` (`server/drain.rs`).
 //! 3. `Admission::close` rejects new connections, and the queued ones get 503 from the rejector.
-//! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::try_respond`, and Close 1001 to
-//!    sessions, through `FrameWriter::try_close`. `continue_drain` repeats it every 10 ms for those whose writer was
-//!    busy.
+//! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::respond`, and Close 1001 to
+//!    sessions, through `FrameWriter::terminate`.
 //! 5. `InterruptibleListener::interrupt` (`server/listener.rs`) wakes the accept loops, which end.
-//! 6. A worker that receives the Close of its peer ends its session; `SessionGuard` (`server/connection.rs`) reports
+//! 6. A worker that receives the Close of a peer ends that session; `ConnectionTask::end` (`server/connection.rs`) reports
 //!    it.
 //! 7. After [`Config::drain_timeout`] the supervisor aborts the remaining sessions. `has_stopped` returns `true` when
 //!    none remains, and `run` returns the [`Summary`].
@@ -68,16 +74,16 @@
 //! ```
 //! use std::{net::TcpStream, thread};
 //! use tungstenite::Message;
-//! use ws_echo::{Config, Routes, Server, ShutdownSignal, listen};
+//! use ws_echo::{Config, Next, Routes, Server, ShutdownSignal, WebSocketSession, listen};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let routes = Routes::standard().with("/upper", |session| {
-//!     loop {
-//!         if let Message::Text(text) = session.receive()? {
-//!             session.send_text("", &text.to_uppercase())?;
-//!         }
+//! let upper = |session: &mut WebSocketSession, message: Message| {
+//!     if let Message::Text(text) = message {
+//!         session.send_text("", text.to_uppercase());
 //!     }
-//! });
+//!     Next::Continue
+//! };
+//! let routes = Routes::standard().with("/upper", move || upper);
 //! let listener = listen("127.0.0.1:0")?;
 //! let address = listener.local_addr()?;
 //! let stop = ShutdownSignal::new();
@@ -120,6 +126,7 @@ pub use server::listener::{Listener, listen};
 pub use server::ready::{ReadyServer, Server};
 pub use server::shutdown::ShutdownSignal;
 pub use session::end::SessionEnd;
+pub use session::endpoint::{Endpoint, Next};
 pub use session::handle::{PushError, SessionHandle};
 pub use session::websocket::WebSocketSession;
 pub use tls::certificate::Certificate;

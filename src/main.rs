@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use log::{Level, error, info, log_enabled};
 use ws_echo::cli::Cli;
-use ws_echo::config::DEFAULT_WORKERS;
+use ws_echo::config::{DEFAULT_CONNECTIONS, default_workers};
 use ws_echo::logging::LogFormat;
 use ws_echo::platform::limits;
 use ws_echo::server::listener::ready_lines;
@@ -64,15 +64,16 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let ready_lines = ready_lines(&listeners);
     let addresses: Vec<_> = listeners.iter().map(Listener::to_string).collect();
     let log_format = cli.log_format();
-    let requested_workers = cli.workers();
+    let (requested_workers, requested_connections) = (cli.workers(), cli.connections());
     let config = cli.into_config();
-    let workers = limits::fit_workers(requested_workers, DEFAULT_WORKERS, config.waiting)?;
-    let server = Server::new(listeners, Config { workers, ..config }).start()?;
+    let workers = limits::fit_workers(requested_workers, default_workers())?;
+    let connections = limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?;
+    let server = Server::new(listeners, Config { workers, connections, ..config }).start()?;
     // After the start of the workers: a storm of connections during it would overflow the backlog.
     print(ready_lines);
     if log_format == LogFormat::Json {
         for address in addresses {
-            info!(address, workers, version = env!("CARGO_PKG_VERSION"); "listening on {address}");
+            info!(address, workers, connections, version = env!("CARGO_PKG_VERSION"); "listening on {address}");
         }
     }
     server.run(&stop)

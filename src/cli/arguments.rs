@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser};
 
 use super::options::{Capacity, Logging, Protocol, Timeouts, TlsOptions};
 use super::values::DISABLED;
-use crate::config::{Config, DEFAULT_WORKERS};
+use crate::config::{Config, DEFAULT_CONNECTIONS, default_workers};
 use crate::logging::LogFormat;
 
 /// Text below the options in `--help`.
@@ -24,13 +24,13 @@ variable, for example WS_ECHO_LISTEN or WS_ECHO_PING_INTERVAL. Options take prec
 
 Examples:
   ws-echo                                      listen on 127.0.0.1:1234
-  ws-echo --listen 0.0.0.0:80 --workers 10000  listen on all interfaces
+  ws-echo --listen 0.0.0.0:80                  listen on all interfaces
   ws-echo --tls-listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
                                                listen for ws:// and wss://
   RUST_LOG=ws_echo=debug ws-echo               log every message
 ";
 
-/// A multi-threaded, blocking WebSocket echo server: one thread per connection, from a fixed pool
+/// A multi-threaded WebSocket echo server on a small fixed pool of threads
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = AFTER_HELP, mut_args(|arg| arg.hide_env(true)))]
 pub struct Cli {
@@ -120,12 +120,19 @@ impl Cli {
         self.capacity.workers
     }
 
+    /// Returns the value of `--connections`, or `None` if it is not set.
+    #[must_use]
+    pub fn connections(&self) -> Option<usize> {
+        self.capacity.connections
+    }
+
     /// Converts the options to the configuration of the server.
     #[must_use]
     pub fn into_config(self) -> Config {
         let Self { capacity, protocol, timeouts, .. } = self;
         Config {
-            workers: capacity.workers.unwrap_or(DEFAULT_WORKERS),
+            workers: capacity.workers.unwrap_or_else(default_workers),
+            connections: capacity.connections.unwrap_or(DEFAULT_CONNECTIONS),
             waiting: capacity.waiting,
             max_per_ip: capacity.max_per_ip,
             max_message: capacity.max_message,

@@ -21,10 +21,13 @@ pub(super) struct Capacity {
     #[arg(long, env = "WS_ECHO_LISTEN", value_name = "HOST:PORT")]
     #[arg(default_value = "127.0.0.1:1234", value_parser = address_or_none)]
     pub(super) listen: String,
-    /// Number of worker threads, one per connection [default: 1024, or what fits]
+    /// Number of worker threads [default: one per processor, at least 2]
     #[arg(long, env = "WS_ECHO_WORKERS", value_name = "N", value_parser = at_least_one)]
     pub(super) workers: Option<usize>,
-    /// Maximum number of connections queued for a worker; further ones get 503
+    /// Maximum number of connections at once [default: what descriptors and memory allow, up to 100000]
+    #[arg(long, env = "WS_ECHO_CONNECTIONS", value_name = "N", value_parser = at_least_one)]
+    pub(super) connections: Option<usize>,
+    /// Maximum number of connections that wait for one of --connections to end; further ones get 503
     #[arg(long, env = "WS_ECHO_WAITING", value_name = "N")]
     #[arg(default_value_t = 128, value_parser = queue_length)]
     pub(super) waiting: usize,
@@ -93,7 +96,7 @@ pub(super) struct Protocol {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Time-outs")]
 pub(super) struct Timeouts {
-    /// Maximum time to wait for a worker, and then for the TLS handshake and the request head
+    /// Maximum time to wait for a place, and then for the TLS handshake and the request head
     #[arg(long, env = "WS_ECHO_HANDSHAKE_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "5s", value_parser = timeout)]
     pub(super) handshake_timeout: Duration,

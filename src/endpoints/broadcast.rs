@@ -1,24 +1,77 @@
 //! `/broadcast`: sends each message to all members of a room.
 //!
-//! The worker of the sending session pushes the message to every member, including its own session, under the
-//! lock of the room. Therefore all members receive the messages in the same order.
+//! The worker of the sending session queues the message for every member, including its own session, under the lock of
+//! the room. Therefore all members receive the messages in the same order. It sends the queues before its session waits,
+//! so a burst of messages takes one write for each member. No thread waits for a member: while a member's queue is long,
+//! the sender's session reads nothing, and a member whose queue stays long is evicted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tungstenite::Message;
 
 use super::parameters::Parameters;
 use super::rooms::{Membership, Rooms};
 use super::route::{EndpointContext, Route};
-use crate::session::end::SessionEnd;
+use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
 
-/// Maximum size of a message in a room, in bytes: each slow member holds a copy.
+/// Maximum size of a message in a room, in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// Time between two attempts to flush unsent bytes of members.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
+/// Time between two looks at members whose queues are long.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A member of a room.
+struct Member {
+    rooms: Arc<Rooms>,
+    name: String,
+    /// Present from the opening on.
+    membership: Option<Membership>,
+    /// Messages were queued for the members and not sent.
+    unsent: bool,
+}
+
+impl Endpoint for Member {
+    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
+        self.membership = Membership::join(&self.rooms, &self.name, &session.handle());
+        match self.membership {
+            Some(_) => Next::Continue,
+            None => Next::Close(1013, "too many rooms".to_owned()),
+        }
+    }
+
+    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
+        if message.len() > MAX_MESSAGE {
+            return Next::Close(1009, "message exceeds 1 MiB, the limit of a room".to_owned());
+        }
+        if let Some(membership) = &self.membership {
+            self.unsent = true;
+            if membership.room.queue(&message) {
+                session.pause_reading();
+                session.wake_at(Instant::now() + RETRY_INTERVAL);
+            }
+        }
+        Next::Continue
+    }
+
+    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
+        if self.membership.as_ref().is_some_and(|membership| membership.room.has_slow_members()) {
+            session.wake_at(Instant::now() + RETRY_INTERVAL);
+        } else {
+            session.resume_reading();
+        }
+        Next::Continue
+    }
+
+    fn before_wait(&mut self, _: &mut WebSocketSession) {
+        if std::mem::take(&mut self.unsent)
+            && let Some(membership) = &self.membership
+        {
+            membership.room.flush();
+        }
+    }
+}
 
 /// Builds `/broadcast`.
 pub(super) fn build(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
@@ -27,32 +80,5 @@ pub(super) fn build(parameters: &Parameters, context: &EndpointContext) -> Resul
         return Err("room takes a name of 1 to 64 bytes".to_owned());
     }
     let rooms = Arc::clone(context.rooms);
-    Ok(Route::upgrade(move |session| handle(session, &rooms, &name)))
-}
-
-/// Joins the room and broadcasts each received message until the session ends.
-fn handle(session: &mut WebSocketSession, rooms: &Rooms, name: &str) -> Result<(), SessionEnd> {
-    let handle = session.handle();
-    let Some(membership) = Membership::join(rooms, name, &handle) else {
-        return Err(session.close(1013, "too many rooms"));
-    };
-    loop {
-        let message = next_message(session, &membership)?;
-        if message.len() > MAX_MESSAGE {
-            return Err(session.close(1009, "message exceeds 1 MiB, the limit of a room"));
-        }
-        membership.room.broadcast(&message, &handle);
-    }
-}
-
-/// Blocks until the next message of this session. While members have unsent bytes, flushes them every
-/// [`FLUSH_INTERVAL`]: their own workers block in a read, and the supervisor flushes only at its ticks, which
-/// are up to a second apart.
-fn next_message(session: &mut WebSocketSession, membership: &Membership) -> Result<Message, SessionEnd> {
-    while membership.room.flush_members() {
-        if let Some(message) = session.receive_within(FLUSH_INTERVAL)? {
-            return Ok(message);
-        }
-    }
-    session.receive()
+    Ok(Route::upgrade(Member { rooms, name, membership: None, unsent: false }))
 }

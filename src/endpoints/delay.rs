@@ -2,12 +2,49 @@
 
 use std::time::{Duration, Instant};
 
+use tungstenite::Message;
+
 use super::backlog::Backlog;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::platform::random::Random;
-use crate::session::end::SessionEnd;
+use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
+
+/// Echoes each message between `mean - jitter` and `mean + jitter` after its receipt, in the order of receipt.
+struct Delay {
+    mean: Duration,
+    jitter: Duration,
+    random: Random,
+    /// Messages with the times at which they are due.
+    backlog: Backlog<Instant>,
+    /// When the last message is due.
+    last_due: Instant,
+}
+
+impl Endpoint for Delay {
+    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
+        let jitter_range = u64::try_from(self.jitter.as_micros() * 2).unwrap_or(u64::MAX);
+        let jitter = Duration::from_micros(self.random.range_inclusive(jitter_range));
+        let due = Instant::now() + self.mean.saturating_sub(self.jitter) + jitter;
+        self.last_due = due.max(self.last_due);
+        self.backlog.push(session, self.last_due, message);
+        self.on_wake(session)
+    }
+
+    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
+        while let Some(&due) = self.backlog.first() {
+            if due > Instant::now() || !session.has_room() {
+                session.wake_at(due);
+                break;
+            }
+            if let Some((_, message)) = self.backlog.pop(session) {
+                session.send(&message);
+            }
+        }
+        Next::Continue
+    }
+}
 
 /// Builds `/delay`.
 pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
@@ -15,21 +52,6 @@ pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Rout
     if jitter > delay {
         return Err("jitter may be at most ms".to_owned());
     }
-    Ok(Route::upgrade(move |session| echo_delayed(session, delay, jitter)))
-}
-
-/// Echoes each message between `delay - jitter` and `delay + jitter` after its receipt, in the order of
-/// receipt.
-fn echo_delayed(session: &mut WebSocketSession, delay: Duration, jitter: Duration) -> Result<(), SessionEnd> {
-    let jitter_range = u64::try_from(jitter.as_micros() * 2).unwrap_or(u64::MAX);
-    let mut random = Random::new();
-    let mut backlog = Backlog::default();
-    let mut due = Instant::now();
-    loop {
-        let (received_at, message) = backlog.next(session)?;
-        let wait = delay.saturating_sub(jitter) + Duration::from_micros(random.range_inclusive(jitter_range));
-        due = due.max(received_at + wait);
-        backlog.wait_until(due, session)?;
-        session.send(&message)?;
-    }
+    let (random, backlog, last_due) = (Random::new(), Backlog::default(), Instant::now());
+    Ok(Route::upgrade(Delay { mean: delay, jitter, random, backlog, last_due }))
 }

@@ -4,51 +4,54 @@ use tungstenite::Message;
 
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
-use crate::session::end::SessionEnd;
+use crate::session::endpoint::Next;
 use crate::session::websocket::WebSocketSession;
 
-/// Echoes every message unchanged until the session ends. Never returns `Ok`.
-///
-/// # Errors
-/// The end of the session.
-pub fn echo(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
-    loop {
-        let message = session.receive()?;
-        session.send(&message)?;
-    }
+/// Echoes a message unchanged.
+pub fn echo(session: &mut WebSocketSession, message: &Message) -> Next {
+    session.send(message);
+    Next::Continue
 }
 
-/// Echoes every text message with the configured prefix (`--reply-prefix`), every binary message unchanged,
-/// until the session ends. Never returns `Ok`.
-///
-/// # Errors
-/// The end of the session.
-pub fn echo_with_prefix(session: &mut WebSocketSession) -> Result<(), SessionEnd> {
-    let prefix = session.config().reply_prefix.clone();
-    loop {
-        match session.receive()? {
-            Message::Text(text) => session.send_text(&prefix, &text)?,
-            binary => session.send(&binary)?,
+/// Echoes a text message with the configured prefix (`--reply-prefix`), a binary message unchanged.
+fn echo_with_prefix(session: &mut WebSocketSession, message: Message) -> Next {
+    match message {
+        Message::Text(text) => {
+            let config = session.shared_config();
+            session.send_text(&config.reply_prefix, text);
         }
+        binary => session.send(&binary),
     }
+    Next::Continue
 }
 
-/// Echoes `count` messages.
-///
-/// # Errors
-/// The end of the session, if it has ended before.
-pub(super) fn echo_times(session: &mut WebSocketSession, count: u64) -> Result<(), SessionEnd> {
-    for _ in 0..count {
-        let message = session.receive()?;
-        session.send(&message)?;
+/// Echoes a number of messages before something else.
+pub(super) struct EchoFirst {
+    remaining: u64,
+}
+
+impl EchoFirst {
+    pub(super) fn new(count: u64) -> Self {
+        Self { remaining: count }
     }
-    Ok(())
+
+    /// Returns whether all messages were echoed.
+    pub(super) fn is_over(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Echoes a message and counts it. Returns whether it was the last one.
+    pub(super) fn echo(&mut self, session: &mut WebSocketSession, message: &Message) -> bool {
+        session.send(message);
+        self.remaining -= 1;
+        self.is_over()
+    }
 }
 
 /// Builds `/echo`.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_echo(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    Ok(Route::upgrade(echo))
+    Ok(Route::upgrade(|session: &mut WebSocketSession, message: Message| echo(session, &message)))
 }
 
 /// Builds `/`.

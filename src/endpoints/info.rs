@@ -1,20 +1,32 @@
 //! `/info`: sends the upgrade request as the server received it, then echoes.
 
 use serde_json::json;
+use tungstenite::Message;
 
 use super::echo::echo;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
+use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
+
+struct Info;
+
+impl Endpoint for Info {
+    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
+        let info = request_json(session);
+        session.send_text("", info);
+        Next::Continue
+    }
+
+    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
+        echo(session, &message)
+    }
+}
 
 /// Builds `/info`.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    Ok(Route::upgrade(|session| {
-        let info = request_json(session);
-        session.send_text("", &info)?;
-        echo(session)
-    }))
+    Ok(Route::upgrade(Info))
 }
 
 /// Returns peer address, request, negotiated options and TLS parameters as JSON.

@@ -8,6 +8,7 @@ mod close;
 mod delay;
 pub mod echo;
 mod fragment;
+mod fragments;
 mod info;
 mod invalid;
 pub mod parameters;

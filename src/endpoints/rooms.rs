@@ -2,22 +2,23 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tungstenite::Message;
 
 use crate::session::handle::{PushError, SessionHandle};
+use crate::transport::frame_writer::HIGH_WATER_MARK;
 
 /// Maximum number of rooms.
 const MAX_ROOMS: usize = 1024;
 
-/// Time for a member to take a message before it is evicted as a slow reader. Longer than a burst that fills
-/// the write queue of a member that reads.
+/// Time for which the queue of a member may stay longer than 256 KiB; then the member is evicted as a slow reader.
+/// Longer than a burst that fills the queue of a member that reads.
 const SLOW_MEMBER_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Time between two attempts to push to a member during [`SLOW_MEMBER_TIMEOUT`].
-const RETRY_INTERVAL: Duration = Duration::from_millis(1);
+/// Length of a member's queue, in bytes, at which the member is evicted at once. Large messages are in memory once for
+/// all members.
+const MAX_QUEUE: usize = 4 << 20;
 
 /// The rooms of a server, by name.
 #[derive(Default)]
@@ -31,9 +32,16 @@ pub(super) struct Room(Mutex<Members>);
 #[derive(Default)]
 struct Members {
     /// In the order of joining.
-    handles: Vec<Arc<SessionHandle>>,
+    members: Vec<Member>,
     /// The last member has left. No session may join; the next one creates a new room of this name.
     abandoned: bool,
+}
+
+/// One member.
+struct Member {
+    handle: Arc<SessionHandle>,
+    /// Since when its queue has been longer than 256 KiB.
+    slow_since: Option<Instant>,
 }
 
 impl Rooms {
@@ -57,71 +65,79 @@ impl Rooms {
 }
 
 impl Room {
-    /// Sends a message to all members, in the order of joining. A slow reader in a room is dropped here: a
-    /// member that does not take the message within [`SLOW_MEMBER_TIMEOUT`] is evicted with Close 1013.
-    /// Blocks for at most this time per evicted member.
-    pub(super) fn broadcast(&self, message: &Message, sender: &SessionHandle) {
-        lock(&self.0).handles.retain(|member| {
-            let keep = push_with_timeout(member, message, sender);
-            if !keep {
-                member.evict_slow_consumer();
+    /// Queues a message for all members, in the order of joining. Returns whether the queue of a member is long: then the
+    /// sender has to wait until [`has_slow_members`](Self::has_slow_members) returns `false`.
+    pub(super) fn queue(&self, message: &Message) -> bool {
+        let mut slow = false;
+        lock(&self.0).members.retain_mut(|member| match member.handle.push_queued(message, MAX_QUEUE) {
+            Ok(()) => {
+                slow |= member.is_slow();
+                true
             }
-            keep
+            // A closed member leaves the room by itself.
+            Err(PushError::Closed) => true,
+            Err(PushError::Busy) => {
+                member.handle.evict_slow_consumer();
+                false
+            }
         });
+        slow
     }
 
-    /// Tries to send the unsent bytes of all members, without blocking. Returns whether any are left.
-    pub(super) fn flush_members(&self) -> bool {
-        let mut unsent = false;
-        for member in &lock(&self.0).handles {
-            // An I/O error is ignored: the member's own worker ends that session.
-            unsent |= member.writer().has_unsent()
-                && member.writer().try_flush().is_ok()
-                && member.writer().has_unsent();
+    /// Returns whether the queue of a member is long. Evicts members whose queue has been long for
+    /// [`SLOW_MEMBER_TIMEOUT`], with Close 1013.
+    pub(super) fn has_slow_members(&self) -> bool {
+        let (mut slow, now) = (false, Instant::now());
+        lock(&self.0).members.retain_mut(|member| {
+            let is_slow = member.is_slow();
+            let evict = member.slow_since.is_some_and(|since| now - since >= SLOW_MEMBER_TIMEOUT);
+            if evict {
+                member.handle.evict_slow_consumer();
+            }
+            slow |= is_slow && !evict;
+            !evict
+        });
+        slow
+    }
+
+    /// Sends the queues of all members, as far as the kernel takes them at once. The members' own sessions send the rest.
+    pub(super) fn flush(&self) {
+        // Not under the lock: members may join and leave meanwhile.
+        let handles: Vec<_> = lock(&self.0).members.iter().map(|member| Arc::clone(&member.handle)).collect();
+        for handle in &handles {
+            handle.flush();
         }
-        unsent
     }
 }
 
-/// Pushes a message to a member; blocks for at most [`SLOW_MEMBER_TIMEOUT`]. Returns whether the member stays
-/// in the room. It also stays if the sender's own session is being terminated, which ends the wait early.
-fn push_with_timeout(member: &SessionHandle, message: &Message, sender: &SessionHandle) -> bool {
-    let mut busy_since = None;
-    loop {
-        match member.push(message) {
-            // A closed member leaves the room by itself.
-            Ok(()) | Err(PushError::Closed) => return true,
-            Err(PushError::Busy) => {}
-        }
-        if busy_since.get_or_insert_with(Instant::now).elapsed() >= SLOW_MEMBER_TIMEOUT
-            || sender.termination_reason().is_some()
-        {
-            return sender.termination_reason().is_some();
-        }
-        thread::sleep(RETRY_INTERVAL);
-        let _ = member.writer().try_flush();
+impl Member {
+    /// Returns whether the queue is long, and notes since when.
+    fn is_slow(&mut self) -> bool {
+        let is_slow = self.handle.writer().queued_bytes() > HIGH_WATER_MARK;
+        self.slow_since = is_slow.then(|| self.slow_since.unwrap_or_else(Instant::now));
+        is_slow
     }
 }
 
 /// The membership of a session in a room. Dropping it leaves the room.
-pub(super) struct Membership<'a> {
-    rooms: &'a Rooms,
-    name: &'a str,
+pub(super) struct Membership {
+    rooms: Arc<Rooms>,
+    name: String,
     pub(super) room: Arc<Room>,
     /// Number of the member's connection.
     id: u64,
 }
 
-impl<'a> Membership<'a> {
+impl Membership {
     /// Joins a room. Returns `None` if there are too many rooms.
-    pub(super) fn join(rooms: &'a Rooms, name: &'a str, handle: &Arc<SessionHandle>) -> Option<Self> {
+    pub(super) fn join(rooms: &Arc<Rooms>, name: &str, handle: &Arc<SessionHandle>) -> Option<Self> {
         loop {
             let room = rooms.get_or_create(name)?;
             let mut members = lock(&room.0);
             if !members.abandoned {
-                members.handles.push(Arc::clone(handle));
+                members.members.push(Member { handle: Arc::clone(handle), slow_since: None });
                 drop(members);
-                return Some(Self { rooms, name, room, id: handle.id() });
+                return Some(Self { rooms: Arc::clone(rooms), name: name.to_owned(), room, id: handle.id() });
             }
             drop(members);
             rooms.remove(name, &room);
@@ -129,15 +145,15 @@ impl<'a> Membership<'a> {
     }
 }
 
-impl Drop for Membership<'_> {
+impl Drop for Membership {
     fn drop(&mut self) {
         let mut members = lock(&self.room.0);
-        members.handles.retain(|member| member.id() != self.id);
-        members.abandoned = members.handles.is_empty();
+        members.members.retain(|member| member.handle.id() != self.id);
+        members.abandoned = members.members.is_empty();
         let abandoned = members.abandoned;
         drop(members);
         if abandoned {
-            self.rooms.remove(self.name, &self.room);
+            self.rooms.remove(&self.name, &self.room);
         }
     }
 }

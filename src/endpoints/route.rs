@@ -6,27 +6,20 @@ use super::rooms::Rooms;
 use crate::config::Config;
 use crate::http::response::Response;
 use crate::metrics::snapshot::SharedSnapshot;
-use crate::session::end::SessionEnd;
-use crate::session::websocket::WebSocketSession;
-
-/// Runs a session on its worker until it ends. `Ok` makes the worker send Close 1000.
-pub(crate) type Handler = Arc<dyn Fn(&mut WebSocketSession) -> Result<(), SessionEnd> + Send + Sync>;
+use crate::session::endpoint::Endpoint;
 
 /// What an endpoint does with an upgrade request.
 pub(super) enum Route {
-    /// Accepts the upgrade and runs the handler.
-    Upgrade(Handler),
+    /// Accepts the upgrade. The endpoint is that of the session.
+    Upgrade(Box<dyn Endpoint>),
     /// Rejects the upgrade with this response.
     Reject(Response),
 }
 
 impl Route {
-    /// Returns a route that accepts the upgrade and runs `handler`.
-    pub(super) fn upgrade<F>(handler: F) -> Self
-    where
-        F: Fn(&mut WebSocketSession) -> Result<(), SessionEnd> + Send + Sync + 'static,
-    {
-        Self::Upgrade(Arc::new(handler))
+    /// Returns a route that accepts the upgrade.
+    pub(super) fn upgrade(endpoint: impl Endpoint + 'static) -> Self {
+        Self::Upgrade(Box::new(endpoint))
     }
 }
 

@@ -1,24 +1,29 @@
-//! Maps request paths to handlers.
+//! Maps request paths to endpoints.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tungstenite::Message;
+
 use super::echo::echo;
 use super::parameters::Parameters;
 use super::rooms::Rooms;
-use super::route::{EndpointContext, Handler, Route};
+use super::route::{EndpointContext, Route};
 use super::table;
 use crate::config::Config;
 use crate::http::response::Response;
 use crate::metrics::snapshot::SharedSnapshot;
-use crate::session::end::SessionEnd;
+use crate::session::endpoint::Endpoint;
 use crate::session::websocket::WebSocketSession;
 
-/// Maps request paths to handlers. Clones share the rooms of `/broadcast`.
+/// Creates the endpoint of a session.
+type Factory = Arc<dyn Fn() -> Box<dyn Endpoint> + Send + Sync>;
+
+/// Maps request paths to endpoints. Clones share the rooms of `/broadcast`.
 #[derive(Clone)]
 pub struct Routes {
-    /// Handlers added with [`with`](Self::with), by path.
-    custom: BTreeMap<String, Handler>,
+    /// Endpoints added with [`with`](Self::with), by path.
+    custom: BTreeMap<String, Factory>,
     rooms: Arc<Rooms>,
 }
 
@@ -29,18 +34,19 @@ impl Routes {
         Self { custom: BTreeMap::new(), rooms: Arc::default() }
     }
 
-    /// Adds a handler for a path, or replaces the one of an endpoint. If the handler returns `Ok`, the server
-    /// sends Close 1000; if it panics, 1011.
+    /// Adds an endpoint for a path, or replaces one of the table. `create` is called for each session. A session whose
+    /// endpoint panics is closed with 1011.
     #[must_use]
-    pub fn with<F>(mut self, path: &str, handler: F) -> Self
+    pub fn with<F, E>(mut self, path: &str, create: F) -> Self
     where
-        F: Fn(&mut WebSocketSession) -> Result<(), SessionEnd> + Send + Sync + 'static,
+        F: Fn() -> E + Send + Sync + 'static,
+        E: Endpoint + 'static,
     {
-        self.custom.insert(path.to_owned(), Arc::new(handler));
+        self.custom.insert(path.to_owned(), Arc::new(move || Box::new(create())));
         self
     }
 
-    /// Returns the handler of an upgrade request.
+    /// Creates the endpoint of an upgrade request.
     ///
     /// # Errors
     /// The response that rejects the request: 404 for a disabled endpoint, 400 for a query that the endpoint does
@@ -51,18 +57,21 @@ impl Routes {
         query: &str,
         config: &Config,
         snapshot: &SharedSnapshot,
-    ) -> Result<Handler, Response> {
-        if let Some(handler) = self.custom.get(path) {
-            return Ok(Arc::clone(handler));
+    ) -> Result<Box<dyn Endpoint>, Response> {
+        if let Some(create) = self.custom.get(path) {
+            return Ok(create());
         }
         check_enabled(path, config)?;
-        let Some(endpoint) = table::find(path) else { return Ok(Arc::new(echo)) };
+        let Some(endpoint) = table::find(path) else {
+            let echo = |session: &mut WebSocketSession, message: Message| echo(session, &message);
+            return Ok(Box::new(echo));
+        };
         let context = EndpointContext { path, config, rooms: &self.rooms, snapshot };
         let route = Parameters::parse(endpoint.path, endpoint.parameters, endpoint.any_query, query)
             .and_then(|parameters| (endpoint.build)(&parameters, &context))
             .map_err(|sentence| Response::text(400, &sentence))?;
         match route {
-            Route::Upgrade(handler) => Ok(handler),
+            Route::Upgrade(endpoint) => Ok(endpoint),
             Route::Reject(response) => Err(response),
         }
     }

@@ -8,65 +8,86 @@ use tungstenite::Message;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::platform::random::Random;
-use crate::session::end::SessionEnd;
+use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
 
-/// Bytes after which `/source` polls for a Ping or a Close of the peer.
-const POLL_EVERY_BYTES: usize = 256 << 10;
+/// Payload, in bytes, that `/source` sends before it reads what the peer has sent.
+const BYTES_AT_ONCE: usize = 256 << 10;
 
-/// Messages after which `/source` polls at the latest.
-const POLL_EVERY_MESSAGES: usize = 64;
+/// Messages that `/source` sends before it reads what the peer has sent, at most.
+const MESSAGES_AT_ONCE: u64 = 64;
+
+/// Sends messages as fast as the peer reads, then a summary.
+struct Source {
+    message: Message,
+    /// Messages to send.
+    remaining: u64,
+    meter: Meter,
+}
+
+impl Endpoint for Source {
+    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
+        self.meter = Meter::start();
+        self.on_wake(session)
+    }
+
+    fn on_message(&mut self, _: &mut WebSocketSession, _: Message) -> Next {
+        Next::Continue
+    }
+
+    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
+        let size = self.message.len();
+        let messages = (BYTES_AT_ONCE / size) as u64;
+        for _ in 0..messages.clamp(1, MESSAGES_AT_ONCE).min(self.remaining) {
+            session.send(&self.message);
+            self.meter.record(size);
+            self.remaining -= 1;
+            if !session.has_room() {
+                break;
+            }
+        }
+        if self.remaining > 0 || !session.has_room() {
+            session.wake_when_sent();
+            return Next::Continue;
+        }
+        session.send_text("", self.meter.summary());
+        Next::Close(1000, String::new())
+    }
+}
 
 /// Builds `/source`.
 pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
     let size = parameters.message_size("size", context.config.max_message)?;
-    let count = parameters.number("count");
-    Ok(Route::upgrade(move |session| source(session, size, count)))
-}
-
-/// Sends `count` messages of `size` bytes as fast as the peer reads, then a summary.
-fn source(session: &mut WebSocketSession, size: usize, count: u64) -> Result<(), SessionEnd> {
     // Random bytes, so that compression does not raise the rate.
     let message = Message::binary(Random::new().bytes(size));
-    let mut meter = Meter::start();
-    let (mut unpolled_bytes, mut unpolled_messages) = (0, 0);
-    for _ in 0..count {
-        session.send(&message)?;
-        meter.record(size);
-        (unpolled_bytes, unpolled_messages) = (unpolled_bytes + size, unpolled_messages + 1);
-        if unpolled_bytes >= POLL_EVERY_BYTES || unpolled_messages == POLL_EVERY_MESSAGES {
-            (unpolled_bytes, unpolled_messages) = (0, 0);
-            session.discard_until(Instant::now())?;
+    Ok(Route::upgrade(Source { message, remaining: parameters.number("count"), meter: Meter::start() }))
+}
+
+/// Receives messages until an empty one, or until `count` of them (0: no limit), then sends a summary and begins anew.
+struct Sink {
+    count: u64,
+    /// Counts from the first message on: its transmission time is not included.
+    meter: Option<Meter>,
+}
+
+impl Endpoint for Sink {
+    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
+        let meter = self.meter.get_or_insert_with(Meter::start);
+        if !message.is_empty() {
+            meter.record(message.len());
         }
+        if message.is_empty() || meter.messages == self.count {
+            session.send_text("", meter.summary());
+            self.meter = None;
+        }
+        Next::Continue
     }
-    session.discard_until(Instant::now())?;
-    session.send_text("", &meter.summary())
 }
 
 /// Builds `/sink`.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_sink(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    let count = parameters.number("count");
-    Ok(Route::upgrade(move |session| {
-        loop {
-            sink(session, count)?;
-        }
-    }))
-}
-
-/// Receives messages until an empty one, or until `count` of them (0: no limit), then sends a summary.
-fn sink(session: &mut WebSocketSession, count: u64) -> Result<(), SessionEnd> {
-    let mut message = session.receive()?;
-    // The time starts after the first message: its transmission time is not included.
-    let mut meter = Meter::start();
-    while !message.is_empty() {
-        meter.record(message.len());
-        if meter.messages == count {
-            break;
-        }
-        message = session.receive()?;
-    }
-    session.send_text("", &meter.summary())
+    Ok(Route::upgrade(Sink { count: parameters.number("count"), meter: None }))
 }
 
 /// Counts messages and bytes of one direction since its start.

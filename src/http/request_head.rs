@@ -1,6 +1,6 @@
 //! Reads and parses a request head of bounded size.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use super::headers::Headers;
 
@@ -43,33 +43,50 @@ pub(crate) enum HeadError {
     Malformed(String),
 }
 
-impl RequestHead {
-    /// Blocks until the whole head was read. Returns the head and the bytes received after it.
+/// Reads a request head in as many pieces as it comes.
+#[derive(Debug, Default)]
+pub(crate) struct HeadReader {
+    bytes: Vec<u8>,
+}
+
+impl HeadReader {
+    /// Reads until the head is complete. Returns the head and the bytes received after it, or `None` if `transport`
+    /// returns `WouldBlock` before.
     ///
     /// # Errors
     /// Returns [`HeadError`] if the connection ended, or if the head is too large or malformed.
-    pub(crate) fn read(transport: &mut impl Read) -> Result<(Self, Vec<u8>), HeadError> {
-        let mut bytes = Vec::with_capacity(HEAD_READ);
+    pub(crate) fn read(
+        &mut self,
+        transport: &mut impl Read,
+    ) -> Result<Option<(RequestHead, Vec<u8>)>, HeadError> {
         loop {
-            let start = bytes.len();
-            bytes.resize((start + HEAD_READ).min(HEAD_LIMIT), 0);
-            if start == bytes.len() {
+            let start = self.bytes.len();
+            if start == HEAD_LIMIT {
                 return Err(HeadError::TooLarge);
             }
-            let n = match transport.read(&mut bytes[start..]) {
-                Ok(0) | Err(_) => return Err(HeadError::Disconnected),
-                Ok(n) => n,
-            };
-            bytes.truncate(start + n);
+            self.bytes.resize((start + HEAD_READ).min(HEAD_LIMIT), 0);
+            let outcome = transport.read(&mut self.bytes[start..]);
+            self.bytes.truncate(start + outcome.as_ref().copied().unwrap_or(0));
+            match outcome {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // The read has zeroed a whole step.
+                    self.bytes.shrink_to_fit();
+                    return Ok(None);
+                }
+                Ok(_) | Err(_) => return Err(HeadError::Disconnected),
+            }
             // A head ends with a line feed. Without a new one, the bytes need not be parsed again.
-            if bytes[start..].contains(&b'\n')
-                && let Some((head, length)) = Self::parse(&bytes)?
+            if self.bytes[start..].contains(&b'\n')
+                && let Some((head, length)) = RequestHead::parse(&self.bytes)?
             {
-                return Ok((head, bytes.split_off(length)));
+                return Ok(Some((head, self.bytes.split_off(length))));
             }
         }
     }
+}
 
+impl RequestHead {
     /// Parses a head. Returns it and its length in bytes, or `None` if it is incomplete.
     // Not inlined: the table must not stay in the stack frame of the session.
     #[inline(never)]

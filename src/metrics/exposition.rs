@@ -29,12 +29,13 @@ impl Snapshot {
         let _ = writeln!(out, "ws_echo_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
         let limits = &self.limits;
         for (name, help, value) in [
-            ("ws_echo_workers", "Number of workers, one for each connection.", limits.workers),
-            ("ws_echo_queue_limit", "Maximum number of connections that wait for a worker.", limits.queue),
+            ("ws_echo_workers", "Number of workers.", limits.workers),
+            ("ws_echo_connections_limit", "Maximum number of connections at once.", limits.connections),
+            ("ws_echo_queue_limit", "Maximum number of connections that wait for a place.", limits.queue),
             ("ws_echo_max_message_bytes", "Maximum size of a message.", limits.message_bytes),
             ("ws_echo_uptime_seconds", "Time since the server started.", self.uptime.as_secs()),
-            ("ws_echo_connections_open", "Connections held by a worker.", self.open),
-            ("ws_echo_connections_waiting", "Connections waiting for a worker.", self.waiting),
+            ("ws_echo_connections_open", "Connections that are served.", self.open),
+            ("ws_echo_connections_waiting", "Connections waiting for a place.", self.waiting),
         ] {
             write_metric(out, name, "gauge", help, value);
         }
@@ -44,7 +45,7 @@ impl Snapshot {
     fn write_traffic(&self, out: &mut String) {
         let traffic = &self.traffic;
         for (name, help, value) in [
-            ("ws_echo_connections_accepted_total", "Connections taken by a worker.", self.accepted),
+            ("ws_echo_connections_accepted_total", "Connections that were served.", self.accepted),
             (
                 "ws_echo_sessions_cut_total",
                 "Sessions aborted before the closing handshake was complete.",

@@ -53,7 +53,9 @@ pub struct Snapshot {
 pub struct Limits {
     /// Number of workers.
     pub workers: u64,
-    /// Maximum number of connections that wait for a worker.
+    /// Maximum number of connections at once.
+    pub connections: u64,
+    /// Maximum number of connections that wait for a place.
     pub queue: u64,
     /// Maximum size of a message, in bytes.
     pub message_bytes: u64,
@@ -62,8 +64,13 @@ pub struct Limits {
 impl Limits {
     /// Returns the limits of a configuration.
     pub(crate) fn of(config: &Config) -> Self {
-        let Config { workers, waiting, max_message, .. } = *config;
-        Self { workers: workers as u64, queue: waiting as u64, message_bytes: max_message as u64 }
+        let Config { workers, connections, waiting, max_message, .. } = *config;
+        Self {
+            workers: workers as u64,
+            connections: connections as u64,
+            queue: waiting as u64,
+            message_bytes: max_message as u64,
+        }
     }
 }
 

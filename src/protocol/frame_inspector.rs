@@ -106,6 +106,12 @@ impl FrameInspector {
         self.close_code
     }
 
+    /// Returns how many bytes of the current frame's payload have not been inspected; 0 between two frames.
+    #[must_use]
+    pub fn payload_to_come(&self) -> u64 {
+        if self.position == Position::Payload { self.frame.length } else { 0 }
+    }
+
     /// Returns what the next data message was before it was rewritten. To be called once for each data
     /// message that tungstenite returns.
     pub fn next_message_info(&mut self) -> Option<MessageInfo> {

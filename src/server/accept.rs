@@ -13,10 +13,10 @@ use super::address_limit::AddressLimit;
 use super::admission::{AcceptedConnection, Admission, AdmitResult};
 use super::listener::{InterruptibleListener, Listener};
 use super::rejector::{RejectReason, Rejector};
+use super::scheduler::Scheduler;
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
 use crate::error::Error;
-use crate::platform::scheduling::Policy;
 use crate::tls::certificate::Certificate;
 
 /// Pause after an accept that failed because descriptors or memory ran out: the next accept would fail at
@@ -25,10 +25,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Minimum time between two log lines about failed accepts.
 const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Upper limit of `SO_SNDTIMEO`. A blocked send returns after this time with the number of bytes sent so far,
-/// so that the supervisor can measure progress. The time-out does not end the session.
-const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs one accept loop per acceptor and blocks until all of them have ended, after a stop request. The first
 /// loop runs on the calling thread, each other one on a thread of its own.
@@ -90,11 +86,11 @@ impl Acceptor {
     }
 }
 
-/// Hands accepted connections to a worker, to the queue, or to the rejector. All accept loops share it.
+/// Hands accepted connections to the scheduler, to the queue, or to the rejector. All accept loops share it.
 #[derive(Clone)]
 pub(super) struct ConnectionDispatcher {
-    /// Queues connections for the workers.
     pub(super) admission: Arc<Admission>,
+    pub(super) scheduler: Arc<Scheduler>,
     /// Sends 503.
     pub(super) rejector: Rejector,
     /// Counts the connections of each address, if the configuration limits them.
@@ -109,8 +105,6 @@ impl ConnectionDispatcher {
     fn run_accept_loop(&self, acceptor: Acceptor, stop: &ShutdownSignal) {
         // Owned, so that the listener closes when its loop ends.
         let Acceptor { listener, certificate } = acceptor;
-        // The kernel completes connections without the accept loop, so this thread need not preempt a client.
-        Policy::Batch.apply();
         let mut last_accept_error_log: Option<Instant> = None;
         let mut yielded = false;
         loop {
@@ -141,28 +135,25 @@ impl ConnectionDispatcher {
                 }
                 Err(e) => {
                     if last_accept_error_log.is_none_or(|at| at.elapsed() >= ACCEPT_ERROR_LOG_INTERVAL) {
-                        warn!("cannot accept connections: {e}; raise `ulimit -n`, or use fewer --workers");
+                        warn!(
+                            "cannot accept connections: {e}; raise `ulimit -n`, or use fewer --connections"
+                        );
                         last_accept_error_log = Some(Instant::now());
                     }
                     thread::sleep(ACCEPT_PAUSE);
                 }
             }
         }
-        Policy::Normal.apply();
         let _ = self.state.events.send(Event::AcceptLoopEnded);
     }
 
-    /// Sets the socket options and queues the connection for a worker, or rejects it.
+    /// Sets the socket options and starts to serve the connection, or rejects it.
     fn dispatch(&self, mut connection: AcceptedConnection) {
         let socket = &connection.socket;
         // These fail only if the connection is already closed.
-        let prepared = socket
-            .set_nodelay(true)
-            .and_then(|()| socket.set_write_timeout(Some(self.send_timeout())))
-            .and_then(|()| socket.set_nonblocking(false));
-        if let Err(error) = prepared {
+        if let Err(error) = socket.set_nodelay(true).and_then(|()| socket.set_nonblocking(true)) {
             let peer = connection.peer;
-            debug!(peer:%; "{peer} closed before it was queued: {error}");
+            debug!(peer:%; "{peer} closed before it was served: {error}");
             return;
         }
         if let Some(limit) = &self.address_limit {
@@ -172,16 +163,11 @@ impl ConnectionDispatcher {
             }
         }
         match self.admission.admit(connection) {
+            AdmitResult::Admitted(connection, permit) => self.scheduler.start(connection, permit),
             AdmitResult::Queued => {}
             AdmitResult::QueueFull(connection) => self.reject(connection, RejectReason::QueueFull),
             AdmitResult::ShuttingDown(connection) => self.reject(connection, RejectReason::ShuttingDown),
         }
-    }
-
-    /// Returns `SO_SNDTIMEO`: a quarter of the write time-out, from 1 ms to [`SEND_TIMEOUT`].
-    fn send_timeout(&self) -> Duration {
-        // Zero would mean no time-out (socket(7)).
-        (self.state.config.write_timeout / 4).clamp(Duration::from_millis(1), SEND_TIMEOUT)
     }
 
     /// Counts a rejected connection and passes it to the rejector, which sends 503. Does not wait for the

@@ -9,9 +9,8 @@ use super::rejector::RejectReason;
 use super::supervisor::{Supervisor, abort};
 use crate::config::Config;
 use crate::session::handle::SessionHandle;
-use crate::transport::connection::Phase;
+use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
-use crate::transport::try_send::TrySend;
 
 /// Time after the drain deadline for workers to notice that their sockets were shut down. A worker notices it after
 /// the message that it inflates or deflates. README.md gives this time.
@@ -19,8 +18,8 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Starts the drain: rejects queued connections with 503, sends Close 1001 to every session, and ends the
-    /// accept loops. [`continue_drain`](Self::continue_drain) repeats the Close for sessions whose writer was
-    /// busy.
+    /// accept loops. [`continue_drain`](Self::continue_drain) sends the Close to connections that become sessions
+    /// later.
     pub(super) fn begin_drain(&mut self, now: Instant) {
         let timeout = self.state.config.drain_timeout;
         let sessions = self.sessions.len();
@@ -50,38 +49,34 @@ impl Supervisor {
         }
     }
 
-    /// Returns whether a stop was requested and all accept loops, workers and sessions have ended. Also
-    /// returns `true` [`ABORT_GRACE`] after the drain deadline, and logs a warning if workers still run then.
+    /// Returns whether a stop was requested and all accept loops and sessions have ended. Also returns `true`
+    /// [`ABORT_GRACE`] after the drain deadline, and logs a warning if sessions still run then.
     pub(super) fn has_stopped(&self) -> bool {
         let Some(deadline) = self.drain_deadline else { return false };
-        // Checked in this order: a worker sends its last event before it counts as idle.
-        let busy_workers = self.admission.busy_workers();
-        let empty = busy_workers == 0 && self.events.is_empty() && self.sessions.is_empty();
-        if empty && self.accept_loops == 0 {
+        let sessions = self.sessions.len();
+        if sessions == 0 && self.events.is_empty() && self.accept_loops == 0 {
             return true;
         }
         let expired = Instant::now() >= deadline + ABORT_GRACE;
-        if expired && busy_workers > 0 {
-            warn!("{busy_workers} workers still run after the drain timeout");
+        if expired && sessions > 0 {
+            warn!("{sessions} sessions still run after the drain timeout");
         }
         expired
     }
 }
 
 /// Sends the shutdown notice without blocking: Close 1001 to an open session, 503 to a connection in its
-/// handshake. Does nothing if a Close or a response was already sent. If the writer is busy, the caller has
-/// to try again.
+/// handshake. Does nothing if a Close or a response was already sent.
 fn notify_shutdown(handle: &SessionHandle) -> io::Result<()> {
-    let (sent, next_phase) = match handle.phase() {
+    match handle.phase() {
         Phase::Handshake => {
             let response = RejectReason::ShuttingDown.response().to_bytes(false);
-            (handle.writer().try_respond(&response, TerminationReason::Shutdown)?, Phase::Lingering)
+            handle.respond(&response, TerminationReason::Shutdown)?;
         }
-        Phase::Open => (handle.try_close(TerminationReason::Shutdown)?, Phase::Closing),
-        Phase::Closing | Phase::Lingering => return Ok(()),
-    };
-    if matches!(sent, TrySend::Sent | TrySend::Queued) {
-        handle.advance_to(next_phase);
+        Phase::Open => {
+            handle.terminate(TerminationReason::Shutdown)?;
+        }
+        Phase::Closing | Phase::Lingering | Phase::Aborted => {}
     }
     Ok(())
 }

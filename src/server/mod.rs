@@ -1,4 +1,4 @@
-//! The server: listeners and accept loops, admission, workers, rejector, supervisor, shutdown.
+//! The server: listeners and accept loops, admission, scheduler, workers, rejector, supervisor, shutdown.
 
 mod accept;
 mod address_limit;
@@ -7,10 +7,13 @@ mod connection;
 mod drain;
 mod freeze;
 mod http_routes;
+mod lingering;
 pub mod listener;
+mod opening;
 pub mod ready;
 mod rejected_connection;
 mod rejector;
+mod scheduler;
 mod session_timers;
 pub mod shutdown;
 mod state;

@@ -1,15 +1,16 @@
 //! A server: bound, then with running workers ([`ReadyServer`]), then serving until the stop request.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
 
 use super::accept::{Acceptor, ConnectionDispatcher, run_accept_loops};
 use super::address_limit::AddressLimit;
+use super::admission::Admission;
 use super::listener::{Listener, Listeners};
 use super::rejector::Rejector;
+use super::scheduler::Scheduler;
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
 use super::supervisor::Supervisor;
@@ -47,7 +48,7 @@ impl Server {
     /// until [`ReadyServer::run`].
     ///
     /// # Errors
-    /// [`Error::Listen`], [`Error::Files`] or [`Error::Threads`] if sockets, pipes or threads cannot be set
+    /// [`Error::Listen`], [`Error::Files`] or [`Error::Threads`] if sockets, the readiness set or threads cannot be set
     /// up.
     pub fn start(self) -> Result<ReadyServer, Error> {
         let Self { listeners, config, routes } = self;
@@ -59,10 +60,11 @@ impl Server {
             routes,
             events: event_sender,
             snapshot: Arc::default(),
-            last_connection_id: AtomicU64::new(0),
         });
-        let workers = Workers::start(format!("ws:{port}"), &state)?;
-        Ok(ReadyServer { acceptors, port, workers, state, events })
+        let admission = Admission::new(state.config.connections, state.config.waiting);
+        let scheduler = Scheduler::new(Arc::clone(&admission), Arc::clone(&state)).map_err(Error::Files)?;
+        let workers = Workers::start(format!("ws:{port}"), state.config.workers, &Arc::new(scheduler))?;
+        Ok(ReadyServer { acceptors, port, workers, admission, state, events })
     }
 
     /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
@@ -80,6 +82,7 @@ pub struct ReadyServer {
     /// Port of the first listener; part of the thread names.
     port: u16,
     workers: Workers,
+    admission: Arc<Admission>,
     state: Arc<ServerState>,
     /// The supervisor's end of the event channel.
     events: Receiver<Event>,
@@ -95,16 +98,16 @@ impl ReadyServer {
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, port, workers, state, events } = self;
-        let (worker_count, queue_limit) = (state.config.workers, state.config.waiting);
+        let Self { acceptors, port, workers, admission, state, events } = self;
+        let (connections, queue_limit) = (state.config.connections, state.config.waiting);
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
-        let spare_files = limits::spare_files(worker_count + queue_limit);
+        let spare_files = limits::spare_files(connections.saturating_add(queue_limit));
         let (rejector, rejector_thread) =
             Rejector::start(format!("ws:{port}:503"), spare_files).map_err(thread_error("rejections"))?;
         let supervisor = Supervisor::new(
             Arc::clone(&state),
             events,
-            Arc::clone(workers.admission()),
+            Arc::clone(&admission),
             rejector.clone(),
             acceptors.iter().map(|acceptor| acceptor.listener.clone()).collect(),
         );
@@ -113,9 +116,9 @@ impl ReadyServer {
             .name(format!("ws:{port}:sup"))
             .spawn(move || supervisor.run(&supervisor_stop))
             .map_err(thread_error("supervision"))?;
-        let admission = Arc::clone(workers.admission());
+        let scheduler = Arc::clone(workers.scheduler());
         let address_limit = state.config.max_per_ip.map(AddressLimit::new);
-        let dispatcher = ConnectionDispatcher { admission, rejector, address_limit, state };
+        let dispatcher = ConnectionDispatcher { admission, scheduler, rejector, address_limit, state };
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

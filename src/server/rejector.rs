@@ -1,4 +1,4 @@
-//! The rejector: one thread that sends 503 to connections without a worker. Accept loops never wait for it.
+//! The rejector: one thread that sends 503 to connections without a place. Accept loops never wait for it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,7 +35,7 @@ const RETRY_AFTER: &str = "1";
 /// Why a connection is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum RejectReason {
-    /// All workers are busy and the queue is full.
+    /// All places are taken and the queue is full.
     QueueFull,
     /// The connection was queued for longer than the handshake time-out.
     QueueTimeout,
@@ -62,8 +62,8 @@ impl RejectReason {
     /// Returns the response: 503, or 429 if only this client is rejected.
     pub(crate) fn response(self) -> Response {
         let (status, sentence) = match self {
-            Self::QueueFull => (503, "all workers are busy and the queue is full; try again later"),
-            Self::QueueTimeout => (503, "all workers stayed busy; try again later"),
+            Self::QueueFull => (503, "all connections are in use; try again later"),
+            Self::QueueTimeout => (503, "no connection ended in time; try again later"),
             Self::AddressLimit => {
                 (429, "too many connections from your address; close some, or try again later")
             }

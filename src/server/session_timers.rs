@@ -2,17 +2,17 @@
 //!
 //! | time-out | from | to |
 //! |---|---|---|
-//! | handshake time-out | the worker takes the connection | the 101 or another response |
+//! | handshake time-out | the connection gets a place | the 101 or another response |
 //! | ping interval | the last read that returned bytes | the Ping |
 //! | pong time-out | the Ping | Close 1011 |
-//! | message time-out | the first byte of a message, while the worker waits for the rest | Close 1008 |
+//! | message time-out | the first byte of a message, while the session waits for the rest | Close 1008 |
 //! | idle time-out | the last message, or the 101 | Close 1001 |
 //! | maximum session age | the 101 | Close 1001 |
 //! | write time-out | the last byte that the kernel took | abort of a peer that does not read |
 //! | close time-out | the Close | abort |
 //! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
 //!
-//! The handshake time-out applies twice: here to a connection with a worker (TLS handshake and request head
+//! The handshake time-out applies twice: here to a connection with a place (TLS handshake and request head
 //! together), and before that to a connection in the queue (`Supervisor::reject_expired`).
 //!
 //! The supervisor polls the timers at each tick. The time between two ticks is a fifth of the shortest
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::session::handle::SessionHandle;
-use crate::transport::connection::Phase;
+use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
 use crate::transport::waiting::Waiting;
 
@@ -53,9 +53,9 @@ pub(super) struct SessionTimers {
     messages: u64,
     /// When `messages` last changed, or the session was opened.
     last_message_at: Instant,
-    /// What the worker waited for when it last did.
+    /// What the session waited for when it last did.
     waiting: Waiting,
-    /// How long the worker has waited for the rest of what `waiting` names.
+    /// How long the session has waited for the rest of what `waiting` names.
     unfinished_for: Duration,
     observed_at: Instant,
     /// The supervisor has aborted the session.
@@ -80,7 +80,7 @@ pub(super) enum TimeoutAction {
 }
 
 impl SessionTimers {
-    /// Starts the timers of a session that a worker has just taken.
+    /// Starts the timers of a connection that has just got a place.
     pub(super) fn new(handle: Arc<SessionHandle>, now: Instant) -> Self {
         Self {
             handle,
@@ -94,7 +94,7 @@ impl SessionTimers {
             write_blocked_since: None,
             messages: 0,
             last_message_at: now,
-            waiting: Waiting::No,
+            waiting: Waiting::NotReading,
             unfinished_for: Duration::ZERO,
             observed_at: now,
             aborted: false,
@@ -136,6 +136,7 @@ impl SessionTimers {
                 .map(TimeoutAction::Close)
                 .or_else(|| self.keepalive(now, config)),
             Phase::Closing => (in_phase >= config.close_timeout).then_some(TimeoutAction::CloseTimeout),
+            Phase::Aborted => None,
         }
     }
 
@@ -154,17 +155,17 @@ impl SessionTimers {
         }
         self.observe_messages(now);
         let reads = self.handle.counters().reads.get();
-        // A worker that sleeps does not read, so the Pong stays unread. Another Ping is sent after each ping
-        // interval instead: if the peer's process has ended, its kernel replies with RST.
-        let sleeping_with_ping = self.handle.sleeper().is_sleeping() && self.ping_sent_at.is_some();
-        if reads != self.reads || sleeping_with_ping {
+        // A session that does not read leaves the Pong unread. Another Ping is sent after each ping interval instead:
+        // if the peer's process has ended, its kernel replies with RST.
+        let not_reading = self.handle.waiting() == Some(Waiting::NotReading) && self.ping_sent_at.is_some();
+        if reads != self.reads || not_reading {
             self.reads = reads;
             self.last_read_at = now;
             self.ping_sent_at = None;
         }
         let writer = self.handle.writer();
         let write_progress = writer.progress();
-        if !writer.is_writing() && !writer.has_unsent() {
+        if !writer.has_unsent() {
             self.write_blocked_since = None;
         } else if self.write_blocked_since.is_none() || write_progress != self.write_progress {
             self.write_blocked_since = Some(now);
@@ -180,13 +181,13 @@ impl SessionTimers {
             self.last_message_at = now;
         }
         let elapsed = now - std::mem::replace(&mut self.observed_at, now);
-        match self.handle.connection().waiting() {
-            // The time in which the worker does not read is not the client's.
-            Waiting::No => {}
-            waiting if waiting == self.waiting && waiting != Waiting::BetweenMessages => {
+        match self.handle.waiting() {
+            // The time in which the session does not read, or waits for a worker, is not the client's.
+            None | Some(Waiting::NotReading) => {}
+            Some(waiting) if waiting == self.waiting && waiting != Waiting::BetweenMessages => {
                 self.unfinished_for += elapsed;
             }
-            waiting => {
+            Some(waiting) => {
                 self.waiting = waiting;
                 self.unfinished_for = Duration::ZERO;
             }
@@ -214,6 +215,8 @@ impl SessionTimers {
         match self.ping_sent_at {
             Some(at) => (now - at >= config.pong_timeout).then_some(TimeoutAction::KeepaliveTimeout),
             None if config.ping_interval.is_zero() => None,
+            // Behind bytes that the peer does not take, a Ping would reach it too late.
+            None if self.handle.writer().has_unsent() => None,
             None => (now - self.last_read_at >= config.ping_interval).then_some(TimeoutAction::SendPing),
         }
     }
@@ -223,11 +226,8 @@ impl SessionTimers {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-    use tungstenite::protocol::frame::coding::{Control, OpCode};
-
     use super::*;
-    use crate::transport::record_layer::RecordLayer;
-    use crate::transport::write_queue::single_frame_header;
+    use crate::platform::readiness::ReadinessSet;
 
     fn timers(now: Instant) -> SessionTimers {
         timers_and_listener(now).0
@@ -238,7 +238,10 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = socket.peer_addr().unwrap();
-        let handle = SessionHandle::new(1, peer, socket, RecordLayer::Plain);
+        socket.set_nonblocking(true).unwrap();
+        let readiness = Arc::new(ReadinessSet::new().unwrap());
+        let handle = SessionHandle::new(1, peer, socket, readiness);
+        handle.connection().set_waiting(Waiting::BetweenMessages);
         (SessionTimers::new(Arc::new(handle), now), listener)
     }
 
@@ -256,7 +259,7 @@ mod tests {
     fn keepalive_sends_a_ping_then_closes_and_a_read_resets_both() {
         let (start, config) = (Instant::now(), Config::default());
         let mut timers = timers(start);
-        timers.handle.mark_upgraded();
+        timers.handle.advance_to(Phase::Open);
         assert_eq!(timers.poll_timeouts(start, &config, false), None);
         let ping_due = start + config.ping_interval;
         assert_eq!(timers.poll_timeouts(ping_due, &config, false), Some(TimeoutAction::SendPing));
@@ -273,7 +276,7 @@ mod tests {
     fn restarted_timers_are_due_after_their_whole_time() {
         let (start, config) = (Instant::now(), Config::default());
         let mut timers = timers(start);
-        timers.handle.mark_upgraded();
+        timers.handle.advance_to(Phase::Open);
         assert_eq!(timers.poll_timeouts(start, &config, false), None);
         timers.record_ping(start);
         let thawed = start + Duration::from_hours(1);
@@ -288,7 +291,7 @@ mod tests {
         let start = Instant::now();
         let config = Config { ping_interval: Duration::ZERO, ..Config::default() };
         let mut timers = timers(start);
-        timers.handle.mark_upgraded();
+        timers.handle.advance_to(Phase::Open);
         assert_eq!(timers.poll_timeouts(start + Duration::from_hours(1), &config, false), None);
     }
 
@@ -298,11 +301,11 @@ mod tests {
         let (mut timers, _listener) = timers_and_listener(start);
         let writer = timers.handle.writer();
         writer.queue_upgrade(&vec![0; 1 << 16]).unwrap();
-        timers.handle.mark_upgraded();
+        timers.handle.advance_to(Phase::Open);
         // The peer does not read, so the kernel takes no more bytes at some time.
         while !writer.has_unsent() {
             writer.write_raw_frame(&vec![0; 1 << 15]).unwrap();
-            writer.try_send(&single_frame_header(OpCode::Control(Control::Ping)), b"").unwrap();
+            writer.flush().unwrap();
         }
         timers.poll_timeouts(start, &config, false);
         let deadline = start + config.write_timeout;

@@ -1,7 +1,6 @@
 //! The state that all connections of a server share, and the events that they send to the supervisor.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crossbeam_channel::Sender;
 
@@ -21,16 +20,14 @@ pub(crate) struct ServerState {
     pub(crate) events: Sender<Event>,
     /// The totals as of the supervisor's last tick.
     pub(crate) snapshot: SharedSnapshot,
-    /// Number of the connection that a worker took last; 0 before the first.
-    pub(crate) last_connection_id: AtomicU64,
 }
 
 /// What accept loops and workers report to the supervisor.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A worker has taken a connection.
+    /// A connection is served.
     Opened(Arc<SessionHandle>),
-    /// A worker has finished a connection.
+    /// A connection has ended.
     Closed(SessionReport),
     /// An accept loop has rejected a connection.
     Rejected(RejectReason),
@@ -41,7 +38,7 @@ pub(crate) enum Event {
 /// How a connection ended. Its counters are in its handle.
 #[derive(Debug)]
 pub(crate) struct SessionReport {
-    /// Number of the connection among those that workers of the server have taken, from 1.
+    /// Number of the connection among those that the server has served, from 1.
     pub(crate) id: u64,
     pub(crate) end: SessionEnd,
     /// The 101 was sent: this was a WebSocket session.

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select, tick};
 use log::{info, warn};
-use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::admission::{AcceptedConnection, Admission};
 use super::freeze::FreezeDetector;
@@ -24,10 +23,8 @@ use crate::http::response::Response;
 use crate::metrics::snapshot::{Limits, Snapshot, Traffic};
 use crate::metrics::summary::Summary;
 use crate::session::handle::SessionHandle;
-use crate::transport::connection::Phase;
+use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
-use crate::transport::try_send::TrySend;
-use crate::transport::write_queue::single_frame_header;
 
 /// Time between two ticks during the drain. The longest delay of a repeated Close and of the end of the
 /// drain.
@@ -45,14 +42,14 @@ pub(crate) struct Supervisor {
     pub(super) state: Arc<ServerState>,
     /// Events of workers and accept loops.
     pub(super) events: Receiver<Event>,
-    /// The queue of connections that wait for a worker.
+    /// The queue of connections that wait for a place.
     pub(super) admission: Arc<Admission>,
     rejector: Rejector,
     /// To unblock the accept loops; emptied when the drain begins.
     pub(super) listeners: Vec<InterruptibleListener>,
     /// Number of accept loops that run.
     pub(super) accept_loops: usize,
-    /// The registry: connections that a worker has taken and not finished, by number.
+    /// The registry: connections that are served, by number.
     pub(super) sessions: HashMap<u64, SessionTimers>,
     /// The totals without the traffic of open sessions.
     totals: Snapshot,
@@ -188,10 +185,7 @@ impl Supervisor {
         self.reject_expired(now);
         let draining = self.drain_deadline.is_some();
         for timers in self.sessions.values_mut() {
-            // Unsent bytes first: they may take the room that the control frame needs.
-            if timers.handle.writer().try_flush().is_err() {
-                abort(timers);
-            } else if let Some(action) = timers.poll_timeouts(now, &self.state.config, draining) {
+            if let Some(action) = timers.poll_timeouts(now, &self.state.config, draining) {
                 self.totals.pings_out += u64::from(apply(timers, action, now));
             }
         }
@@ -251,20 +245,15 @@ impl Supervisor {
 
 /// Applies a time-out to a session. Returns whether a Ping was sent.
 ///
-/// If the writer is busy, nothing is sent and the next tick tries again. For a Close the worker tries too: it
-/// queues the Close in its next send or flush.
-///
 /// A slow reader is dropped here: if the kernel takes no byte for the write time-out, the session is aborted.
 /// A slow reader in a room of `/broadcast` is evicted earlier, with Close 1013 (`endpoints::rooms`).
 fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> bool {
     let handle = &timers.handle;
     let result = match action {
         TimeoutAction::HandshakeTimeout => send_request_timeout(handle),
-        TimeoutAction::SendPing => {
-            handle.writer().try_send(&single_frame_header(OpCode::Control(Control::Ping)), b"")
-        }
-        TimeoutAction::KeepaliveTimeout => handle.try_close(TerminationReason::Keepalive),
-        TimeoutAction::Close(reason) => handle.try_close(reason),
+        TimeoutAction::SendPing => handle.send_ping(),
+        TimeoutAction::KeepaliveTimeout => handle.terminate(TerminationReason::Keepalive),
+        TimeoutAction::Close(reason) => handle.terminate(reason),
         TimeoutAction::WriteTimeout => {
             let (id, peer) = (handle.id(), handle.peer());
             warn!(session = id, peer:%; "#{id} {peer} write timeout, aborted");
@@ -279,15 +268,13 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
     };
     match (action, result) {
         (_, Err(_)) => abort(timers),
-        (TimeoutAction::SendPing, Ok(TrySend::Sent | TrySend::Queued)) => {
+        (TimeoutAction::SendPing, Ok(true)) => {
             timers.record_ping(now);
             return true;
         }
-        (TimeoutAction::Close(_), Ok(TrySend::Sent | TrySend::Queued)) => handle.advance_to(Phase::Closing),
-        // Lingering, not Closing: a peer that did not respond in time does not get the close time-out as
-        // well.
-        (_, Ok(TrySend::Sent | TrySend::Queued)) => handle.advance_to(Phase::Lingering),
-        (_, Ok(TrySend::Busy | TrySend::Closed)) => {}
+        // A peer that did not respond in time does not get the close time-out as well.
+        (TimeoutAction::KeepaliveTimeout, Ok(true)) => handle.advance_to(Phase::Lingering),
+        (_, Ok(_)) => {}
     }
     false
 }
@@ -297,15 +284,15 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
 /// # Errors
 /// `TimedOut` if the peer has sent no byte: such a connection is closed without a response. Otherwise an
 /// error of the socket.
-fn send_request_timeout(handle: &SessionHandle) -> io::Result<TrySend> {
+fn send_request_timeout(handle: &SessionHandle) -> io::Result<bool> {
     if handle.counters().reads.get() == 0 {
         return Err(io::ErrorKind::TimedOut.into());
     }
     let response = Response::text(408, "the request head was not complete in time");
-    handle.writer().try_respond(&response.to_bytes(false), TerminationReason::HandshakeTimeout)
+    handle.respond(&response.to_bytes(false), TerminationReason::HandshakeTimeout)
 }
 
-/// Aborts a session with shutdown(2), once. This unblocks its worker.
+/// Aborts a session with shutdown(2), once. This makes it ready, and a worker ends it.
 pub(super) fn abort(timers: &mut SessionTimers) {
     if !timers.aborted {
         timers.aborted = true;

@@ -1,20 +1,15 @@
-//! The workers: a fixed pool of threads. Each runs one connection at a time, from its first byte to its last.
+//! The workers: a fixed pool of threads. Each takes the connections that are ready, one turn at a time.
 
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::bounded;
-use log::error;
 use threadpool::ThreadPool;
 
-use super::admission::{Admission, ConnectionReceiver};
-use super::connection::run_connection;
-use super::state::ServerState;
+use super::scheduler::Scheduler;
 use crate::error::Error;
 use crate::platform::limits;
 use crate::platform::quiet_panic::catch_quietly;
-use crate::platform::scheduling::Policy;
 
 /// Size of a worker's stack, in bytes of address space. Only touched pages take memory.
 const STACK_SIZE: usize = 256 << 10;
@@ -26,34 +21,29 @@ const BATCH: usize = 16;
 /// it is used up abort the process: the standard library does so if a thread has no room for its signal stack.
 const BATCH_ADDRESS_SPACE: u64 = 2 * (BATCH * STACK_SIZE) as u64;
 
-/// The workers of one server. Dropping them ends each worker as soon as it is idle.
+/// The workers of one server. Dropping them ends each worker after its current turn.
 pub(crate) struct Workers {
     /// The threads. Each runs one job for the lifetime of the server; the pool ends a thread without a job.
     pool: ThreadPool,
-    admission: Arc<Admission>,
+    scheduler: Arc<Scheduler>,
 }
 
 impl Workers {
-    /// Starts `config.workers` threads with this name and blocks until all of them run.
+    /// Starts `count` threads with this name and blocks until all of them run.
     ///
     /// # Errors
-    /// [`Error::Files`] if the pipe semaphore cannot be opened, [`Error::Threads`] if a thread cannot be
-    /// started.
-    pub(crate) fn start(name: String, state: &Arc<ServerState>) -> Result<Self, Error> {
-        let config = &state.config;
-        let admission = Admission::new(config.workers, config.waiting).map_err(Error::Files)?;
-        let pool =
-            build_pool(name, STACK_SIZE).ok_or(Error::Threads { workers: config.workers, started: 0 })?;
-        let mut workers = Self { pool, admission };
-        for first in (0..config.workers).step_by(BATCH) {
-            workers.start_batch(first, state)?;
+    /// [`Error::Threads`] if a thread cannot be started.
+    pub(crate) fn start(name: String, count: usize, scheduler: &Arc<Scheduler>) -> Result<Self, Error> {
+        let pool = build_pool(name, STACK_SIZE).ok_or(Error::Threads { workers: count, started: 0 })?;
+        let mut workers = Self { pool, scheduler: Arc::clone(scheduler) };
+        for first in (0..count).step_by(BATCH) {
+            workers.start_batch(first, count)?;
         }
         Ok(workers)
     }
 
     /// Starts the workers with the numbers from `first`, and blocks until they run.
-    fn start_batch(&mut self, first: usize, state: &Arc<ServerState>) -> Result<(), Error> {
-        let workers = state.config.workers;
+    fn start_batch(&mut self, first: usize, workers: usize) -> Result<(), Error> {
         if limits::free_address_space().is_some_and(|free| free < BATCH_ADDRESS_SPACE) {
             return Err(Error::Threads { workers, started: first });
         }
@@ -61,11 +51,11 @@ impl Workers {
         for started in first..workers.min(first + BATCH) {
             catch_quietly(|| self.pool.set_num_threads(started + 1))
                 .ok_or(Error::Threads { workers, started })?;
-            let (receiver, state, starting) =
-                (self.admission.receiver(), Arc::clone(state), starting.clone());
+            let (scheduler, starting) = (Arc::clone(&self.scheduler), starting.clone());
+            // The job runs for the lifetime of the server; the pool ends a thread without a job.
             self.pool.execute(move || {
                 drop(starting);
-                run_worker(receiver, &state);
+                scheduler.run_worker();
             });
         }
         drop(starting);
@@ -74,15 +64,15 @@ impl Workers {
         Ok(())
     }
 
-    /// Returns the queue from which the workers take connections.
-    pub(crate) fn admission(&self) -> &Arc<Admission> {
-        &self.admission
+    /// Returns the scheduler that the workers serve.
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.admission.shutdown_workers();
+        self.scheduler.stop_workers();
     }
 }
 
@@ -91,19 +81,6 @@ impl Drop for Workers {
 fn build_pool(name: String, stack_size: usize) -> Option<ThreadPool> {
     let builder = threadpool::Builder::new().num_threads(1).thread_name(name).thread_stack_size(stack_size);
     catch_quietly(|| builder.build())
-}
-
-/// The job of a worker: runs connections until [`Admission::shutdown_workers`].
-fn run_worker(receiver: ConnectionReceiver, state: &ServerState) {
-    Policy::Batch.apply();
-    for connection in receiver {
-        // A panic outside the handler must not end the thread: the pool would lose a worker.
-        if catch_unwind(AssertUnwindSafe(|| run_connection(connection, state))).is_err() {
-            error!("worker panicked outside a handler; the connection was closed");
-        }
-        // The session may have changed the policy of this thread.
-        Policy::Batch.apply();
-    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,16 @@ pub enum SessionEnd {
     NoRequest,
 }
 
+/// How a connection is dropped without a closing handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropMode {
+    /// With a FIN: the peer reads an end of stream.
+    Fin,
+    /// With a RST: the peer gets a connection reset. The kernel discards bytes that it has not sent (`SO_LINGER`,
+    /// socket(7)).
+    Rst,
+}
+
 /// One side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {

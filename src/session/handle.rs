@@ -5,62 +5,59 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tungstenite::Message;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tungstenite::{Bytes, Message};
 
-use super::cancellable_sleep::CancellableSleep;
 use crate::metrics::counters::Counters;
-use crate::transport::connection::{Connection, Phase};
-use crate::transport::frame_writer::FrameWriter;
+use crate::platform::readiness::ReadinessSet;
+use crate::platform::turn_state::TurnState;
+use crate::transport::connection::Connection;
+use crate::transport::frame_writer::{FrameWriter, Pushed};
+use crate::transport::phase::Phase;
 use crate::transport::record_layer::RecordLayer;
 use crate::transport::termination::TerminationReason;
-use crate::transport::try_send::TrySend;
+use crate::transport::waiting::Waiting;
 use crate::transport::write_queue::single_frame_header;
 
 /// A session, for other threads. Share it in an `Arc`, and drop it when the session ends: it keeps the socket's
 /// descriptor open.
 #[derive(Debug)]
 pub struct SessionHandle {
-    /// Number of the connection among those that workers of the server have taken, from 1.
+    /// Number of the connection among those that the server has served, from 1.
     id: u64,
     peer: SocketAddr,
     /// Shared with the worker's stream.
     connection: Arc<Connection>,
     /// Whether the 101 response was queued.
     upgraded: AtomicBool,
-    /// The sleep of a worker that must not read. Termination cancels it.
-    sleeper: CancellableSleep,
-    /// Whether the socket is closed with a RST, that is without `shutdown(2)` before.
-    reset_on_close: AtomicBool,
-    /// Whether the connection was ended with `shutdown(2)`.
-    aborted: AtomicBool,
+    /// Which thread owns the session.
+    turn: TurnState,
+    readiness: Arc<ReadinessSet>,
 }
 
 /// Why a message was not pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushError {
-    /// The worker is writing or inside a fragmented message, or too many unsent bytes are queued. A later call may
-    /// succeed.
+    /// The session is inside a fragmented message, or too many unsent bytes are queued. A later call may succeed.
     Busy,
     /// The session is not open yet, is closed, or has failed.
     Closed,
 }
 
 impl SessionHandle {
-    /// Creates the handle of a connection that a worker has taken.
-    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, record_layer: RecordLayer) -> Self {
+    /// Creates the handle of an accepted connection. The socket must be non-blocking.
+    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, readiness: Arc<ReadinessSet>) -> Self {
         Self {
             id,
             peer,
-            connection: Arc::new(Connection::new(socket, record_layer)),
+            connection: Arc::new(Connection::new(socket, RecordLayer::Plain)),
             upgraded: AtomicBool::new(false),
-            sleeper: CancellableSleep::default(),
-            reset_on_close: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
+            turn: TurnState::default(),
+            readiness,
         }
     }
 
-    /// Returns the number of the connection among those that workers of the server have taken, from 1.
+    /// Returns the number of the connection among those that the server has served, from 1.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
@@ -72,31 +69,106 @@ impl SessionHandle {
         self.peer
     }
 
-    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the worker; a Ping or
+    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the endpoint; a Ping or
     /// Pong also between two fragments of a message. Does not block. Bytes that the kernel does not take at once are
-    /// sent later.
+    /// sent when it has room.
     ///
     /// # Errors
     /// Returns [`PushError::Busy`] or [`PushError::Closed`] if nothing was sent. A Close or a raw frame is always
     /// [`PushError::Closed`].
     pub fn push(&self, message: &Message) -> Result<(), PushError> {
-        let (opcode, payload): (_, &[u8]) = match message {
-            Message::Text(text) => (OpCode::Data(Data::Text), text.as_ref()),
-            Message::Binary(bytes) => (OpCode::Data(Data::Binary), bytes),
-            Message::Ping(bytes) => (OpCode::Control(Control::Ping), bytes),
-            Message::Pong(bytes) => (OpCode::Control(Control::Pong), bytes),
-            Message::Close(_) | Message::Frame(_) => return Err(PushError::Closed),
-        };
-        match self.writer().try_send(&single_frame_header(opcode), payload) {
-            Ok(TrySend::Sent | TrySend::Queued) => {}
-            Ok(TrySend::Busy) => return Err(PushError::Busy),
-            Ok(TrySend::Closed) | Err(_) => return Err(PushError::Closed),
+        let (opcode, payload) = opcode_and_payload(message).ok_or(PushError::Closed)?;
+        let pushed = self.writer().push(&single_frame_header(opcode), &payload);
+        self.count_pushed(&pushed, opcode, payload.len())
+    }
+
+    /// Queues a message for the session, without sending it: [`flush`](Self::flush) does, or the next turn of the
+    /// session. A queue that is not empty takes `limit` bytes.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub(crate) fn push_queued(&self, message: &Message, limit: usize) -> Result<(), PushError> {
+        let (opcode, payload) = opcode_and_payload(message).ok_or(PushError::Closed)?;
+        let pushed = self.writer().push_queued(&single_frame_header(opcode), &payload, limit);
+        self.count_pushed(&pushed, opcode, payload.len())
+    }
+
+    fn count_pushed(
+        &self,
+        pushed: &io::Result<Pushed>,
+        opcode: OpCode,
+        length: usize,
+    ) -> Result<(), PushError> {
+        match pushed {
+            Ok(Pushed::Sent) => {}
+            Ok(Pushed::Blocked) => self.wake(),
+            Ok(Pushed::Full) => return Err(PushError::Busy),
+            Ok(Pushed::Closed) | Err(_) => return Err(PushError::Closed),
         }
         if matches!(opcode, OpCode::Data(_)) {
             self.counters().pushed.fetch_add(1, Relaxed);
-            self.counters().pushed_bytes.fetch_add(payload.len() as u64, Relaxed);
+            self.counters().pushed_bytes.fetch_add(length as u64, Relaxed);
         }
         Ok(())
+    }
+
+    /// Sends the messages of [`push_queued`](Self::push_queued). Does not block. An error of the socket ends the session
+    /// in its next turn.
+    pub(crate) fn flush(&self) {
+        match self.writer().flush_from_other_thread() {
+            Ok(Pushed::Blocked) | Err(_) => self.wake(),
+            Ok(_) => {}
+        }
+    }
+
+    /// Sends an empty Ping from any thread. Returns whether it was sent or queued.
+    ///
+    /// # Errors
+    /// The error of the socket or of the TLS layer.
+    pub(crate) fn send_ping(&self) -> io::Result<bool> {
+        let ping = single_frame_header(OpCode::Control(Control::Ping));
+        let pushed = self.writer().push(&ping, &Bytes::new())?;
+        Ok(self.wake_if_blocked(pushed))
+    }
+
+    /// Sends the Close of `termination_reason` from any thread, without blocking. Returns `false` if a Close was sent
+    /// before, or the session is not open.
+    ///
+    /// # Errors
+    /// The error of the socket or of the TLS layer.
+    pub(crate) fn terminate(&self, termination_reason: TerminationReason) -> io::Result<bool> {
+        let pushed = self.writer().terminate(termination_reason)?;
+        Ok(self.wake_if_blocked(pushed))
+    }
+
+    /// Sends the final response to a client in its handshake from any thread, without blocking. Returns `false` if a
+    /// response was sent before.
+    ///
+    /// # Errors
+    /// Those of [`FrameWriter::respond`].
+    pub(crate) fn respond(&self, response: &[u8], termination_reason: TerminationReason) -> io::Result<bool> {
+        let pushed = self.writer().respond(response, termination_reason)?;
+        Ok(self.wake_if_blocked(pushed))
+    }
+
+    /// Lets the session wait for room in its socket if the bytes were not all sent. Returns whether they were added.
+    fn wake_if_blocked(&self, pushed: Pushed) -> bool {
+        if pushed == Pushed::Blocked {
+            self.wake();
+        }
+        matches!(pushed, Pushed::Sent | Pushed::Blocked)
+    }
+
+    /// Gives the session a turn on a worker.
+    pub(crate) fn wake(&self) {
+        if self.turn.schedule() {
+            self.readiness.schedule(self.id);
+        }
+    }
+
+    /// Returns which thread owns the session.
+    pub(crate) fn turn(&self) -> &TurnState {
+        &self.turn
     }
 
     /// Returns the connection, for the worker's stream.
@@ -116,19 +188,22 @@ impl SessionHandle {
 
     /// Returns the current phase.
     pub(crate) fn phase(&self) -> Phase {
-        self.connection.phase()
+        self.writer().phase()
     }
 
     /// Advances to `phase`, unless the session is already in a later one.
     pub(crate) fn advance_to(&self, phase: Phase) {
-        self.connection.advance_to(phase);
+        self.writer().advance_to(phase);
     }
 
-    /// Records why another thread terminates the session and cancels the worker's sleep. The first recorded reason
-    /// stays.
+    /// Returns what the session waits for, or `None` while a worker has it or will have it.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        self.turn.is_waiting().then(|| self.connection.waiting())
+    }
+
+    /// Records why another thread terminates the session. The first recorded reason stays.
     pub(crate) fn set_termination_reason(&self, termination_reason: TerminationReason) {
         self.writer().set_termination_reason(termination_reason);
-        self.sleeper.cancel();
     }
 
     /// Returns why another thread terminated the session, or `None` if none did.
@@ -136,23 +211,9 @@ impl SessionHandle {
         self.writer().termination_reason()
     }
 
-    /// Sends the Close of `termination_reason` from any thread, without blocking. If the worker is writing, returns
-    /// [`TrySend::Busy`], and the worker sends the Close after the current frame.
-    ///
-    /// # Errors
-    /// Returns the error of the socket or of the TLS layer.
-    pub(crate) fn try_close(&self, termination_reason: TerminationReason) -> io::Result<TrySend> {
-        let result = self.writer().try_close(termination_reason)?;
-        if self.termination_reason().is_some() {
-            self.sleeper.cancel();
-        }
-        Ok(result)
-    }
-
-    /// Records that the 101 response was queued, and advances to [`Phase::Open`].
+    /// Records that the 101 response was queued.
     pub(crate) fn mark_upgraded(&self) {
         self.upgraded.store(true, Relaxed);
-        self.advance_to(Phase::Open);
     }
 
     /// Returns whether the 101 response was queued.
@@ -160,54 +221,38 @@ impl SessionHandle {
         self.upgraded.load(Relaxed)
     }
 
-    /// Ends the connection when its worker has finished. Sends a TLS `close_notify` without blocking, then aborts.
+    /// Ends the connection when its session has ended. Sends a TLS `close_notify` without blocking, then aborts.
     pub(crate) fn finish(&self) {
         self.writer().send_close_notify();
         self.abort();
     }
 
-    /// Ends the connection in both directions with `shutdown(2)`, which wakes a worker blocked in a read or a write.
+    /// Ends the connection in both directions with `shutdown(2)`, which makes the session ready.
     /// Call [`set_termination_reason`](Self::set_termination_reason) first, because a read or write
     /// error does not show the worker the reason.
     ///
-    /// The kernel still returns bytes that have arrived, so the worker also checks [`is_aborted`](Self::is_aborted).
+    /// The kernel still returns bytes that have arrived, so the worker also checks the phase.
     pub(crate) fn abort(&self) {
         self.connection.abort();
-        self.sleeper.cancel();
-    }
-
-    /// Returns whether [`abort`](Self::abort) was called.
-    pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted.load(Relaxed)
     }
 
     /// Evicts the session from another thread because its peer reads too slowly: sends a Close, or aborts if the
     /// connection failed. Does not block.
     pub(crate) fn evict_slow_consumer(&self) {
-        match self.try_close(TerminationReason::TooSlow) {
-            Ok(TrySend::Sent | TrySend::Queued) => self.advance_to(Phase::Closing),
-            // Busy: the worker sends the Close after its write, or the supervisor aborts at the write time-out.
-            Ok(TrySend::Busy | TrySend::Closed) => {}
-            Err(_) => {
-                self.set_termination_reason(TerminationReason::TooSlow);
-                self.abort();
-            }
+        if self.terminate(TerminationReason::TooSlow).is_err() {
+            self.set_termination_reason(TerminationReason::TooSlow);
+            self.abort();
         }
     }
+}
 
-    /// Returns the sleep of a worker that must not read.
-    pub(crate) fn sleeper(&self) -> &CancellableSleep {
-        &self.sleeper
-    }
-
-    /// Records that `shutdown(2)` must not be called before the socket is closed, because it would send a FIN. The
-    /// RST itself needs `SO_LINGER`, which `fault_injection` sets.
-    pub(crate) fn reset_on_close(&self) {
-        self.reset_on_close.store(true, Relaxed);
-    }
-
-    /// Returns whether [`reset_on_close`](Self::reset_on_close) was called.
-    pub(crate) fn resets_on_close(&self) -> bool {
-        self.reset_on_close.load(Relaxed)
-    }
+/// Returns the opcode and the payload of a message that can be pushed.
+fn opcode_and_payload(message: &Message) -> Option<(OpCode, Bytes)> {
+    Some(match message {
+        Message::Text(text) => (OpCode::Data(Data::Text), Bytes::from(text.clone())),
+        Message::Binary(bytes) => (OpCode::Data(Data::Binary), bytes.clone()),
+        Message::Ping(bytes) => (OpCode::Control(Control::Ping), bytes.clone()),
+        Message::Pong(bytes) => (OpCode::Control(Control::Pong), bytes.clone()),
+        Message::Close(_) | Message::Frame(_) => return None,
+    })
 }

@@ -1,10 +1,11 @@
-//! One WebSocket session: what its handler and other threads can do with it, how it is closed, and how it ended.
+//! One WebSocket session: its turns on a worker, what its endpoint and other threads can do with it, how it is closed,
+//! and how it ended.
 
-pub(crate) mod cancellable_sleep;
 mod closing;
 pub(crate) mod codec;
 pub mod end;
+pub mod endpoint;
 pub mod fault_injection;
 pub mod handle;
-mod timing;
+pub(crate) mod turn;
 pub mod websocket;

@@ -1,36 +1,31 @@
-//! A session, for its handler: receive, send, close.
+//! A session, for its endpoint: send, wait for a time, stop reading.
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::debug;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Error, Message};
+use tungstenite::{Bytes, Message, Utf8Bytes};
 
 use super::codec::Codec;
-use super::end::SessionEnd;
+use super::end::{DropMode, SessionEnd};
 use super::handle::SessionHandle;
 use crate::config::Config;
 use crate::http::headers::Headers;
 use crate::logging::EscapedPreview;
-use crate::transport::blocking_stream::BlockingStream;
 pub use crate::transport::record_layer::TlsInfo;
-use crate::transport::transient::is_transient;
+use crate::transport::stream::SessionStream;
 use crate::transport::write_queue::single_frame_header;
 
 /// Size of tungstenite's read buffer, in bytes. Every open session keeps one, and tungstenite zero-fills it before
 /// each read.
 const READ_BUFFER: usize = 1536;
 
-/// Message size, in bytes, above which tungstenite's buffers are released after [`BUFFER_IDLE_TIMEOUT`].
+/// Message size, in bytes, above which tungstenite's buffers are released when no such message has come for a second.
 const LARGE_MESSAGE: usize = 32 << 10;
-
-/// How long the buffers of a large message are kept for the next one. To allocate them for every message costs more
-/// than the echo; see scripts/TUNING.md.
-const BUFFER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of bytes that tungstenite may hold back for sending. It writes Pongs and Closes only, each at once.
 const CONTROL_BUFFER: usize = 4 << 10;
@@ -52,33 +47,56 @@ pub struct SessionRequest {
     pub tls: Option<TlsInfo>,
 }
 
-/// The server's side of one open session, used by its worker.
-///
-/// Receiving and sending block. The supervisor ends a session whose peer does not respond. A method returns `Err` when
-/// the session has ended, and a handler passes that on with `?`.
+/// The server's side of one open session, for its endpoint. No method blocks.
 pub struct WebSocketSession {
     /// tungstenite's protocol state.
     pub(super) context: WebSocketContext,
-    pub(super) transport: BlockingStream,
+    pub(super) transport: SessionStream,
     pub(super) codec: Codec,
     pub(super) handle: Arc<SessionHandle>,
     pub(super) request: SessionRequest,
     pub(super) config: Arc<Config>,
-    /// Whether tungstenite's buffers have grown to the size of a large message.
-    pub(super) has_large_buffers: bool,
+    /// When the endpoint asked to be woken.
+    pub(super) wake_at: Option<Instant>,
+    /// The endpoint wants no messages.
+    pub(super) reading_paused: bool,
+    /// The first error of a send, until the turn ends with it.
+    pub(super) send_error: Option<io::Error>,
+    /// The end of the session if its endpoint has sent a Close; the peer's Close makes it clean.
+    pub(super) closed_as: Option<SessionEnd>,
+    /// The endpoint ends the connection without a Close.
+    pub(super) dropping: Option<DropMode>,
+    /// When tungstenite's buffers, which have grown to the size of a large message, may be released.
+    pub(super) release_buffers_at: Option<Instant>,
+    /// A large message came since `release_buffers_at` was set.
+    pub(super) large_buffers_used: bool,
 }
 
 impl WebSocketSession {
     /// Creates a session after its opening handshake.
     pub(crate) fn new(
-        transport: BlockingStream,
+        transport: SessionStream,
         codec: Codec,
         handle: Arc<SessionHandle>,
         request: SessionRequest,
         config: Arc<Config>,
     ) -> Self {
         let context = new_context(&config);
-        Self { context, transport, codec, handle, request, config, has_large_buffers: false }
+        Self {
+            context,
+            transport,
+            codec,
+            handle,
+            request,
+            config,
+            wake_at: None,
+            reading_paused: false,
+            send_error: None,
+            closed_as: None,
+            dropping: None,
+            release_buffers_at: None,
+            large_buffers_used: false,
+        }
     }
 
     /// Returns the request that opened the session.
@@ -93,117 +111,109 @@ impl WebSocketSession {
         &self.config
     }
 
+    /// Returns the configuration of the server, for use beside methods that change the session.
+    pub(crate) fn shared_config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
     /// Returns the handle with which other threads can push messages to this session.
     #[must_use]
     pub fn handle(&self) -> Arc<SessionHandle> {
         Arc::clone(&self.handle)
     }
 
-    /// Blocks until the next data message arrives and returns it. Sends all unsent bytes before it blocks, and sends
-    /// Pongs for Pings meanwhile.
-    ///
-    /// # Errors
-    /// The end of the session, if it has ended.
-    pub fn receive(&mut self) -> Result<Message, SessionEnd> {
-        loop {
-            if self.has_large_buffers {
-                self.transport.set_deadline(Some(Instant::now() + BUFFER_IDLE_TIMEOUT));
-            }
-            match self.next_message()? {
-                Some(message) => return Ok(message),
-                None => self.release_buffers(),
-            }
-        }
+    /// Asks for a call of [`Endpoint::on_wake`](super::endpoint::Endpoint::on_wake) at `time`, or as soon as all queued
+    /// bytes were sent if that is later. Replaces an earlier request.
+    pub fn wake_at(&mut self, time: Instant) {
+        self.wake_at = Some(time);
     }
 
-    /// Blocks until the next data message. Returns `None` at the deadline of the transport, if it has one.
-    ///
-    /// A session that another thread has terminated or aborted gets no more messages, also if some have arrived: no
-    /// reply can be sent, and to inflate them would delay a shutdown.
-    pub(super) fn next_message(&mut self) -> Result<Option<Message>, SessionEnd> {
-        loop {
-            self.check_terminated()?;
-            match self.context.read(&mut self.transport) {
-                Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
-                    let info = self.transport.next_message_info();
-                    self.transport.record_message(message.len());
-                    let message =
-                        self.codec.decode(message, info).map_err(|error| self.close_with_error(error))?;
-                    self.has_large_buffers |= message.len() > LARGE_MESSAGE;
-                    self.count_received(&message);
-                    return Ok(Some(message));
-                }
-                Ok(Message::Ping(_)) => self.handle.counters().pings_in.add(1),
-                Ok(Message::Pong(_)) => self.handle.counters().pongs_in.add(1),
-                Ok(Message::Close(frame)) => return Err(self.on_close(frame.as_ref())),
-                // tungstenite never returns a raw frame from a read.
-                Ok(Message::Frame(_)) => {}
-                Err(Error::Io(error)) if is_transient(&error) => return Ok(None),
-                Err(error) => return Err(self.close_with_error(error)),
-            }
-        }
+    /// Asks for a call of [`Endpoint::on_wake`](super::endpoint::Endpoint::on_wake) as soon as all queued bytes were
+    /// sent: for an endpoint that sends more than one call should queue.
+    pub fn wake_when_sent(&mut self) {
+        self.wake_at(Instant::now());
     }
 
-    /// Releases tungstenite's buffers by replacing its state. Does nothing while they hold part of a message.
-    pub(super) fn release_buffers(&mut self) {
-        if self.transport.is_between_messages() {
+    /// Stops reading, so that TCP flow control slows the peer down. Messages that have arrived stay unread.
+    pub fn pause_reading(&mut self) {
+        self.reading_paused = true;
+    }
+
+    /// Reads again after [`pause_reading`](Self::pause_reading).
+    pub fn resume_reading(&mut self) {
+        self.reading_paused = false;
+    }
+
+    /// Returns whether the peer has taken all bytes that were sent so far.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.handle.writer().has_unsent() && self.send_error.is_none()
+    }
+
+    /// Releases tungstenite's buffers by replacing its state. Returns `false`, and does nothing, while they hold part of
+    /// a message.
+    pub(super) fn release_buffers(&mut self) -> bool {
+        let between_messages = self.transport.is_between_messages();
+        if between_messages {
             // The old state may hold an unsent Pong. If this fails, the next read fails as well.
             let _ = self.context.flush(&mut self.transport);
             self.context = new_context(&self.config);
-            self.has_large_buffers = false;
-            self.transport.set_deadline(None);
+            self.handle.writer().shrink();
         }
+        between_messages
     }
 
-    /// Sends a text or binary message; ignores other messages. The message is written before the worker blocks in a
-    /// read, or when enough unsent bytes have gathered. Blocks if the peer does not read.
-    ///
-    /// # Errors
-    /// The end of the session, if it has ended.
-    pub fn send(&mut self, message: &Message) -> Result<(), SessionEnd> {
+    /// Sends a text or binary message; ignores other messages. The message is queued, and sent before the session waits
+    /// or when enough bytes have gathered. Has no effect after a Close. A connection that fails ends the session.
+    pub fn send(&mut self, message: &Message) {
         match message {
-            Message::Text(text) => self.send_parts(Data::Text, b"", text.as_bytes()),
-            Message::Binary(bytes) => self.send_parts(Data::Binary, b"", bytes),
-            _ => Ok(()),
+            Message::Text(text) => self.send_parts(Data::Text, "", &Bytes::from(text.clone())),
+            Message::Binary(bytes) => self.send_parts(Data::Binary, "", bytes),
+            _ => {}
         }
     }
 
     /// Sends a text message of `prefix` and `text`, as [`send`](Self::send) does.
-    ///
-    /// # Errors
-    /// The end of the session, if it has ended.
-    pub fn send_text(&mut self, prefix: &str, text: &str) -> Result<(), SessionEnd> {
-        self.send_parts(Data::Text, prefix.as_bytes(), text.as_bytes())
+    pub fn send_text(&mut self, prefix: &str, text: impl Into<Utf8Bytes>) {
+        self.send_parts(Data::Text, prefix, &Bytes::from(text.into()));
     }
 
-    /// Maps the result of a send. If another thread queued a Close before, blocks until the peer replies to it.
-    pub(super) fn check_sent(&mut self, result: io::Result<bool>) -> Result<(), SessionEnd> {
+    /// Keeps the first error of a send; the turn ends with it. Returns whether the frame was added.
+    pub(super) fn note_sent(&mut self, result: io::Result<bool>) -> bool {
         match result {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(self.await_queued_close()),
-            Err(error) => Err(self.io_failed(&error)),
+            Ok(sent) => sent,
+            Err(error) => {
+                self.send_error.get_or_insert(error);
+                false
+            }
         }
     }
 
     /// Sends one data frame whose payload is `prefix` followed by `payload`.
-    fn send_parts(&mut self, kind: Data, prefix: &[u8], payload: &[u8]) -> Result<(), SessionEnd> {
-        debug!(session = self.handle.id(); "#{} Sending to client: {}", self.handle.id(), PayloadPreview(kind, prefix, payload));
+    fn send_parts(&mut self, kind: Data, prefix: &str, payload: &Bytes) {
+        let length = prefix.len() + payload.len();
+        debug!(session = self.handle.id(); "#{} Sending to client: {}", self.handle.id(), PayloadPreview(kind, prefix.as_bytes(), payload));
         let writer = self.handle.writer();
         let header = single_frame_header(OpCode::Data(kind));
-        let result = match self.codec.encode(prefix, payload) {
+        let result = match self.codec.encode(prefix.as_bytes(), payload) {
             // `more_follows` is false: to wait would delay this reply by the time to deflate the next one.
-            Some(deflated) => writer.send(&FrameHeader { rsv1: true, ..header }, b"", &deflated, false),
-            None => writer.send(&header, prefix, payload, self.transport.has_more()),
+            Some(deflated) => {
+                writer.send(&FrameHeader { rsv1: true, ..header }, b"", &Bytes::from(deflated), false)
+            }
+            None => writer.send(&header, prefix.as_bytes(), payload, self.transport.has_more()),
         };
-        self.check_sent(result)?;
-        let counters = self.handle.counters();
-        counters.messages_out.add(1);
-        counters.bytes_out.add((prefix.len() + payload.len()) as u64);
-        Ok(())
+        if self.note_sent(result) {
+            let counters = self.handle.counters();
+            counters.messages_out.add(1);
+            counters.bytes_out.add(length as u64);
+        }
     }
 
     /// Counts and logs a received data message.
-    fn count_received(&self, message: &Message) {
+    pub(super) fn count_received(&mut self, message: &Message) {
+        if message.len() > LARGE_MESSAGE {
+            self.note_large_buffers();
+        }
         self.handle.counters().record_received(message.len());
         let (kind, payload) = kind_and_payload(message);
         debug!(session = self.handle.id(); "#{} Received back from client: {}", self.handle.id(), PayloadPreview(kind, b"", payload));
@@ -241,7 +251,7 @@ pub(crate) fn kind_and_payload(message: &Message) -> (Data, &[u8]) {
     match message {
         Message::Text(text) => (Data::Text, text.as_ref()),
         Message::Binary(bytes) => (Data::Binary, bytes),
-        // Not reached: `receive` returns data messages only.
+        // Not reached: endpoints get data messages only.
         _ => (Data::Binary, b""),
     }
 }

@@ -1,87 +1,89 @@
-//! Sends everything that goes to one peer: a mutex around a queue of whole frames.
-//!
-//! This file has the methods of the connection's worker, which may block; `try_send.rs` has those of other
-//! threads, which never block. [`FrameWriter`] has the contract.
+//! Sends everything that goes to one peer: a mutex around a queue of whole frames. [`FrameWriter`] has the contract.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
+use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 
 use super::mss::mss_remainder;
+use super::phase::{AtomicPhase, Phase};
 use super::record_layer::{CountingSocket, RecordLayer, TlsInfo};
 use super::termination::TerminationReason;
-use super::write_queue::{FLUSH_THRESHOLD, WriteQueue, WriteState};
+use super::write_queue::{FLUSH_THRESHOLD, WriteQueue};
 use crate::protocol::opcode::{self, first_opcode};
 
 /// Payloads from this size on, in bytes, are sent from the caller's memory instead of being copied into the
 /// queue, unless more data follows and the queue has space. A copy of 16 KiB costs a fifth of a write.
 pub(super) const DIRECT_WRITE_MIN: usize = 16 << 10;
 
-/// Sends frames and HTTP responses to one peer, from several threads.
+/// Maximum size of a queue that is not empty, including the new frame, in bytes, when another thread pushes a message.
+/// Above it the caller gets [`Pushed::Full`].
+pub(crate) const HIGH_WATER_MARK: usize = 256 << 10;
+
+/// Sends frames and HTTP responses to one peer, from several threads. No method waits for the peer: what the kernel
+/// does not take at once stays in the queue, and [`has_unsent`](Self::has_unsent) returns `true`. The worker then sends
+/// the rest with [`flush`](Self::flush) when the socket has room.
 ///
 /// # Which thread calls which method
 ///
-/// - The worker calls [`send`](Self::send), [`write_raw_frame`](Self::write_raw_frame),
+/// - The worker that owns the session calls [`send`](Self::send), [`write_raw_frame`](Self::write_raw_frame),
 ///   [`flush`](Self::flush), [`close`](Self::close), [`shutdown_write`](Self::shutdown_write) and the methods
-///   for handshake and TLS. They wait for the lock, which other threads never hold for long. They may block
-///   in a send while they hold it. [`send_close_notify`](Self::send_close_notify) is for the worker too, but
-///   does not block.
-/// - Other threads, that is the supervisor and the workers of other sessions, call
-///   [`try_send`](Self::try_send), [`try_close`](Self::try_close), [`try_respond`](Self::try_respond) and
-///   [`try_flush`](Self::try_flush). They only try the lock and send without blocking, so a peer that does
-///   not read delays no thread but its worker.
-/// - Any thread calls [`is_writing`](Self::is_writing), [`progress`](Self::progress),
-///   [`has_unsent`](Self::has_unsent), [`termination_reason`](Self::termination_reason) and
-///   [`set_termination_reason`](Self::set_termination_reason). They use atomics and no lock, so the
-///   supervisor can detect a stalled write while the worker holds the lock.
+///   for handshake and TLS.
+/// - Other threads, that is the supervisor and the workers of other sessions, call [`push`](Self::push),
+///   [`terminate`](Self::terminate) and [`respond`](Self::respond).
+/// - Any thread calls [`progress`](Self::progress), [`has_unsent`](Self::has_unsent), [`phase`](Self::phase),
+///   [`termination_reason`](Self::termination_reason) and [`set_termination_reason`](Self::set_termination_reason).
+///   They use atomics and no lock.
 ///
 /// # What each hold of the lock guarantees
 ///
 /// - It adds whole frames or a whole response, and bytes are sent in the order in which they were added. So
 ///   no frame interrupts another one, although a send may end inside a frame: the rest stays first in the
 ///   queue. The exception is [`write_raw_frame`](Self::write_raw_frame), which need not get a valid frame.
-/// - A Close frame or a final response, and the state after which nothing can be added, are set in the same
-///   hold. So nothing follows a Close frame (RFC 6455, 5.5.1). [`try_close`](Self::try_close) sets the
-///   termination reason in that hold too.
-/// - After a failed write of the worker nothing can be added, because a part of a frame may have been sent.
+/// - A Close frame or a final response is added together with the [`Phase`] after which nothing can be added. So
+///   nothing follows a Close frame (RFC 6455, 5.5.1). [`terminate`](Self::terminate) sets the termination reason in
+///   that hold too.
+/// - After a failed write nothing can be added, because a part of a frame may have been sent.
 /// - The queue records in the same hold whether a fragmented message is unfinished. Then other threads can
 ///   add control frames but no data frames (RFC 6455, 5.4).
-///
-/// # How a control frame (Ping, Close) gets between two data frames
-///
-/// The worker releases the lock after each frame. Another thread that gets the lock then adds its frame
-/// after the frames in the queue and sends what the kernel accepts at once; the next send of any thread
-/// sends the rest. If the lock is taken, [`try_send`](Self::try_send) returns `Busy`, and the caller tries
-/// again later. A worker that sends all the time could make each try fail. Therefore
-/// [`try_close`](Self::try_close) also stores its reason, and the worker adds the Close frame itself in its
-/// next [`send`](Self::send) or [`flush`](Self::flush).
 #[derive(Debug)]
 pub(crate) struct FrameWriter {
-    pub(super) socket: CountingSocket,
-    pub(super) queue: Mutex<WriteQueue>,
-    /// The last non-blocking send left bytes in the queue.
-    pub(super) unsent: AtomicBool,
-    /// The worker is in a send that may block.
-    writing: AtomicBool,
+    socket: CountingSocket,
+    queue: Mutex<WriteQueue>,
+    /// Bytes wait for room in the socket.
+    unsent: AtomicBool,
+    /// See [`super::phase`] for who changes it.
+    phase: AtomicPhase,
     /// Why another thread ended the session: a [`TerminationReason`], or 0. Set once.
     termination_reason: AtomicU8,
-    /// Reason of the Close frame that the worker must queue: a [`TerminationReason`], or 0. Set once.
-    pub(super) pending_close: AtomicU8,
+}
+
+/// What a method for other threads did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// The bytes were sent or queued. If they wait for room in the socket, the session waits for it too.
+    Sent,
+    /// The bytes were queued and wait for room in the socket since this call. The caller has to give the session a
+    /// turn, in which it begins to wait for room.
+    Blocked,
+    /// Nothing was added: the queue is full, or a fragmented message is unfinished. A later call may succeed.
+    Full,
+    /// Nothing was added: the session is not open yet, or a Close frame was queued.
+    Closed,
 }
 
 impl FrameWriter {
-    /// Creates the frame writer of a connection whose handshake has not begun.
+    /// Creates the frame writer of a connection whose handshake has not begun. The socket must be non-blocking.
     pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer) -> Self {
         Self {
             socket: CountingSocket::new(socket),
             queue: Mutex::new(WriteQueue::new(record_layer)),
             unsent: AtomicBool::new(false),
-            writing: AtomicBool::new(false),
+            phase: AtomicPhase::default(),
             termination_reason: AtomicU8::new(0),
-            pending_close: AtomicU8::new(0),
         }
     }
 
@@ -90,14 +92,24 @@ impl FrameWriter {
         self.socket.get()
     }
 
-    /// Returns whether the worker is in a send that may block.
-    pub(crate) fn is_writing(&self) -> bool {
-        self.writing.load(Relaxed)
-    }
-
     /// Returns a number that changes with each successful send.
     pub(crate) fn progress(&self) -> u64 {
         self.socket.progress()
+    }
+
+    /// Returns whether bytes wait for room in the socket.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent.load(Relaxed)
+    }
+
+    /// Returns the current phase.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Sets the phase to `phase`, unless the connection is in a later one.
+    pub(crate) fn advance_to(&self, phase: Phase) {
+        self.phase.advance_to(phase);
     }
 
     /// Sends one frame of the worker with the payload `prefix` followed by `payload`. Returns `false`, and
@@ -105,69 +117,54 @@ impl FrameWriter {
     /// handshake was queued.
     ///
     /// Small frames are queued; the queue is sent when it is larger than 48 KiB. A payload of 16 KiB or more
-    /// is sent at once, after the queue, and this may block. If `more_follows`, that is if the caller will
-    /// probably send another frame soon, larger frames are queued as well while the queue has at most 48 KiB,
-    /// and the bytes after the last full TCP segment stay in the queue.
+    /// is sent at once, after the queue. If `more_follows`, that is if the caller will probably send another frame
+    /// soon, larger frames are queued as well while the queue has at most 48 KiB, and the bytes after the last full
+    /// TCP segment stay in the queue.
     pub(crate) fn send(
         &self,
         header: &FrameHeader,
         prefix: &[u8],
-        payload: &[u8],
+        payload: &Bytes,
         more_follows: bool,
     ) -> io::Result<bool> {
         let mut queue = self.lock()?;
-        self.queue_pending_close(&mut queue);
-        match queue.state {
-            WriteState::Open => {}
-            WriteState::CloseQueued => return Ok(false),
-            WriteState::Handshake => {
+        match self.phase() {
+            Phase::Open => {}
+            Phase::Handshake => {
                 return Err(io::Error::other("a frame was sent before the handshake response"));
             }
+            _ => return Ok(false),
         }
         queue.track_fragments(header);
         queue.append_header(header, prefix.len() + payload.len());
-        queue.bytes.extend_from_slice(prefix);
-        let total = queue.bytes.len() + payload.len();
+        queue.append(prefix);
+        let total = queue.len() + payload.len();
         if payload.len() < DIRECT_WRITE_MIN || (more_follows && total <= FLUSH_THRESHOLD) {
-            queue.bytes.extend_from_slice(payload);
+            queue.append(payload);
             self.write_above_threshold(&mut queue)?;
         } else {
             let deferred = if more_follows { mss_remainder(self.socket(), total) } else { 0 };
-            let (now, later) = payload.split_at(payload.len() - deferred);
-            self.write_blocking(&mut queue, now)?;
-            queue.bytes.extend_from_slice(later);
+            let (now, later) = (payload.len() - deferred, payload.slice(payload.len() - deferred..));
+            self.write_with(&mut queue, &payload.slice(..now))?;
+            queue.append(&later);
         }
         Ok(true)
     }
 
-    /// Sends the queue, blocking, if it is larger than [`FLUSH_THRESHOLD`].
-    fn write_above_threshold(&self, queue: &mut WriteQueue) -> io::Result<()> {
-        if queue.bytes.len() > FLUSH_THRESHOLD { self.write_blocking(queue, &[]) } else { Ok(()) }
-    }
-
-    /// Queues the Close frame that another thread stored in `pending_close`, if the session is open.
-    fn queue_pending_close(&self, queue: &mut WriteQueue) {
-        if let Some(termination_reason) = TerminationReason::from_u8(self.pending_close.load(Relaxed))
-            && queue.state == WriteState::Open
-        {
-            self.queue_close(queue, termination_reason);
-        }
-    }
-
-    /// Queues bytes as they are. Sends the queue, and may block, if it is larger than 48 KiB. Does nothing
-    /// after a Close frame was queued.
+    /// Queues bytes as they are. Sends the queue if it is larger than 48 KiB. Does nothing after a Close frame was
+    /// queued.
     ///
     /// `bytes` is one whole frame that tungstenite built (its write buffer has size 0, so each of its writes
     /// is one Pong or Close), or comes from an endpoint that injects faults and need not be a valid frame. If
     /// it begins with the opcode of a Close, nothing can be added afterwards.
     pub(crate) fn write_raw_frame(&self, bytes: &[u8]) -> io::Result<()> {
         let mut queue = self.lock()?;
-        if queue.state == WriteState::CloseQueued {
+        if self.phase() > Phase::Open {
             return Ok(());
         }
-        queue.bytes.extend_from_slice(bytes);
-        if queue.state == WriteState::Open && first_opcode(bytes) == Some(opcode::CLOSE) {
-            queue.state = WriteState::CloseQueued;
+        queue.append(bytes);
+        if self.phase() == Phase::Open && first_opcode(bytes) == Some(opcode::CLOSE) {
+            self.advance_to(Phase::Closing);
         }
         self.write_above_threshold(&mut queue)
     }
@@ -176,110 +173,108 @@ impl FrameWriter {
     /// Returns `false`, and queues nothing, if the supervisor queued a final response first.
     pub(crate) fn queue_upgrade(&self, response: &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
-        let in_handshake = queue.state == WriteState::Handshake;
+        let in_handshake = self.phase() == Phase::Handshake;
         if in_handshake {
-            queue.bytes.extend_from_slice(response);
-            queue.state = WriteState::Open;
+            queue.append(response);
+            self.advance_to(Phase::Open);
         }
         Ok(in_handshake)
     }
 
-    /// Sends the final response to a request that does not become a session. May block. Returns `false`, and
-    /// sends nothing, if a response was queued before.
+    /// Sends the final response to a request that does not become a session. Returns `false`, and sends nothing, if a
+    /// response was queued before.
     pub(crate) fn send_response(&self, bytes: &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
-        if queue.state != WriteState::Handshake {
+        if self.phase() != Phase::Handshake {
             return Ok(false);
         }
-        queue.bytes.extend_from_slice(bytes);
-        queue.state = WriteState::CloseQueued;
-        self.write_blocking(&mut queue, &[])?;
+        queue.append(bytes);
+        self.advance_to(Phase::Lingering);
+        self.write(&mut queue)?;
         Ok(true)
     }
 
-    /// Sends the queue and a Close frame of the worker. May block. Returns `false`, and sends nothing, if the
-    /// session is not open: for example after another Close frame was queued.
+    /// Sends the queue and a Close frame of the worker. Returns `false`, and sends nothing, if the session is not open:
+    /// for example after another Close frame was queued.
     pub(crate) fn close(&self, code: u16, reason: &str) -> io::Result<bool> {
         let mut queue = self.lock()?;
-        if queue.state != WriteState::Open {
+        if self.phase() != Phase::Open {
             return Ok(false);
         }
         queue.append_close(code, reason);
-        self.write_blocking(&mut queue, &[])?;
+        self.advance_to(Phase::Closing);
+        self.write(&mut queue)?;
         Ok(true)
     }
 
-    /// Sends the queue, and the pending Close frame if there is one. May block. Call before a receive that
-    /// may block.
-    pub(crate) fn flush(&self) -> io::Result<()> {
+    /// Sends the queue. Returns whether all of it was sent. Call before the session gives its worker back.
+    pub(crate) fn flush(&self) -> io::Result<bool> {
         let mut queue = self.lock()?;
-        self.queue_pending_close(&mut queue);
-        if queue.is_empty() { Ok(()) } else { self.write_blocking(&mut queue, &[]) }
+        if queue.is_sent() { Ok(true) } else { self.write(&mut queue) }
     }
 
-    /// Sends the queue and a TLS `close_notify`, then shuts down the sending half of the socket. May block.
-    /// Nothing can be sent afterwards.
-    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        let mut queue = self.lock()?;
-        queue.state = WriteState::CloseQueued;
-        if !queue.is_empty() {
-            self.write_blocking(&mut queue, &[])?;
+    /// Frees the memory that only a session with messages needs.
+    pub(crate) fn shrink(&self) {
+        if let Ok(mut queue) = self.lock() {
+            queue.shrink();
         }
-        if queue.record_layer.queue_close_notify() {
-            self.write_blocking(&mut queue, &[])?;
-        }
-        self.socket().shutdown(Shutdown::Write)
     }
 
-    /// Sends a TLS `close_notify` without blocking (RFC 8446, 6.1), after which nothing can be sent. Has no
-    /// effect on a plain connection, or while another thread holds the lock. Ignores errors.
+    /// Sends the queue and a TLS `close_notify`, then shuts down the sending half of the socket. Returns whether that
+    /// is done; if not, call again when the socket has room. Nothing can be added afterwards.
+    pub(crate) fn shutdown_write(&self) -> io::Result<bool> {
+        let mut queue = self.lock()?;
+        self.advance_to(Phase::Closing);
+        if !queue.is_sent() && !self.write(&mut queue)? {
+            return Ok(false);
+        }
+        // rustls queues it once, however often it is called.
+        if queue.record_layer.queue_close_notify() && !self.write(&mut queue)? {
+            return Ok(false);
+        }
+        self.socket().shutdown(Shutdown::Write)?;
+        Ok(true)
+    }
+
+    /// Sends a TLS `close_notify` (RFC 8446, 6.1), after which nothing can be sent. Has no effect on a plain
+    /// connection. Ignores errors.
     pub(crate) fn send_close_notify(&self) {
-        if let Ok(Some(mut queue)) = self.try_lock()
+        if let Ok(mut queue) = self.lock()
             && queue.record_layer.queue_close_notify()
         {
-            queue.state = WriteState::CloseQueued;
-            let _ = queue.record_layer.try_write(&self.socket, &[]);
+            self.advance_to(Phase::Closing);
+            queue.discard();
+            let _ = self.write(&mut queue);
         }
     }
 
-    /// Continues the TLS handshake: consumes bytes of `raw` and sends the records that they call for. May
-    /// block. Returns whether the TLS handshake is complete; if not, all of `raw` was consumed.
+    /// Continues the TLS handshake: consumes bytes of `raw` and sends the records that they call for. Returns whether
+    /// the TLS handshake is complete; if not, all of `raw` was consumed.
     pub(crate) fn handshake(&self, raw: &mut &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
         let outcome = queue.record_layer.handshake(raw);
-        self.write_after_tls_input(&mut queue, outcome, |complete| !complete)
+        self.write_after_tls_input(&mut queue, outcome)
     }
 
     /// Decrypts received bytes: consumes bytes of `raw` until some can be copied to `plaintext`, and returns
     /// the number of bytes copied.
     ///
-    /// Returns `None` if more raw bytes are needed, and `Some(0)` after the peer's `close_notify`. In both
-    /// cases it sends the queue first, and may block: the worker next blocks in a receive or ends the
-    /// session.
+    /// Returns `None` if more raw bytes are needed, and `Some(0)` after the peer's `close_notify`.
     pub(crate) fn decrypt(&self, raw: &mut &[u8], plaintext: &mut [u8]) -> io::Result<Option<usize>> {
         let mut queue = self.lock()?;
         let outcome = queue.record_layer.decrypt(raw, plaintext);
-        self.write_after_tls_input(&mut queue, outcome, |decrypted| matches!(decrypted, None | Some(0)))
+        if outcome.is_ok() { outcome } else { self.write_after_tls_input(&mut queue, outcome) }
     }
 
-    /// Sends the queue if `blocks_next` returns `true` for the outcome of a TLS step. After a failed step
-    /// sends only the alert.
-    fn write_after_tls_input<T>(
-        &self,
-        queue: &mut WriteQueue,
-        outcome: io::Result<T>,
-        blocks_next: impl FnOnce(&T) -> bool,
-    ) -> io::Result<T> {
-        match &outcome {
-            Ok(outcome) if !blocks_next(outcome) || queue.is_empty() => {}
-            Ok(_) => self.write_blocking(queue, &[])?,
-            Err(_) => {
-                // Nothing may follow an alert (RFC 8446, 6.2). The peer may not read it, so an error is
-                // ignored.
-                queue.state = WriteState::CloseQueued;
-                queue.bytes.clear();
-                let _ = self.write_blocking(queue, &[]);
-            }
+    /// Sends the records that a TLS step has queued. After a failed step sends only the alert.
+    fn write_after_tls_input<T>(&self, queue: &mut WriteQueue, outcome: io::Result<T>) -> io::Result<T> {
+        if outcome.is_err() {
+            // Nothing may follow an alert (RFC 8446, 6.2). The peer may not read it, so an error is ignored.
+            self.advance_to(Phase::Closing);
+            queue.discard();
+            let _ = self.write(queue);
+        } else if queue.record_layer.wants_write() {
+            self.write(queue)?;
         }
         outcome
     }
@@ -294,17 +289,100 @@ impl FrameWriter {
         self.lock().is_ok_and(|queue| queue.record_layer.is_handshaking())
     }
 
-    /// Replaces TLS by a plain connection, for a client that sent a plain HTTP request.
-    pub(crate) fn downgrade_to_plaintext(&self) -> io::Result<()> {
-        self.lock()?.record_layer = RecordLayer::Plain;
+    /// Begins TLS on a connection on which nothing was sent or received, or ends it (`RecordLayer::Plain`) for a client
+    /// that sent a plain HTTP request.
+    pub(crate) fn set_record_layer(&self, record_layer: RecordLayer) -> io::Result<()> {
+        self.lock()?.record_layer = record_layer;
         Ok(())
     }
 
-    /// Queues the Close frame for `termination_reason` and stores the reason.
-    pub(super) fn queue_close(&self, queue: &mut WriteQueue, termination_reason: TerminationReason) {
+    /// Adds one whole frame of another thread and sends the queue.
+    ///
+    /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, or if a data frame would
+    /// fall between two fragments of a message.
+    pub(crate) fn push(&self, header: &FrameHeader, payload: &Bytes) -> io::Result<Pushed> {
+        match self.push_queued(header, payload, HIGH_WATER_MARK)? {
+            Pushed::Sent => self.flush_from_other_thread(),
+            other => Ok(other),
+        }
+    }
+
+    /// Adds one whole frame of another thread, as [`push`](Self::push) does with a limit of its own, and sends nothing.
+    pub(crate) fn push_queued(
+        &self,
+        header: &FrameHeader,
+        payload: &Bytes,
+        limit: usize,
+    ) -> io::Result<Pushed> {
+        let mut queue = self.lock()?;
+        if self.phase() != Phase::Open {
+            return Ok(Pushed::Closed);
+        }
+        let full = !queue.is_empty() && queue.len() + payload.len() > limit;
+        if full || queue.would_split_message(header) {
+            return Ok(Pushed::Full);
+        }
+        queue.append_header(header, payload.len());
+        if payload.len() < DIRECT_WRITE_MIN {
+            queue.append(payload);
+        } else {
+            queue.append_shared(payload.clone());
+        }
+        Ok(Pushed::Sent)
+    }
+
+    /// Returns the number of bytes in the queue.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.lock().map_or(0, |queue| queue.len())
+    }
+
+    /// Sends the queue from another thread.
+    pub(crate) fn flush_from_other_thread(&self) -> io::Result<Pushed> {
+        let mut queue = self.lock()?;
+        if queue.is_sent() { Ok(Pushed::Sent) } else { self.write_from_other_thread(&mut queue) }
+    }
+
+    /// Ends the session from another thread: sends the Close frame of `termination_reason` after everything in the
+    /// queue, however long the queue is. Stores the reason in the same hold of the lock, so a worker whose send returns
+    /// `false` finds it. Returns [`Pushed::Closed`], and sends nothing, if the session is not open.
+    pub(crate) fn terminate(&self, termination_reason: TerminationReason) -> io::Result<Pushed> {
+        let mut queue = self.lock()?;
+        if self.phase() != Phase::Open {
+            return Ok(Pushed::Closed);
+        }
         let (code, reason) = termination_reason.close_code_and_reason();
         queue.append_close(code, reason);
+        self.advance_to(Phase::Closing);
         self.set_termination_reason(termination_reason);
+        self.write_from_other_thread(&mut queue)
+    }
+
+    /// Sends the final response to a client in its handshake from another thread, then shuts down the sending half of
+    /// the socket. Stores `termination_reason` in the same hold of the lock. Returns [`Pushed::Closed`], and sends
+    /// nothing, if a response was queued before. If the kernel does not take all of it, the sending half is not shut down.
+    ///
+    /// # Errors
+    /// `NotConnected` during the TLS handshake, when the client could not read the response.
+    pub(crate) fn respond(&self, bytes: &[u8], termination_reason: TerminationReason) -> io::Result<Pushed> {
+        let mut queue = self.lock()?;
+        if self.phase() != Phase::Handshake {
+            return Ok(Pushed::Closed);
+        }
+        if queue.record_layer.is_handshaking() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        queue.append(bytes);
+        self.advance_to(Phase::Lingering);
+        self.set_termination_reason(termination_reason);
+        let mut pushed = self.write_from_other_thread(&mut queue)?;
+        if pushed == Pushed::Sent {
+            queue.record_layer.queue_close_notify();
+            pushed = self.write_from_other_thread(&mut queue)?;
+        }
+        if pushed == Pushed::Sent {
+            self.socket().shutdown(Shutdown::Write)?;
+        }
+        Ok(pushed)
     }
 
     /// Stores why another thread ends the session, unless a reason was stored before.
@@ -317,29 +395,59 @@ impl FrameWriter {
         TerminationReason::from_u8(self.termination_reason.load(Relaxed))
     }
 
-    /// Sends the queue, then `payload`. Blocks until the kernel has accepted all of it, without a deadline:
-    /// the socket's send time-out bounds one system call, and the supervisor aborts a connection that makes
-    /// no progress.
-    fn write_blocking(&self, queue: &mut WriteQueue, payload: &[u8]) -> io::Result<()> {
-        self.writing.store(true, Relaxed);
-        let outcome = queue.record_layer.write(&self.socket, &queue.bytes, payload);
-        self.writing.store(false, Relaxed);
-        self.unsent.store(false, Relaxed);
-        queue.clear();
-        if outcome.is_err() {
-            // A part of a frame may have been sent, and the peer would read anything else as its rest.
-            queue.state = WriteState::CloseQueued;
+    /// Sends the queue if it is larger than [`FLUSH_THRESHOLD`].
+    fn write_above_threshold(&self, queue: &mut WriteQueue) -> io::Result<()> {
+        if queue.len() > FLUSH_THRESHOLD && !self.has_unsent() {
+            self.write(queue)?;
         }
-        outcome
+        Ok(())
     }
 
-    /// Locks the queue; blocks. Only for the worker. Fails only if a thread panicked while it held the lock.
+    /// Sends the queue. Returns whether all of it was sent.
+    fn write(&self, queue: &mut WriteQueue) -> io::Result<bool> {
+        self.write_with(queue, &Bytes::new())
+    }
+
+    /// Sends the queue from another thread.
+    fn write_from_other_thread(&self, queue: &mut WriteQueue) -> io::Result<Pushed> {
+        let waits_already = self.has_unsent();
+        let sent = self.write(queue)?;
+        Ok(if sent || waits_already { Pushed::Sent } else { Pushed::Blocked })
+    }
+
+    /// Sends the queue, then `payload`, as far as the kernel takes it at once. The rest of both is in the queue
+    /// afterwards. Returns whether there is none.
+    fn write_with(&self, queue: &mut WriteQueue, payload: &Bytes) -> io::Result<bool> {
+        let mut rest = payload.clone();
+        loop {
+            let queued = queue.len();
+            let (record_layer, parts) = queue.split();
+            let consumed = match record_layer.write(&self.socket, parts, &rest) {
+                Ok(consumed) => consumed,
+                Err(error) => {
+                    // A part of a frame may have been sent, and the peer would read anything else as its rest.
+                    self.advance_to(Phase::Closing);
+                    queue.discard();
+                    return Err(error);
+                }
+            };
+            queue.consume(consumed.min(queued));
+            rest = rest.slice(consumed.saturating_sub(queued)..);
+            if consumed == 0 || (queue.is_sent() && rest.is_empty()) {
+                break;
+            }
+        }
+        queue.append_shared(rest);
+        let sent = queue.is_sent();
+        self.unsent.store(!sent, Relaxed);
+        Ok(sent)
+    }
+
+    /// Locks the queue. No thread waits for a peer while it holds the lock.
+    ///
+    /// # Errors
+    /// If a thread panicked while it held the lock.
     fn lock(&self) -> io::Result<MutexGuard<'_, WriteQueue>> {
-        self.queue.lock().map_err(|_| poisoned_lock_error())
+        self.queue.lock().map_err(|_| io::Error::other("a thread panicked while it wrote to this session"))
     }
-}
-
-/// Returns the error for a lock whose holder panicked.
-pub(super) fn poisoned_lock_error() -> io::Error {
-    io::Error::other("a thread panicked while it wrote to this session")
 }

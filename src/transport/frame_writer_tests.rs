@@ -19,7 +19,9 @@ fn writer_and_peer() -> (FrameWriter, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let writer = FrameWriter::new(listener.accept().unwrap().0, RecordLayer::Plain);
+    let (socket, _) = listener.accept().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let writer = FrameWriter::new(socket, RecordLayer::Plain);
     writer.queue_upgrade(b"").unwrap();
     (writer, peer)
 }
@@ -27,7 +29,7 @@ fn writer_and_peer() -> (FrameWriter, TcpStream) {
 /// Sends a binary message of `length` bytes.
 fn send(writer: &FrameWriter, length: usize, more_follows: bool) {
     let header = single_frame_header(OpCode::Data(Data::Binary));
-    assert!(writer.send(&header, b"", &vec![7; length], more_follows).unwrap());
+    assert!(writer.send(&header, b"", &vec![7; length].into(), more_follows).unwrap());
 }
 
 /// Asserts that the peer receives exactly `length` bytes; returns them.
@@ -54,7 +56,7 @@ fn send_defers_the_segment_remainder_if_more_follows() {
     expect(&mut peer, LONG_HEADER + length - 63);
     send(&writer, 3, false);
     expect(&mut peer, 0);
-    writer.flush().unwrap();
+    assert!(writer.flush().unwrap());
     assert_eq!(expect(&mut peer, 63 + 2 + 3)[62..], [7, 0x82, 3, 7, 7, 7]);
 }
 
@@ -94,4 +96,38 @@ fn raw_frames_are_sent_above_the_flush_threshold() {
     expect(&mut peer, 0);
     writer.write_raw_frame(&pong).unwrap();
     expect(&mut peer, (queued + 1) * pong.len());
+}
+
+#[test]
+fn send_keeps_what_the_kernel_does_not_take_and_flush_sends_it_in_order() {
+    let (writer, mut peer) = writer_and_peer();
+    let length = 8 << 20;
+    send(&writer, length, false);
+    assert!(writer.has_unsent());
+    send(&writer, 1, false);
+    assert!(writer.close(1000, "").unwrap());
+    assert!(!writer.close(1000, "").unwrap(), "nothing follows a Close");
+    let mut received = Vec::new();
+    let mut buffer = vec![0; 1 << 20];
+    let expected = LONG_HEADER + length + 3 + 4;
+    while received.len() < expected {
+        writer.flush().unwrap();
+        let n = peer.read(&mut buffer).unwrap();
+        received.extend_from_slice(&buffer[..n]);
+    }
+    assert!(received[LONG_HEADER..LONG_HEADER + length].iter().all(|byte| *byte == 7));
+    assert_eq!(received[LONG_HEADER + length..], [0x82, 1, 7, 0x88, 2, 3, 0xe8]);
+    assert!(writer.flush().unwrap() && !writer.has_unsent());
+}
+
+#[test]
+fn push_tells_once_that_the_socket_has_no_room() {
+    let (writer, _peer) = writer_and_peer();
+    let header = single_frame_header(OpCode::Data(Data::Binary));
+    let payload = vec![7; 200 << 10].into();
+    let outcomes: Vec<_> = (0..100).map(|_| writer.push(&header, &payload).unwrap()).collect();
+    let count = |outcome| outcomes.iter().filter(|other| **other == outcome).count();
+    assert_eq!((count(Pushed::Blocked), count(Pushed::Closed)), (1, 0), "{outcomes:?}");
+    assert_eq!(outcomes.last(), Some(&Pushed::Full));
+    assert!(writer.queued_bytes() <= 256 << 10, "{}", writer.queued_bytes());
 }

@@ -71,10 +71,18 @@ pub trait ByteSource {
 pub struct ReadAhead {
     /// The last read filled its buffer, so more data has probably arrived.
     expects_more: bool,
-    /// The pooled buffer, while it has unread bytes.
-    buffer: Option<ReadBuffer>,
+    /// A buffer, while it has unread bytes.
+    buffer: Option<Held>,
     /// The unread bytes in `buffer`.
     unread: Range<usize>,
+}
+
+/// A buffer with unread bytes.
+#[derive(Debug)]
+enum Held {
+    Pooled(ReadBuffer),
+    /// Made by [`ReadAhead::shrink`].
+    Own(Vec<u8>),
 }
 
 impl ReadAhead {
@@ -95,6 +103,24 @@ impl ReadAhead {
         Ok(n)
     }
 
+    /// Makes the next read receive ahead: the caller has reason to expect much data.
+    pub fn expect_more(&mut self) {
+        self.expects_more = true;
+    }
+
+    /// Releases the pooled buffer. Copies unread bytes into a buffer of their size: a session may keep them for long.
+    pub fn shrink(&mut self) {
+        match self.buffer.take() {
+            Some(Held::Pooled(mut pooled)) => {
+                let rest = pooled.as_mut_slice()[self.unread.clone()].to_vec();
+                READ_BUFFERS.release(pooled);
+                self.unread = 0..rest.len();
+                self.buffer = Some(Held::Own(rest));
+            }
+            other => self.buffer = other,
+        }
+    }
+
     /// Returns whether there are unread bytes that were read ahead.
     #[must_use]
     pub fn has_more(&self) -> bool {
@@ -107,7 +133,7 @@ impl ReadAhead {
         let outcome = source.read_now(buffer.as_mut_slice());
         if let Ok(Some(n @ 1..)) = outcome {
             self.unread = 0..n;
-            self.buffer = Some(buffer);
+            self.buffer = Some(Held::Pooled(buffer));
         } else {
             READ_BUFFERS.release(buffer);
         }
@@ -118,13 +144,18 @@ impl ReadAhead {
     /// Copies unread bytes into `buffer` and returns their number, or `None` if there are none. Releases the
     /// pooled buffer with the last byte.
     fn copy_out(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let pooled = self.buffer.as_mut()?;
+        let held = match self.buffer.as_mut()? {
+            Held::Pooled(pooled) => pooled.as_mut_slice(),
+            Held::Own(own) => own,
+        };
         let n = buffer.len().min(self.unread.len());
         let from = self.unread.start;
-        buffer[..n].copy_from_slice(&pooled.as_mut_slice()[from..from + n]);
+        buffer[..n].copy_from_slice(&held[from..from + n]);
         self.unread.start += n;
-        if self.unread.is_empty() {
-            self.buffer.take().into_iter().for_each(|pooled| READ_BUFFERS.release(pooled));
+        if self.unread.is_empty()
+            && let Some(Held::Pooled(pooled)) = self.buffer.take()
+        {
+            READ_BUFFERS.release(pooled);
         }
         Some(n)
     }
@@ -205,6 +236,23 @@ mod tests {
         assert_eq!(read_ahead.read(&mut source, &mut [0; 2048]).unwrap(), 0);
         assert!(read_ahead.buffer.is_none(), "the read that may block uses the small buffer");
         assert_eq!(source.calls, 3, "no non-blocking read: the last one did not fill its buffer");
+    }
+
+    #[test]
+    fn read_ahead_that_is_shrunk_keeps_the_unread_bytes_alone() {
+        let bytes: Vec<u8> = (0..10_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let mut source = FakeSocket { bytes: &bytes, segment: usize::MAX, calls: 0 };
+        let (mut read_ahead, mut received) = (ReadAhead::default(), Vec::new());
+        read_ahead.expect_more();
+        while received.len() < bytes.len() {
+            let mut buffer = [0; 1500];
+            let n = read_ahead.read(&mut source, &mut buffer).unwrap();
+            received.extend_from_slice(&buffer[..n]);
+            read_ahead.shrink();
+            assert!(!matches!(read_ahead.buffer, Some(Held::Pooled(_))));
+        }
+        assert!(received == bytes && !read_ahead.has_more());
+        assert_eq!(source.calls, 1);
     }
 
     #[test]

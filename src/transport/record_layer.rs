@@ -11,14 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
-use socket2::SockRef;
 
-use super::transient::is_transient;
+use super::parts::{Parts, empty_io_slices};
 
-/// Flags of a non-blocking send (send(2)).
-const NONBLOCKING_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-
-/// A socket that counts its successful sends.
+/// A socket in non-blocking mode that counts its successful sends.
 #[derive(Debug)]
 pub(super) struct CountingSocket {
     socket: TcpStream,
@@ -26,20 +22,13 @@ pub(super) struct CountingSocket {
     progress: AtomicU64,
 }
 
-/// Whether a send may block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blocking {
-    /// Until the kernel accepts at least one byte, or the socket's send time-out.
-    UntilAccepted,
-    /// Never; the error is `WouldBlock`.
-    Never,
-}
-
 /// The layer between frames and the bytes of the socket.
 #[derive(Debug)]
 pub(crate) enum RecordLayer {
     /// No TLS: the bytes are sent and received as they are.
     Plain,
+    /// TLS of which no byte has arrived. Nothing can be sent.
+    TlsExpected,
     /// TLS: the bytes are sent and received as TLS records. Boxed, so that a plain connection takes less
     /// memory.
     Tls(Box<ServerConnection>),
@@ -72,17 +61,19 @@ impl CountingSocket {
         self.progress.load(Relaxed)
     }
 
-    /// Sends some of `parts` in one system call and returns the number of bytes, at least 1. The caller holds
-    /// the frame writer's lock, so the count has one writer at a time.
-    fn send(&self, parts: &[IoSlice<'_>], blocking: Blocking) -> io::Result<usize> {
-        let sent = match (parts, blocking) {
-            ([part], Blocking::UntilAccepted) => (&self.socket).write(part),
-            (parts, Blocking::UntilAccepted) => (&self.socket).write_vectored(parts),
-            ([part], Blocking::Never) => SockRef::from(&self.socket).send_with_flags(part, NONBLOCKING_FLAGS),
-            (parts, Blocking::Never) => {
-                SockRef::from(&self.socket).send_vectored_with_flags(parts, NONBLOCKING_FLAGS)
+    /// Sends some of `parts` in one system call and returns the number of bytes, at least 1. Fails with `WouldBlock` if
+    /// the kernel takes none. The caller holds the frame writer's lock, so the count has one writer at a time.
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sent = loop {
+            let sent = match parts {
+                [part] => (&self.socket).write(part),
+                parts => (&self.socket).write_vectored(parts),
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome?,
             }
-        }?;
+        };
         if sent == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -101,7 +92,11 @@ impl RecordLayer {
 
     /// Returns whether the TLS handshake is not complete.
     pub(super) fn is_handshaking(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls.is_handshaking())
+        match self {
+            Self::Plain => false,
+            Self::TlsExpected => true,
+            Self::Tls(tls) => tls.is_handshaking(),
+        }
     }
 
     /// Returns whether there are TLS records to send.
@@ -122,21 +117,18 @@ impl RecordLayer {
         })
     }
 
-    /// Sends pending TLS records, then `queued`, then `payload`. Blocks until the kernel has accepted all of
-    /// it.
-    pub(super) fn write(&mut self, socket: &CountingSocket, queued: &[u8], payload: &[u8]) -> io::Result<()> {
+    /// Sends pending TLS records, then as much of `queued` and of `payload` behind it as the kernel takes at once.
+    /// Returns how many bytes of both together were consumed: sent, or over TLS encrypted as a pending record.
+    pub(super) fn write(
+        &mut self,
+        socket: &CountingSocket,
+        queued: Parts<'_>,
+        payload: &[u8],
+    ) -> io::Result<usize> {
         match self {
             Self::Plain => write_plain(socket, queued, payload),
-            Self::Tls(tls) => write_tls(tls, socket, [queued, payload]),
-        }
-    }
-
-    /// Sends pending TLS records, then as much of `bytes` as the kernel accepts without blocking. Returns how
-    /// many bytes were consumed: sent, or over TLS encrypted as a pending record.
-    pub(super) fn try_write(&mut self, socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain => try_write_plain(socket, bytes),
-            Self::Tls(tls) => try_write_tls(tls, socket, bytes),
+            Self::TlsExpected => Err(io::ErrorKind::NotConnected.into()),
+            Self::Tls(tls) => write_tls(tls, socket, queued, payload),
         }
     }
 
@@ -194,63 +186,38 @@ fn process_records(tls: &mut ServerConnection, raw: &mut &[u8]) -> io::Result<()
     }
 }
 
-/// Sends both slices as they are. Blocks until the kernel has accepted all of it.
-fn write_plain(socket: &CountingSocket, queued: &[u8], payload: &[u8]) -> io::Result<()> {
-    let mut slices = [IoSlice::new(queued), IoSlice::new(payload)];
-    let mut parts = if payload.is_empty() { &mut slices[..1] } else { &mut slices[..] };
-    while !parts.is_empty() {
-        match socket.send(parts, Blocking::UntilAccepted) {
-            Ok(n) => IoSlice::advance_slices(&mut parts, n),
-            Err(e) if is_transient(&e) => {}
-            Err(e) => return Err(e),
-        }
+/// Sends `queued`, then `payload`, as they are. Returns the number of bytes that the kernel took: fewer than there are
+/// only if its buffer is full or there are more parts than one system call sends.
+fn write_plain(socket: &CountingSocket, queued: Parts<'_>, payload: &[u8]) -> io::Result<usize> {
+    let mut slices = empty_io_slices();
+    let parts = queued.io_slices(payload, &mut slices);
+    match socket.send(parts) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        outcome => outcome,
     }
-    Ok(())
 }
 
-/// Sends `bytes` as they are, without blocking. Returns how many were sent.
-fn try_write_plain(socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        match socket.send(&[IoSlice::new(&bytes[sent..])], Blocking::Never) {
-            Ok(n) => sent += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(sent)
-}
-
-/// Sends both parts as TLS records. Blocks until the kernel has accepted all of it. One system call sends up
-/// to 64 KiB, the limit of rustls for pending records.
-fn write_tls(tls: &mut ServerConnection, socket: &CountingSocket, parts: [&[u8]; 2]) -> io::Result<()> {
-    for mut rest in parts {
-        while !rest.is_empty() {
-            let encrypted = encrypt(tls, rest)?;
-            rest = &rest[encrypted..];
-            if !rest.is_empty() {
-                send_records(tls, socket, Blocking::UntilAccepted)?;
+/// Sends `queued`, then `payload`, as TLS records. Returns how many bytes were encrypted. Encrypts more only after the
+/// pending records were sent. One system call sends up to 64 KiB, the limit of rustls for pending records.
+fn write_tls(
+    tls: &mut ServerConnection,
+    socket: &CountingSocket,
+    queued: Parts<'_>,
+    payload: &[u8],
+) -> io::Result<usize> {
+    let mut encrypted = 0;
+    for mut part in queued.iter().chain([payload]) {
+        while !part.is_empty() {
+            let n = encrypt(tls, part)?;
+            (part, encrypted) = (&part[n..], encrypted + n);
+            // If `n` is 0, rustls has no space.
+            if (n == 0 || !part.is_empty()) && !send_records(tls, socket)? {
+                return Ok(encrypted);
             }
         }
     }
-    send_records(tls, socket, Blocking::UntilAccepted)
-}
-
-/// Sends `bytes` as TLS records, without blocking. Returns how many bytes were encrypted. Encrypts more only
-/// after the pending records were sent.
-fn try_write_tls(tls: &mut ServerConnection, socket: &CountingSocket, bytes: &[u8]) -> io::Result<usize> {
-    let mut encrypted = 0;
-    loop {
-        match send_records(tls, socket, Blocking::Never) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(encrypted),
-            outcome => outcome?,
-        }
-        if encrypted == bytes.len() {
-            return Ok(encrypted);
-        }
-        encrypted += encrypt(tls, &bytes[encrypted..])?;
-    }
+    send_records(tls, socket)?;
+    Ok(encrypted)
 }
 
 /// Encrypts as many of `bytes` as rustls has space for and returns their number. Fails with `NotConnected`
@@ -263,32 +230,30 @@ fn encrypt(tls: &mut ServerConnection, bytes: &[u8]) -> io::Result<usize> {
     tls.writer().write(bytes)
 }
 
-/// Sends all pending records. With [`Blocking::Never`] fails with `WouldBlock` if some remain.
-fn send_records(tls: &mut ServerConnection, socket: &CountingSocket, blocking: Blocking) -> io::Result<()> {
+/// Sends pending records. Returns whether all were sent.
+fn send_records(tls: &mut ServerConnection, socket: &CountingSocket) -> io::Result<bool> {
     while tls.wants_write() {
-        match tls.write_tls(&mut SocketWriter { socket, blocking }) {
+        match tls.write_tls(&mut SocketWriter { socket }) {
             Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if blocking == Blocking::UntilAccepted && is_transient(&e) => {}
-            Err(e) => return Err(e),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The `Write` that rustls sends its records to.
 struct SocketWriter<'a> {
     socket: &'a CountingSocket,
-    blocking: Blocking,
 }
 
 impl Write for SocketWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.send(&[IoSlice::new(bytes)], self.blocking)
+        self.socket.send(&[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.send(parts, self.blocking)
+        self.socket.send(parts)
     }
 
     fn flush(&mut self) -> io::Result<()> {

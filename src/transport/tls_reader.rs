@@ -1,11 +1,10 @@
-//! The worker's end of a TLS connection. It receives raw bytes without a lock and takes the frame writer's
-//! lock only to decrypt them and to send, so other threads can send while the worker blocks in a receive.
+//! The worker's end of a TLS connection. It receives raw bytes without a lock and takes the frame writer's lock only to
+//! decrypt them.
 
 use std::io;
 
 use super::socket_reader::SocketReader;
 use super::tls_records::TlsRecords;
-use super::waiting::Waiting;
 
 /// Size of the receive buffer at first and after a small receive, in bytes.
 const SMALL_BUFFER: usize = 2 << 10;
@@ -16,14 +15,15 @@ const LARGE_BUFFER: usize = 32 << 10;
 /// Received bytes that have not all been decrypted.
 #[derive(Debug, Default)]
 pub(super) struct TlsReadBuffer {
-    /// Grows when a receive fills it, shrinks after a small one, and is freed when a receive fails or times
-    /// out.
+    /// Grows when a receive fills it, shrinks after a small one, and is freed when nothing has arrived.
     buffer: Vec<u8>,
     /// Bytes of `buffer` that TLS has consumed.
     consumed: usize,
     /// Bytes of `buffer` that the last receive returned.
     received: usize,
     records: TlsRecords,
+    /// The first byte of the connection was that of a TLS record.
+    first_byte_checked: bool,
 }
 
 /// Why a TLS handshake did not complete.
@@ -38,49 +38,48 @@ pub(crate) enum TlsHandshakeError {
 }
 
 impl TlsReadBuffer {
-    /// Receives and sends until the TLS handshake is complete. Blocks without a deadline: the supervisor
-    /// aborts a connection that is not open at the handshake deadline.
-    pub(super) fn handshake(&mut self, reader: &mut SocketReader) -> Result<(), TlsHandshakeError> {
-        let mut first_byte_checked = false;
+    /// Receives and sends until the TLS handshake is complete, or until no more bytes have arrived: returns `false`
+    /// then. The supervisor aborts a connection that is not open at the handshake deadline.
+    pub(super) fn handshake(&mut self, reader: &mut SocketReader) -> Result<bool, TlsHandshakeError> {
         loop {
-            if self.receive(reader).map_err(|_| TlsHandshakeError::Disconnected)? == 0 {
-                return Err(TlsHandshakeError::Disconnected);
+            match self.receive(reader) {
+                Ok(0) => return Err(TlsHandshakeError::Disconnected),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(_) => return Err(TlsHandshakeError::Disconnected),
             }
             // A TLS record begins with a content type, at most 23 (RFC 8446, 5.1).
-            if !first_byte_checked && self.buffer[0].is_ascii_alphabetic() {
+            if !self.first_byte_checked && self.buffer[0].is_ascii_alphabetic() {
                 return Err(TlsHandshakeError::NotTls);
             }
-            first_byte_checked = true;
+            self.first_byte_checked = true;
             if self
                 .consume(|raw| reader.connection().writer().handshake(raw))
                 .map_err(TlsHandshakeError::Failed)?
             {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
 
-    /// Reads decrypted bytes into `plaintext` and returns their number, 0 after a `close_notify`. Sends the
-    /// write queue before it blocks. `message` is the number of the unfinished message, if there is one, for
-    /// [`Waiting`].
+    /// Reads decrypted bytes into `plaintext` and returns their number, 0 after a `close_notify`.
     ///
     /// An end of stream without `close_notify` is the error `UnexpectedEof`, because an attacker can cause it
     /// (RFC 8446, 6.1).
-    pub(super) fn read(
-        &mut self,
-        reader: &mut SocketReader,
-        plaintext: &mut [u8],
-        message: Option<u64>,
-    ) -> io::Result<usize> {
+    pub(super) fn read(&mut self, reader: &mut SocketReader, plaintext: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(n) = self.consume(|raw| reader.connection().writer().decrypt(raw, plaintext))? {
                 return Ok(n);
             }
-            reader.connection().set_waiting(Waiting::unfinished(message, self.records.unfinished()));
             if self.receive(reader)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+
+    /// Returns the number of the TLS record of which a part was received, or `None` between two records.
+    pub(super) fn unfinished_record(&self) -> Option<u64> {
+        self.records.unfinished()
     }
 
     /// Passes the unconsumed bytes to `process`, which removes those that it consumes.
@@ -91,8 +90,10 @@ impl TlsReadBuffer {
         outcome
     }
 
-    /// Receives raw bytes and returns their number. Blocks until there are some, or until the reader's
-    /// deadline. All bytes received before must have been consumed.
+    /// Receives raw bytes and returns their number. All bytes received before must have been consumed.
+    ///
+    /// # Errors
+    /// Those of [`SocketReader::receive`], among them `WouldBlock`.
     fn receive(&mut self, reader: &mut SocketReader) -> io::Result<usize> {
         if self.received == self.buffer.len() && self.received < LARGE_BUFFER {
             self.buffer = vec![0; (self.received * 4).clamp(SMALL_BUFFER, LARGE_BUFFER)];

@@ -1,8 +1,15 @@
-//! The state that a frame writer's lock protects: the queue of frames, and which frames may still be added.
+//! What waits to be sent to one peer: whole frames, in order.
+//!
+//! Small frames gather in one buffer. A large payload that the kernel did not take at once is kept as it is, without a
+//! copy, so that a message to many peers is in memory once.
 
+use std::collections::VecDeque;
+
+use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, OpCode};
 
+use super::parts::Parts;
 use super::record_layer::RecordLayer;
 
 /// The worker sends the queue when it grows past this, in bytes. Bounds the memory that a burst of messages
@@ -15,31 +22,30 @@ const CLOSE_REASON_MAX: usize = 123;
 /// Frames that wait to be sent.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
-    /// Which bytes may be added.
-    pub(super) state: WriteState,
-    /// Whole frames in sending order. Of the first frame a part may have been sent and removed.
-    pub(super) bytes: Vec<u8>,
-    /// Sends `bytes`, as they are or encrypted.
+    /// Sent first. Of the first one a part may have been sent and removed.
+    chunks: VecDeque<Bytes>,
+    /// Frames behind `chunks`, and how many of their bytes were sent.
+    gathered: Vec<u8>,
+    gathered_sent: usize,
+    /// Bytes in `chunks`.
+    chunk_bytes: usize,
+    /// Sends the bytes, as they are or encrypted.
     pub(super) record_layer: RecordLayer,
     /// The last data frame was not the final fragment of its message.
     inside_message: bool,
 }
 
-/// Which bytes may be added to a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteState {
-    /// Only a response to the request head. Frames would precede the response.
-    Handshake,
-    /// Frames.
-    Open,
-    /// None: a Close frame or a final response was queued, or a write failed (RFC 6455, 5.5.1).
-    CloseQueued,
-}
-
 impl WriteQueue {
     /// Creates the queue of a connection whose handshake has not begun.
     pub(super) fn new(record_layer: RecordLayer) -> Self {
-        Self { state: WriteState::Handshake, bytes: Vec::new(), record_layer, inside_message: false }
+        Self {
+            chunks: VecDeque::new(),
+            gathered: Vec::new(),
+            gathered_sent: 0,
+            chunk_bytes: 0,
+            record_layer,
+            inside_message: false,
+        }
     }
 
     /// Records whether the worker's frame leaves a fragmented message unfinished.
@@ -55,41 +61,143 @@ impl WriteQueue {
         self.inside_message && matches!(header.opcode, OpCode::Data(_))
     }
 
+    /// Adds bytes. Copies them.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        self.gathered.extend_from_slice(bytes);
+    }
+
+    /// Adds bytes without a copy.
+    pub(super) fn append_shared(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.gathered_len() > 0 {
+            let mut before = Bytes::from(std::mem::take(&mut self.gathered));
+            before = before.slice(std::mem::take(&mut self.gathered_sent)..);
+            self.chunk_bytes += before.len();
+            self.chunks.push_back(before);
+        }
+        self.chunk_bytes += bytes.len();
+        self.chunks.push_back(bytes);
+    }
+
     /// Adds the header of a frame with a payload of `length` bytes. The caller adds the payload.
     pub(super) fn append_header(&mut self, header: &FrameHeader, length: usize) {
-        let formatted = header.format(length as u64, &mut self.bytes);
+        let formatted = header.format(length as u64, &mut self.gathered);
         debug_assert!(formatted.is_ok(), "writing to a vector cannot fail");
     }
 
-    /// Adds a Close frame and sets [`WriteState::CloseQueued`]. Shortens `reason` to 123 bytes, at a
-    /// character boundary.
+    /// Adds a Close frame. Shortens `reason` to 123 bytes, at a character boundary.
     pub(super) fn append_close(&mut self, code: u16, reason: &str) {
         let mut end = reason.len().min(CLOSE_REASON_MAX);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
-        let header = FrameHeader { opcode: OpCode::Control(Control::Close), ..FrameHeader::default() };
+        let header = single_frame_header(OpCode::Control(Control::Close));
         self.append_header(&header, 2 + end);
-        self.bytes.extend_from_slice(&code.to_be_bytes());
-        self.bytes.extend_from_slice(&reason.as_bytes()[..end]);
-        self.state = WriteState::CloseQueued;
+        self.append(&code.to_be_bytes());
+        self.append(&reason.as_bytes()[..end]);
+    }
+
+    /// Returns the number of bytes.
+    pub(super) fn len(&self) -> usize {
+        self.chunk_bytes + self.gathered_len()
+    }
+
+    fn gathered_len(&self) -> usize {
+        self.gathered.len() - self.gathered_sent
+    }
+
+    /// Returns whether there are no bytes. TLS records may be left to send.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Returns whether there is nothing to send, neither frames nor TLS records.
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && !self.record_layer.wants_write()
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_empty() && !self.record_layer.wants_write()
     }
 
-    /// Removes the bytes that were sent. Frees the buffer if it is larger than [`FLUSH_THRESHOLD`].
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        if self.bytes.capacity() > FLUSH_THRESHOLD {
-            self.bytes = Vec::new();
+    /// Removes all bytes without sending them.
+    pub(super) fn discard(&mut self) {
+        self.consume(self.len());
+    }
+
+    /// Removes `n` bytes that were sent. Frees the buffer of gathered frames with their last byte if it is larger than
+    /// [`FLUSH_THRESHOLD`].
+    pub(super) fn consume(&mut self, mut n: usize) {
+        while let Some(first) = self.chunks.front_mut()
+            && n > 0
+        {
+            let here = n.min(first.len());
+            self.chunk_bytes -= here;
+            n -= here;
+            if here == first.len() {
+                self.chunks.pop_front();
+            } else {
+                *first = first.slice(here..);
+            }
         }
+        self.gathered_sent += n;
+        if self.gathered_sent == self.gathered.len() {
+            self.gathered.clear();
+            self.gathered_sent = 0;
+            if self.gathered.capacity() > FLUSH_THRESHOLD {
+                self.gathered = Vec::new();
+            }
+        } else if self.gathered_sent > FLUSH_THRESHOLD {
+            self.gathered.drain(..self.gathered_sent);
+            self.gathered_sent = 0;
+        }
+    }
+
+    /// Frees what a peer that takes all bytes at once does not need.
+    pub(super) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.gathered = Vec::new();
+            self.chunks = VecDeque::new();
+        }
+    }
+
+    /// Takes the record layer apart from the bytes, so that one can be given to the other.
+    pub(super) fn split(&mut self) -> (&mut RecordLayer, Parts<'_>) {
+        let parts = Parts::new(&self.chunks, &self.gathered[self.gathered_sent..]);
+        (&mut self.record_layer, parts)
     }
 }
 
 /// Returns the header of an unfragmented, unmasked frame.
 pub(crate) fn single_frame_header(opcode: OpCode) -> FrameHeader {
     FrameHeader { opcode, ..FrameHeader::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(queue: &mut WriteQueue) -> Vec<u8> {
+        queue.split().1.iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn write_queue_keeps_the_order_of_copied_and_shared_bytes() {
+        for step in 1..=9 {
+            let mut queue = WriteQueue::new(RecordLayer::Plain);
+            queue.append(b"12");
+            queue.append_shared(Bytes::from_static(b"345"));
+            queue.append(b"6");
+            queue.append_shared(Bytes::new());
+            queue.append_shared(Bytes::from_static(b"78"));
+            queue.append(b"9");
+            let mut sent = Vec::new();
+            while !queue.is_sent() {
+                let bytes = content(&mut queue);
+                assert_eq!(bytes.len(), queue.len());
+                let n = step.min(bytes.len());
+                sent.extend_from_slice(&bytes[..n]);
+                queue.consume(n);
+            }
+            assert_eq!(sent, b"123456789", "in steps of {step}");
+        }
+    }
 }

@@ -217,7 +217,7 @@ fn page_explains_a_shutdown_and_reconnects() {
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_fits_a_phone_and_has_large_controls() {
-    let server = TestServer::with(Config { workers: 4, ..config() });
+    let server = TestServer::with(Config { connections: 4, ..config() });
     let browser = open(&server, "#url=/delay?ms=20%26jitter=10&watch=1", PHONE);
     for n in 1..=20 {
         browser.click("#send");

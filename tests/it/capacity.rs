@@ -1,4 +1,4 @@
-//! More connections than workers.
+//! More connections than places.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use ws_echo::Config;
 
 #[test]
 fn queue_full_rejects_with_503_at_once_until_a_place_is_free() {
-    let server = TestServer::with(Config { workers: 2, waiting: 1, ..config() });
+    let server = TestServer::with(Config { connections: 2, waiting: 1, ..config() });
     let first = server.open("/echo");
     let second = server.open("/echo");
     let mut queued = server.connect();
@@ -24,11 +24,11 @@ fn queue_full_rejects_with_503_at_once_until_a_place_is_free() {
             "{response}"
         );
         let body = String::from_utf8(rejected.read_rest()).unwrap();
-        assert!(body.contains("all workers are busy"), "the body says why: {body}");
+        assert!(body.contains("all connections are in use"), "the body says why: {body}");
     }
     assert!(slowest < Duration::from_millis(500), "503 took {slowest:?}");
     first.close();
-    assert!(queued.read_head().starts_with("HTTP/1.1 101 "), "a worker is free");
+    assert!(queued.read_head().starts_with("HTTP/1.1 101 "), "a place is free");
     queued.send(text("served"));
     assert_eq!(queued.read_text(), "served");
     queued.close();
@@ -41,7 +41,7 @@ fn queue_full_rejects_with_503_at_once_until_a_place_is_free() {
 #[test]
 fn queue_wait_over_the_handshake_timeout_is_rejected_with_503() {
     let server = TestServer::with(Config {
-        workers: 1,
+        connections: 1,
         waiting: 4,
         handshake_timeout: Duration::from_millis(300),
         ..config()
@@ -56,12 +56,12 @@ fn queue_wait_over_the_handshake_timeout_is_rejected_with_503() {
 
 #[test]
 fn queue_of_zero_rejects_the_next_connection() {
-    let server = TestServer::with(Config { workers: 1, waiting: 0, ..config() });
+    let server = TestServer::with(Config { connections: 1, waiting: 0, ..config() });
     let served = server.open("/echo");
     let mut rejected = server.connect();
     assert!(rejected.read_head().starts_with("HTTP/1.1 503 "), "before it has sent anything");
     served.close();
-    // The worker is free when it has read the end of the stream.
+    // The place is free when a worker has read the end of the stream.
     eventually("service", || {
         let mut client = server.connect();
         client.send(upgrade("/echo"));
@@ -71,25 +71,24 @@ fn queue_of_zero_rejects_the_next_connection() {
 
 #[test]
 fn silent_connections_do_not_delay_other_sessions() {
-    // A busy machine takes its time to start the workers.
     let handshake_timeout = Duration::from_mins(1);
-    let server = TestServer::with(Config { workers: 1010, handshake_timeout, ..config() });
+    let server = TestServer::with(Config { connections: 1010, handshake_timeout, ..config() });
     let silent: Vec<Client> = (0..1000).map(|_| server.connect()).collect();
     let mut client = server.open("/echo");
     for n in 0..100 {
         client.send(text(&n.to_string()));
         assert_eq!(client.read_text(), n.to_string());
     }
-    eventually("all have a worker", || metric(server.address, "ws_echo_connections_open") >= 1001);
+    eventually("all are served", || metric(server.address, "ws_echo_connections_open") >= 1001);
     drop(silent);
     client.close();
     assert_eq!(server.finish().totals.closed[&("silent", 0)], 1000);
 }
 
 #[test]
-fn queue_wait_ends_when_a_worker_becomes_free() {
-    let server = TestServer::with(Config { workers: 1, waiting: 64, ..config() });
-    // Each client connects when the worker has just finished with the one before it.
+fn queue_wait_ends_when_a_place_becomes_free() {
+    let server = TestServer::with(Config { connections: 1, waiting: 64, ..config() });
+    // Each client connects when the one before it has just ended.
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

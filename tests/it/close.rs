@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::harness::{Frame, TestServer, config, masked, text};
 use crate::transports::{Transport, both_transports};
-use ws_echo::Config;
-use ws_echo::Routes;
+use tungstenite::Message;
+use ws_echo::endpoints::echo::echo;
+use ws_echo::{Config, Endpoint, Next, Routes, WebSocketSession};
 
 both_transports! {
     close_is_echoed_with_its_code_and_the_stream_ends,
@@ -107,7 +108,7 @@ fn oversize_message_in_flight_does_not_lose_the_close_frame(transport: Transport
 }
 
 fn disconnect_without_close_frees_the_worker(transport: Transport) {
-    let server = transport.with(Config { workers: 1, ..config() });
+    let server = transport.with(Config { connections: 1, ..config() });
     let mut client = server.open("/echo");
     client.send(&masked(0x82, vec![1; 1000])[..500]);
     drop(client);
@@ -119,9 +120,22 @@ fn disconnect_without_close_frees_the_worker(transport: Transport) {
     assert_eq!(server.finish().closed[&("vanished", 1006)], 2);
 }
 
+/// Sends a Close when the session opens.
+struct CloseAtOnce(u16, &'static str);
+
+impl Endpoint for CloseAtOnce {
+    fn on_open(&mut self, _: &mut WebSocketSession) -> Next {
+        Next::Close(self.0, self.1.to_owned())
+    }
+
+    fn on_message(&mut self, _: &mut WebSocketSession, _: Message) -> Next {
+        Next::Continue
+    }
+}
+
 fn close_without_reply_aborts_at_the_close_timeout(transport: Transport) {
-    let config = Config { workers: 1, close_timeout: Duration::from_millis(200), ..config() };
-    let routes = Routes::standard().with("/bye", |session| Err(session.close(4001, "bye")));
+    let config = Config { connections: 1, close_timeout: Duration::from_millis(200), ..config() };
+    let routes = Routes::standard().with("/bye", || CloseAtOnce(4001, "bye"));
     let server = transport.with_routes(config, routes);
     let mut silent = server.open("/bye");
     assert_eq!(silent.read_frame(), Frame::close(4001, "bye"));
@@ -139,13 +153,11 @@ fn close_without_reply_aborts_at_the_close_timeout(transport: Transport) {
 /// yet. Linux delivers it all the same. The proof that there was no reset is that the client can go on sending.
 #[test]
 fn close_and_pending_replies_arrive_while_the_client_keeps_sending() {
-    let routes = Routes::standard().with("/bug", |session| {
-        loop {
-            let message = session.receive()?;
-            assert!(message.is_text(), "caused by a test");
-            session.send(&message)?;
-        }
-    });
+    let bug = |session: &mut WebSocketSession, message: Message| {
+        assert!(message.is_text(), "caused by a test");
+        echo(session, &message)
+    };
+    let routes = Routes::standard().with("/bug", move || bug);
     let server = TestServer::with_routes(Config { max_message: 4096, ..config() }, routes);
     let pending: Vec<String> = (0..200).map(|n| format!("pending {n} {}", "x".repeat(n))).collect();
     // Far more than the server has read when it closes.

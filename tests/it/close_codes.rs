@@ -106,7 +106,7 @@ fn sender_that_continues_after_an_error_reads_the_close() {
 #[test]
 fn sender_that_never_stops_after_an_error_is_reset_at_the_close_timeout() {
     let close_timeout = Duration::from_secs(2);
-    let server = TestServer::with(Config { workers: 1, max_message: 1000, close_timeout, ..config() });
+    let server = TestServer::with(Config { connections: 1, max_message: 1000, close_timeout, ..config() });
     let mut client = server.open("/echo");
     client.send(masked(0x82, [7; 1001]));
     assert_eq!(client.read_frame().code(), 1009);

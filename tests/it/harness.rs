@@ -23,7 +23,7 @@ pub struct TestServer {
 
 /// Returns the default configuration with few workers.
 pub fn config() -> Config {
-    Config { workers: 8, waiting: 8, ..Config::default() }
+    Config { workers: 2, connections: 8, waiting: 8, ..Config::default() }
 }
 
 impl TestServer {

@@ -103,7 +103,7 @@ fn bytes_that_are_not_http_are_400() {
 
 #[test]
 fn late_request_head_is_408_and_frees_the_worker() {
-    let config = Config { workers: 1, handshake_timeout: Duration::from_millis(500), ..config() };
+    let config = Config { connections: 1, handshake_timeout: Duration::from_millis(500), ..config() };
     let server = TestServer::with(config);
     let mut slow = server.connect();
     let mut feed = slow.stream.try_clone().unwrap();
@@ -152,7 +152,7 @@ fn response_arrives_when_the_request_body_is_not_read() {
 
 #[test]
 fn connection_kept_open_after_its_response_frees_the_worker() {
-    let server = TestServer::with(Config { workers: 1, ..config() });
+    let server = TestServer::with(Config { connections: 1, ..config() });
     let mut idle = server.connect();
     idle.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(String::from_utf8(idle.read_rest()).unwrap().ends_with("\r\n\r\nok\n"));

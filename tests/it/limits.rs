@@ -1,13 +1,14 @@
 //! Limits on peers that do not read or read slowly, and on handlers that panic.
 
 use std::io::{ErrorKind, Read, Write};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
+use tungstenite::Message;
 use ws_echo::endpoints::echo::echo;
-use ws_echo::{Config, Routes};
+use ws_echo::{Config, Next, Routes, WebSocketSession};
 
 use crate::harness::{TEST_TIMEOUT, config, masked, text};
 use crate::transports::{AnyClient, Transport, TransportServer, both_transports};
@@ -66,19 +67,30 @@ const SLOW_PAYLOAD: usize = 64 * READ_SIZE;
 /// A client that reads [`READ_SIZE`] bytes every [`READ_INTERVAL`], in a session whose echo is on its way.
 struct SlowClient {
     client: AnyClient,
-    /// Receives when the handler has returned, which it does when the session is over.
+    /// Receives when the session is over.
     ended: Receiver<()>,
     server: TransportServer,
     next_read: Instant,
 }
 
+/// Sends when the session that owns it is over.
+struct Watched(Sender<()>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
 impl SlowClient {
     fn start(transport: Transport) -> Self {
         let (sender, ended) = channel();
-        let routes = Routes::standard().with("/watched", move |session| {
-            let end = echo(session);
-            let _ = sender.send(());
-            end
+        let routes = Routes::standard().with("/watched", move || {
+            let watched = Watched(sender.clone());
+            move |session: &mut WebSocketSession, message: Message| {
+                let _session_is_open = &watched;
+                echo(session, &message)
+            }
         });
         let config = Config { write_timeout: WRITE_TIMEOUT, ..config() };
         let small_buffer = |socket: &_| SockRef::from(socket).set_send_buffer_size(SOCKET_BUFFER).unwrap();
@@ -138,16 +150,18 @@ fn write_timeout_aborts_a_client_that_stops_reading(transport: Transport) {
 }
 
 fn handler_panic_closes_its_session_with_1011_and_keeps_the_worker(transport: Transport) {
-    let routes = Routes::standard().with("/panic", |session| {
-        let message = session.receive()?;
-        session.send(&message)?;
-        panic!("caused by a test");
-    });
-    let server = transport.with_routes(Config { workers: 2, ..config() }, routes);
+    let mut after_first = false;
+    let panics = move |session: &mut WebSocketSession, message: Message| {
+        assert!(!std::mem::replace(&mut after_first, true), "caused by a test");
+        session.send(&message);
+        Next::Continue
+    };
+    let routes = Routes::standard().with("/panic", move || panics);
+    let server = transport.with_routes(Config { connections: 2, ..config() }, routes);
     let mut other = server.open("/echo");
     for _ in 0..4 {
         let mut client = server.open("/panic");
-        client.send(text("pending reply"));
+        client.send([text("pending reply"), text("one too many")].concat());
         assert_eq!(client.read_text(), "pending reply");
         assert_eq!(client.read_frame().code(), 1011);
         client.expect_end();

@@ -135,7 +135,7 @@ fn expect_fields(object: &Json, fields: &[(&str, Json)]) {
 
 #[test]
 fn log_format_json_has_fields_also_in_ready_line_and_summary() {
-    let process = ServerProcess::start(&["--log-format", "json"]);
+    let process = ServerProcess::start(&["--log-format", "json", "--workers", "8"]);
     let ready = format!("ws://{}/", process.address);
     let mut client = process.open("/echo");
     let peer = client.stream.local_addr().unwrap().to_string();

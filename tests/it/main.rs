@@ -45,7 +45,6 @@ mod process_start;
 mod push;
 mod random;
 mod rooms;
-mod scheduling;
 mod server_process;
 mod session_limits;
 mod shutdown;

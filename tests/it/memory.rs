@@ -13,7 +13,7 @@ const KEPT_PER_SESSION: u64 = 64 << 10;
 /// Starts a server on which glibc may use as many arenas as on a machine with eight cores: each arena that keeps a large
 /// block keeps it for good.
 fn start_with_many_arenas() -> ServerProcess {
-    let arguments = ["--listen", "127.0.0.1:0", "--workers", "100", "--ping-interval", "0s"];
+    let arguments = ["--listen", "127.0.0.1:0", "--workers", "8", "--ping-interval", "0s"];
     ServerProcess::spawn(command(&arguments).env("MALLOC_ARENA_MAX", "64"))
 }
 

@@ -28,7 +28,8 @@ fn metrics_exist_before_the_first_connection_has_ended() {
         |by: &str, code: &str| format!("ws_echo_connections_closed_total{{by=\"{by}\",code=\"{code}\"}}");
     for (name, expected) in [
         (format!("ws_echo_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1),
-        ("ws_echo_workers".to_owned(), 8),
+        ("ws_echo_workers".to_owned(), 2),
+        ("ws_echo_connections_limit".to_owned(), 8),
         ("ws_echo_queue_limit".to_owned(), 8),
         ("ws_echo_max_message_bytes".to_owned(), 16 << 20),
         ("ws_echo_log_lines_dropped_total".to_owned(), 0),
@@ -66,7 +67,7 @@ fn metrics_of_the_process_are_those_of_the_process() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     between("process_resident_memory_bytes", 1e6, 1e11);
     between("process_open_fds", 4.0, 1e6);
-    between("process_threads", 10.0, 1e6);
+    between("process_threads", 5.0, 1e6);
     between("process_cpu_seconds_total", 0.0, 1e6);
     between("process_start_time_seconds", now - 86_400.0, now + 1.0);
 }

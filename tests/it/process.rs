@@ -188,14 +188,14 @@ fn too_many_workers_are_rejected_with_the_number_that_fits() {
 }
 
 #[test]
-fn default_workers_are_lowered_to_what_fits_with_a_warning() {
+fn default_connections_are_lowered_to_what_fits_with_a_warning() {
     let lowered = r#"ulimit -n 300; exec "$@""#;
     let process = ServerProcess::spawn(&mut command_after(&["sh", "-c", lowered, "sh"], &[]));
     process.open("/").close();
     process.signal("TERM");
     let (code, _, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
-    assert!(err.contains("108 workers instead of 1024") && err.contains("`ulimit -n 1216`"), "{err}");
+    assert!(err.contains("108 connections at most: ") && err.contains("`ulimit -n 1216`"), "{err}");
 }
 
 /// Runs the server under a limit of the shell. Returns the exit code and standard error.
@@ -222,16 +222,16 @@ fn start_as_advised(ulimit: &str, error: &str) {
 #[test]
 fn limit_of_open_files_is_explained_with_options_that_work() {
     for (files, arguments, allowed) in [
-        (300, &["--workers=500"][..], "allows 108 beside --waiting 128"),
+        (300, &["--connections=500"][..], "allows 108 beside --waiting 128"),
         (150, &[], "allows none beside --waiting 128"),
-        (150, &["--workers=10"], "allows none beside --waiting 128"),
+        (150, &["--connections=10"], "allows none beside --waiting 128"),
         (66, &[], "allows none beside --waiting 128"),
     ] {
         let ulimit = format!("-n {files}");
         let (code, err) = run_under(&ulimit, arguments);
         assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
         assert!(
-            err.contains(&format!("the limit of open files ({files}) {allowed}; use --workers ")),
+            err.contains(&format!("the limit of open files ({files}) {allowed}; use --connections ")),
             "{err}"
         );
         start_as_advised(&ulimit, &err);
@@ -239,7 +239,7 @@ fn limit_of_open_files_is_explained_with_options_that_work() {
     let (code, err) = run_under("-n 40", &[]);
     assert_eq!((code, err.lines().count()), (Some(1), 1), "{err}");
     assert!(err.contains("allows none") && err.contains("`ulimit -n 1216`"), "{err}");
-    assert!(!err.contains("use --workers"), "{err}");
+    assert!(!err.contains("use --connections"), "{err}");
 }
 
 #[test]

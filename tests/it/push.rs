@@ -1,7 +1,7 @@
 //! Messages that other threads push into a session.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,23 +10,34 @@ use crate::harness::{Frame, TEST_TIMEOUT, TestServer, config, masked, text};
 use crate::transports::{Transport, TransportServer, both_transports};
 use tungstenite::Message;
 use ws_echo::endpoints::{echo::echo, routes::Routes};
-use ws_echo::session::handle::{PushError, SessionHandle};
+use ws_echo::{Endpoint, Next, PushError, SessionHandle, WebSocketSession};
 
 both_transports! {
-    push_is_sent_while_the_worker_blocks_in_a_read,
+    push_is_sent_while_the_session_waits,
     push_and_echo_are_sent_as_whole_frames,
     push_to_a_client_that_does_not_read_is_busy_and_does_not_block,
     push_after_the_close_is_an_error,
+}
+
+/// Sends the handle of its session to the test, and then echoes.
+struct SendsHandle(Sender<Arc<SessionHandle>>);
+
+impl Endpoint for SendsHandle {
+    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
+        self.0.send(session.handle()).unwrap();
+        Next::Continue
+    }
+
+    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
+        echo(session, &message)
+    }
 }
 
 /// Returns routes whose `/handle` sends the handle of each session to the test, and then echoes.
 fn routes_with_handles() -> (Routes, Receiver<Arc<SessionHandle>>) {
     let (sender, receiver) = channel();
     let sender = Mutex::new(sender);
-    let routes = Routes::standard().with("/handle", move |session| {
-        sender.lock().unwrap().send(session.handle()).unwrap();
-        echo(session)
-    });
+    let routes = Routes::standard().with("/handle", move || SendsHandle(sender.lock().unwrap().clone()));
     (routes, receiver)
 }
 
@@ -46,7 +57,7 @@ fn push(handle: &SessionHandle, message: &Message) -> Result<(), PushError> {
     }
 }
 
-fn push_is_sent_while_the_worker_blocks_in_a_read(transport: Transport) {
+fn push_is_sent_while_the_session_waits(transport: Transport) {
     let (server, handles) = server_with_handles(transport);
     let mut client = server.open("/handle");
     let handle = handles.recv_timeout(TEST_TIMEOUT).unwrap();

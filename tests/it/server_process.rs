@@ -39,8 +39,7 @@ fn without_environment(mut command: Command, arguments: &[&str]) -> Command {
 
 impl ServerProcess {
     pub fn start(arguments: &[&str]) -> Self {
-        let few: &[_] = if arguments.contains(&"--workers") { &[] } else { &["--workers", "8"] };
-        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(few).args(arguments))
+        Self::spawn(command(&["--listen", "127.0.0.1:0"]).args(arguments))
     }
 
     pub fn spawn(command: &mut Command) -> Self {

@@ -11,7 +11,8 @@ use socket2::{Domain, Socket, Type};
 use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, eventually, masked, text, upgrade};
 use crate::tls::{Files, connect};
 use crate::transports::{Transport, both_transports};
-use ws_echo::{Config, Listener, Routes};
+use tungstenite::Message;
+use ws_echo::{Config, Endpoint, Listener, Next, Routes, WebSocketSession};
 
 both_transports! {
     message_that_trickles_closes_with_1008_and_frees_the_worker,
@@ -52,7 +53,7 @@ fn trickle<S: Read + Write>(
 }
 
 fn message_that_trickles_closes_with_1008_and_frees_the_worker(transport: Transport) {
-    let config = Config { workers: 1, message_timeout: SHORT, close_timeout: SHORT, ..config() };
+    let config = Config { connections: 1, message_timeout: SHORT, close_timeout: SHORT, ..config() };
     let server = transport.with(config);
     let mut client = server.open("/echo");
     let since = Instant::now();
@@ -92,14 +93,26 @@ fn tls_record_that_trickles_closes_with_1008() {
     client.expect_gone();
 }
 
+/// Echoes each message late, and reads nothing meanwhile.
+struct Busy(Option<Message>);
+
+impl Endpoint for Busy {
+    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
+        self.0 = Some(message);
+        session.pause_reading();
+        session.wake_at(Instant::now() + 3 * SHORT);
+        Next::Continue
+    }
+
+    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
+        self.0.take().into_iter().for_each(|message| session.send(&message));
+        session.resume_reading();
+        Next::Continue
+    }
+}
+
 fn message_timeout_counts_each_message_alone_and_only_time_in_which_the_server_reads(transport: Transport) {
-    let routes = Routes::standard().with("/busy", |session| {
-        loop {
-            let message = session.receive()?;
-            session.stop_reading_until(Instant::now() + 3 * SHORT)?;
-            session.send(&message)?;
-        }
-    });
+    let routes = Routes::standard().with("/busy", || Busy(None));
     let server = transport.with_routes(Config { message_timeout: SHORT, ..config() }, routes);
     let mut client = server.open("/echo");
     let message = text("a whole message");

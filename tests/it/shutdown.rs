@@ -16,8 +16,7 @@ use crate::harness::{
 };
 use crate::transports::{Transport, both_transports};
 use tungstenite::Message;
-use ws_echo::Config;
-use ws_echo::Routes;
+use ws_echo::{Config, Endpoint, Next, Routes, WebSocketSession};
 
 both_transports! {
     shutdown_closes_connected_clients_with_1001,
@@ -38,7 +37,7 @@ fn shutdown_of_an_idle_server_is_immediate() {
 }
 
 fn shutdown_closes_connected_clients_with_1001(transport: Transport) {
-    let server = transport.with(Config { workers: 100, ..config() });
+    let server = transport.with(Config { connections: 100, ..config() });
     let mut clients: Vec<_> = (0..100).map(|_| server.open("/echo")).collect();
     server.server.stop.request();
     for client in &mut clients {
@@ -53,7 +52,7 @@ fn shutdown_closes_connected_clients_with_1001(transport: Transport) {
 
 #[test]
 fn shutdown_interrupts_traffic_between_two_frames() {
-    let server = TestServer::with(Config { workers: 21, ..config() });
+    let server = TestServer::with(Config { connections: 21, ..config() });
     let clients: Vec<_> = (0..20)
         .map(|n| {
             let mut client = server.open("/echo");
@@ -95,7 +94,7 @@ fn shutdown_interrupts_traffic_between_two_frames() {
 
 #[test]
 fn shutdown_rejects_handshaking_and_queued_connections_with_503() {
-    let server = TestServer::with(Config { workers: 2, waiting: 5, ..config() });
+    let server = TestServer::with(Config { connections: 2, waiting: 5, ..config() });
     let mut handshaking = server.connect();
     handshaking.send("GET / HTTP/1.1\r\nHost:");
     // Connections are accepted in order: when this one is served, the one before it has a worker too.
@@ -170,7 +169,7 @@ fn shutdown_closes_the_listener(transport: Transport) {
 
 #[test]
 fn shutdown_leaves_no_thread() {
-    let server = TestServer::with(Config { workers: 50, ..config() });
+    let server = TestServer::with(Config { workers: 50, connections: 50, ..config() });
     let name = format!("ws:{}", server.address.port());
     let clients: Vec<_> = (0..10).map(|_| server.open("/echo")).collect();
     // A thread takes its name when it first runs.
@@ -266,7 +265,7 @@ fn shutdown_during_a_connection_storm_gives_every_connection_its_outcome() {
     const THREADS: usize = 6;
     const AFTER_CLOSING: usize = 20;
     // Fewer places than clients, so that some are rejected.
-    let server = TestServer::with(Config { workers: 2, waiting: 1, ..config() });
+    let server = TestServer::with(Config { connections: 2, waiting: 1, ..config() });
     // These keep a worker and thereby the shutdown open until the storm has seen the listener closed.
     let mut holding = server.open("/echo");
     let address = server.address;
@@ -335,13 +334,27 @@ fn shutdown_during_a_connection_storm_gives_every_connection_its_outcome() {
     assert_eq!(rejected("stopping") + in_handshake, all(Outcome::ShuttingDown), "{totals:?} {table:?}");
 }
 
+/// Sends without a pause.
+struct Flood;
+
+impl Endpoint for Flood {
+    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
+        self.on_wake(session)
+    }
+
+    fn on_message(&mut self, _: &mut WebSocketSession, _: Message) -> Next {
+        Next::Continue
+    }
+
+    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
+        session.send(&Message::binary(vec![7; 1000]));
+        session.wake_when_sent();
+        Next::Continue
+    }
+}
+
 fn shutdown_of_a_flooding_handler_closes_after_a_whole_frame(transport: Transport) {
-    let routes = Routes::standard().with("/flood", |session| {
-        let message = Message::binary(vec![7; 1000]);
-        loop {
-            session.send(&message)?;
-        }
-    });
+    let routes = Routes::standard().with("/flood", || Flood);
     let server = transport.with_routes(config(), routes);
     let mut client = server.open("/flood");
     let mut received = 0;
@@ -366,17 +379,24 @@ fn shutdown_of_a_flooding_handler_closes_after_a_whole_frame(transport: Transpor
 
 fn shutdown_close_wins_over_a_later_close_of_the_handler(transport: Transport) {
     let (ready, wait) = channel();
-    let routes = Routes::standard().with("/late", move |session| {
-        ready.send(session.handle()).unwrap();
-        // Returns when the supervisor's Close has been sent.
-        let _ = session.receive();
-        Err(session.close(4000, "too late"))
+    let (stopped, seen) = channel();
+    let seen = Arc::new(Mutex::new(seen));
+    let routes = Routes::standard().with("/late", move || {
+        let (ready, seen) = (ready.clone(), Arc::clone(&seen));
+        move |session: &mut WebSocketSession, _: Message| {
+            ready.send(session.handle()).unwrap();
+            // The client has received the supervisor's Close.
+            seen.lock().unwrap().recv_timeout(TEST_TIMEOUT).unwrap();
+            Next::Close(4000, "too late".to_owned())
+        }
     });
     let server = transport.with_routes(config(), routes);
     let mut client = server.open("/late");
+    client.send(text("close"));
     wait.recv_timeout(TEST_TIMEOUT).unwrap();
     server.server.stop.request();
     assert_eq!(client.read_frame(), Frame::close(1001, "server shutting down"));
+    stopped.send(()).unwrap();
     client.send(masked(0x88, 1001_u16.to_be_bytes()));
     client.expect_end();
     let totals = server.finish();

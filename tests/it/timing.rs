@@ -79,7 +79,7 @@ fn backpressure_stops_reading_and_shutdown_still_sends_1001() {
 
 #[test]
 fn shutdown_ends_the_waits_of_all_endpoints() {
-    let server = TestServer::with(Config { workers: 20, ..config() });
+    let server = TestServer::with(Config { connections: 20, ..config() });
     let paths =
         ["/delay?ms=1h", "/throttle?bytes=1", "/push?every=1h", "/stats", "/silent", "/broadcast", "/sink"];
     let mut clients: Vec<Client> = paths.into_iter().map(|path| server.open(path)).collect();

@@ -15,8 +15,9 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
-use ws_echo::Routes;
-use ws_echo::{Certificate, Config, Listener};
+use tungstenite::Message;
+use ws_echo::session::websocket::TlsInfo;
+use ws_echo::{Certificate, Config, Endpoint, Listener, Next, Routes, WebSocketSession};
 
 use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, masked, text, upgrade};
 
@@ -121,14 +122,25 @@ impl TlsServer {
     }
 }
 
+/// Sends the TLS parameters of its session to the test, and closes.
+struct SendsTlsInfo(mpsc::Sender<Option<TlsInfo>>);
+
+impl Endpoint for SendsTlsInfo {
+    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
+        self.0.send(session.request().tls.clone()).unwrap();
+        Next::Close(1000, String::new())
+    }
+
+    fn on_message(&mut self, _: &mut WebSocketSession, _: Message) -> Next {
+        Next::Continue
+    }
+}
+
 #[test]
 fn tls_1_2_and_1_3_echo_and_close_cleanly() {
     let files = Files::new();
     let (info, seen) = mpsc::channel();
-    let routes = Routes::standard().with("/info", move |session| {
-        info.send(session.request().tls.clone()).unwrap();
-        Ok(())
-    });
+    let routes = Routes::standard().with("/info", move || SendsTlsInfo(info.clone()));
     let certificate = files.load();
     let server = TestServer::on(|socket| Listener::secure(socket, certificate), config(), routes);
     for (version, name) in [(&TLS12, "TLSv1.2"), (&TLS13, "TLSv1.3")] {
@@ -199,7 +211,7 @@ fn tls_large_echoes_are_intact_with_pings_between() {
 
 #[test]
 fn tls_shutdown_sends_one_close_to_every_busy_client() {
-    let tls = TlsServer::with(Config { workers: 20, ..config() }, Routes::standard());
+    let tls = TlsServer::with(Config { connections: 20, ..config() }, Routes::standard());
     thread::scope(|scope| {
         let started: Vec<_> = (0..20)
             .map(|n| {
@@ -251,7 +263,7 @@ fn tls_session_is_resumed_by_a_second_connection() {
 
 #[test]
 fn tls_rejected_connection_gets_503() {
-    let tls = TlsServer::with(Config { workers: 1, waiting: 0, ..config() }, Routes::standard());
+    let tls = TlsServer::with(Config { connections: 1, waiting: 0, ..config() }, Routes::standard());
     let served = tls.open("/echo");
     // A peer that does not continue its handshake does not delay the response to others.
     let silent = tls.server.connect();
@@ -259,7 +271,7 @@ fn tls_rejected_connection_gets_503() {
         let mut rejected = connect(tls.server.address, &tls.files.client(&[version]));
         let response = String::from_utf8(rejected.read_rest()).unwrap();
         assert!(
-            response.starts_with("HTTP/1.1 503 ") && response.contains("all workers are busy"),
+            response.starts_with("HTTP/1.1 503 ") && response.contains("all connections are in use"),
             "{response}"
         );
     }
@@ -306,7 +318,7 @@ fn tls_port_answers_random_bytes_with_an_alert() {
 
 #[test]
 fn tls_handshake_timeout_aborts_and_frees_the_worker() {
-    let config = Config { workers: 1, handshake_timeout: Duration::from_millis(400), ..config() };
+    let config = Config { connections: 1, handshake_timeout: Duration::from_millis(400), ..config() };
     let tls = TlsServer::with(config, Routes::standard());
     let name = ServerName::try_from("localhost").unwrap();
     let mut hello = Vec::new();

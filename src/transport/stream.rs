@@ -1,10 +1,9 @@
-//! The stream that tungstenite reads from and writes to: the worker's end of one connection.
+//! The stream that tungstenite reads from and writes to: the end of one connection that its worker uses.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::read_ahead::ReadAhead;
 use super::socket_reader::SocketReader;
 use super::tls_reader::{TlsHandshakeError, TlsReadBuffer};
@@ -12,11 +11,15 @@ use super::waiting::Waiting;
 use crate::protocol::opcode::{self, first_opcode};
 use crate::protocol::{frame_inspector::FrameInspector, message_info::MessageInfo, violation::Violation};
 
-/// A blocking stream that sends the write queue before a read may block.
+/// Payload to come, in bytes, from which on a turn begins with a large receive.
+const LARGE_REST: u64 = 4 << 10;
+
+/// A stream that never waits: a read fails with `WouldBlock` if no bytes have arrived or the turn is spent, and a write
+/// adds to the write queue.
 ///
-/// tungstenite reads only when it holds no complete frame, so a burst of messages costs one read and one
-/// write.
-pub(crate) struct BlockingStream {
+/// tungstenite reads only when it holds no complete frame, and the queue is sent at the end of a turn, so a burst of
+/// messages costs one read and one write.
+pub(crate) struct SessionStream {
     reader: SocketReader,
     /// Bytes that were received after the request head.
     leftover: Vec<u8>,
@@ -32,7 +35,7 @@ pub(crate) struct BlockingStream {
     suppress_pongs: bool,
 }
 
-impl BlockingStream {
+impl SessionStream {
     /// Creates the stream of a connection whose handshake has not begun.
     pub(crate) fn new(connection: Arc<Connection>) -> Self {
         Self {
@@ -46,9 +49,30 @@ impl BlockingStream {
         }
     }
 
-    /// Performs the TLS handshake; later reads decrypt. Blocks without a deadline, and ends when the
-    /// supervisor aborts the connection.
-    pub(crate) fn handshake(&mut self) -> Result<(), TlsHandshakeError> {
+    /// Returns the connection.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.reader.connection()
+    }
+
+    /// Begins a turn. `readable`: bytes may have arrived since the last turn.
+    pub(crate) fn begin_turn(&mut self, readable: bool) {
+        self.reader.begin_turn(readable);
+        // The rest of a large message is worth a large receive.
+        if readable
+            && self.inspector.as_ref().is_some_and(|inspector| inspector.payload_to_come() > LARGE_REST)
+        {
+            self.read_ahead.expect_more();
+        }
+    }
+
+    /// Ends a turn. Returns whether more bytes may have arrived, which the turn had to leave.
+    pub(crate) fn end_turn(&mut self) -> bool {
+        self.read_ahead.shrink();
+        self.reader.is_turn_spent()
+    }
+
+    /// Continues the TLS handshake; later reads decrypt. Returns whether it is complete.
+    pub(crate) fn handshake(&mut self) -> Result<bool, TlsHandshakeError> {
         self.tls.get_or_insert_default().handshake(&mut self.reader)
     }
 
@@ -77,9 +101,10 @@ impl BlockingStream {
         self.inspector.as_ref().and_then(FrameInspector::close_code)
     }
 
-    /// Records that a message of `length` bytes was received, for the scheduling policy.
-    pub(crate) fn record_message(&mut self, length: usize) {
-        self.reader.record_message(length);
+    /// Returns what the session waits for if it reads.
+    pub(crate) fn waits_for(&self) -> Waiting {
+        let message = self.inspector.as_ref().and_then(FrameInspector::unfinished);
+        Waiting::unfinished(message, self.tls.as_ref().and_then(TlsReadBuffer::unfinished_record))
     }
 
     /// Returns whether there are unread bytes that were read ahead; then another message is likely. Always
@@ -94,15 +119,10 @@ impl BlockingStream {
 
     /// Reads from the connection, decrypted, or from the bytes that were read ahead.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let message = self.inspector.as_ref().and_then(FrameInspector::unfinished);
-        let received = if let Some(tls) = &mut self.tls {
-            tls.read(&mut self.reader, buffer, message)
-        } else {
-            self.reader.connection().set_waiting(Waiting::unfinished(message, None));
-            self.read_ahead.read(&mut self.reader, buffer)
-        };
-        self.reader.connection().set_waiting(Waiting::No);
-        received
+        match &mut self.tls {
+            Some(tls) => tls.read(&mut self.reader, buffer),
+            None => self.read_ahead.read(&mut self.reader, buffer),
+        }
     }
 
     /// Reads from `leftover` and returns the number of bytes. Frees `leftover` with the last byte.
@@ -118,49 +138,30 @@ impl BlockingStream {
         n
     }
 
-    /// Sets the deadline of the following reads, or removes it. A read fails with `WouldBlock` at its
-    /// deadline.
-    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.reader.set_deadline(deadline);
-    }
-
     /// Discards Pongs from now on.
     pub(crate) fn suppress_pongs(&mut self) {
         self.suppress_pongs = true;
     }
 
-    /// Ends the connection after the last bytes: shuts down the sending half, then reads and discards until
-    /// the peer's end of stream, or until another thread aborts the connection. Blocks without a deadline.
+    /// Receives raw bytes and discards them. Returns whether the peer has ended its stream; `false` if no more bytes
+    /// have arrived or the turn is spent.
     ///
-    /// The kernel resets a connection that is closed with unread bytes, and the peer could then lose the last
-    /// bytes that were sent (RFC 9112, 9.6).
-    pub(crate) fn linger(&mut self) {
-        self.discard_in(Phase::Lingering);
-    }
-
-    /// Like [`linger`](Self::linger), after a Close for an error in a message that the peer may still be
-    /// sending. The peer gets the close time-out to finish it: a reset fails its write, and it would not read
-    /// the Close. A peer that still sends at the end is reset.
-    pub(crate) fn linger_after_error(&mut self) {
-        self.discard_in(Phase::Closing);
-    }
-
-    fn discard_in(&mut self, phase: Phase) {
-        self.reader.connection().advance_to(phase);
-        self.set_deadline(None);
-        if self.reader.connection().writer().shutdown_write().is_err() {
-            return;
-        }
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn discard_received(&mut self) -> io::Result<bool> {
         let mut discarded = [0; 2048];
-        // After an abort bytes that have arrived can still be read, and a peer could send without an end. They
-        // stay unread, so that the kernel resets the connection.
-        while matches!(self.reader.receive(&mut discarded), Ok(n) if n > 0)
-            && !self.reader.connection().is_aborted()
-        {}
+        loop {
+            match self.reader.receive(&mut discarded) {
+                Ok(0) => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
-impl Read for BlockingStream {
+impl Read for SessionStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut n = 0;
         // After a violation tungstenite first gets the bytes before it. It reads again only when it has
@@ -178,7 +179,7 @@ impl Read for BlockingStream {
     }
 }
 
-impl Write for BlockingStream {
+impl Write for SessionStream {
     /// Queues one frame. tungstenite passes one whole frame in each call.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !(self.suppress_pongs && first_opcode(bytes) == Some(opcode::PONG)) {

@@ -1,0 +1,228 @@
+//! The opening of a connection: TLS handshake, request head, and the response to it.
+
+use std::sync::{Arc, PoisonError};
+
+use log::{debug, error, info};
+use rustls::ServerConfig;
+
+use super::http_routes;
+use super::state::ServerState;
+use crate::config::Config;
+use crate::http::handshake::{self, AcceptedUpgrade};
+use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, HeadReader, RequestHead};
+use crate::http::response::Response;
+use crate::logging::EscapedPreview;
+use crate::platform::readiness::Interest;
+use crate::protocol::frame_inspector::FrameInspector;
+use crate::session::codec::Codec;
+use crate::session::end::SessionEnd;
+use crate::session::endpoint::Endpoint;
+use crate::session::handle::SessionHandle;
+use crate::session::turn::Finish;
+use crate::session::websocket::{SessionRequest, WebSocketSession};
+use crate::transport::record_layer::RecordLayer;
+use crate::transport::stream::SessionStream;
+use crate::transport::termination::TerminationReason;
+use crate::transport::tls_reader::TlsHandshakeError;
+
+/// A connection that has not become a session. The supervisor bounds the time of all this by the handshake time-out
+/// (`session_timers`).
+pub(super) struct Opening {
+    handle: Arc<SessionHandle>,
+    stream: SessionStream,
+    tls: Tls,
+    head: HeadReader,
+}
+
+/// How far the TLS handshake has come.
+enum Tls {
+    /// No byte has arrived. The state of TLS takes memory, so it is created with the first byte.
+    Expected(Arc<ServerConfig>),
+    Handshaking,
+    /// Complete, or the connection is plain.
+    Done,
+}
+
+/// How a turn of an opening ended.
+pub(super) enum OpeningStep {
+    Wait(Interest),
+    /// The 101 was queued.
+    Opened(Box<WebSocketSession>, Box<dyn Endpoint>),
+    /// The connection becomes no session.
+    Ended(SessionEnd, Finish),
+}
+
+impl Opening {
+    /// Begins the opening of a connection. `tls` is `None` for plain TCP.
+    pub(super) fn new(handle: Arc<SessionHandle>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let stream = SessionStream::new(Arc::clone(handle.connection()));
+        let tls = tls.map_or(Tls::Done, |config| {
+            // Fails only after a panic.
+            let _ = handle.writer().set_record_layer(RecordLayer::TlsExpected);
+            Tls::Expected(config)
+        });
+        Self { handle, stream, tls, head: HeadReader::default() }
+    }
+
+    pub(super) fn begin_turn(&mut self, readable: bool) {
+        self.stream.begin_turn(readable);
+    }
+
+    /// Takes a turn.
+    pub(super) fn turn(&mut self, state: &ServerState) -> OpeningStep {
+        match self.handle.writer().flush() {
+            Ok(true) => {}
+            Ok(false) => return OpeningStep::Wait(Interest::Write),
+            Err(_) => return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close),
+        }
+        match self.tls_handshake() {
+            Ok(true) => {}
+            Ok(false) if self.handle.writer().has_unsent() => return OpeningStep::Wait(Interest::Write),
+            Ok(false) => return OpeningStep::Wait(Interest::Read),
+            Err(step) => return step,
+        }
+        match self.head.read(&mut self.stream) {
+            Ok(Some((head, leftover))) => self.respond_to(head, leftover, state),
+            Ok(None) => OpeningStep::Wait(Interest::Read),
+            Err(error) => self.reject_head(error),
+        }
+    }
+
+    /// Continues the TLS handshake. Returns whether it is complete.
+    fn tls_handshake(&mut self) -> Result<bool, OpeningStep> {
+        if let Tls::Expected(config) = &self.tls {
+            let (id, peer) = (self.handle.id(), self.handle.peer());
+            let begun =
+                RecordLayer::tls(Arc::clone(config)).map_err(|error| error.to_string()).and_then(|layer| {
+                    self.handle.writer().set_record_layer(layer).map_err(|error| error.to_string())
+                });
+            if let Err(error) = begun {
+                error!(session = id, peer:%; "#{id} {peer} cannot set up TLS: {error}");
+                return Err(OpeningStep::Ended(SessionEnd::TlsFailed, Finish::Close));
+            }
+            self.tls = Tls::Handshaking;
+        }
+        if matches!(self.tls, Tls::Done) {
+            return Ok(true);
+        }
+        let complete = self.stream.handshake().map_err(|failure| self.end_failed_tls(failure))?;
+        if complete {
+            self.tls = Tls::Done;
+        }
+        Ok(complete)
+    }
+
+    /// Ends a connection whose TLS handshake failed. A client that sent plaintext gets 400 in plaintext.
+    fn end_failed_tls(&self, failure: TlsHandshakeError) -> OpeningStep {
+        let (id, peer) = (self.handle.id(), self.handle.peer());
+        match failure {
+            TlsHandshakeError::NotTls
+                if self.handle.writer().set_record_layer(RecordLayer::Plain).is_ok() =>
+            {
+                info!(session = id, peer:%, status = 400; "#{id} {peer} sent plaintext to a TLS port: 400");
+                let sentence = "this port expects TLS; use wss:// or https:// instead of ws:// or http://";
+                self.send_response(&Response::text(400, sentence), false)
+            }
+            TlsHandshakeError::Failed(error) => {
+                info!(session = id, peer:%; "#{id} {peer} TLS handshake failed: {error}");
+                // The alert was sent. Closing at once could reset the connection before the peer reads it.
+                OpeningStep::Ended(opening_outcome(&self.handle), Finish::Linger)
+            }
+            TlsHandshakeError::NotTls | TlsHandshakeError::Disconnected => {
+                debug!(session = id, peer:%; "#{id} {peer} TLS handshake not completed");
+                OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close)
+            }
+        }
+    }
+
+    /// Sends 400 or 431 for a request head that could not be read. Sends nothing if the connection ended.
+    fn reject_head(&self, error: HeadError) -> OpeningStep {
+        let response = match error {
+            HeadError::Disconnected => {
+                return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close);
+            }
+            HeadError::TooLarge => {
+                let limits = format!("at most {HEAD_LIMIT} bytes, {HEADER_LIMIT} fields");
+                Response::text(
+                    431,
+                    &format!("the request head is too large or has too many fields: {limits}"),
+                )
+            }
+            HeadError::Malformed(sentence) => Response::text(400, &sentence),
+        };
+        self.send_response(&response, false)
+    }
+
+    /// Responds to a request: opens the session, or sends the response that rejects it.
+    fn respond_to(&mut self, head: RequestHead, leftover: Vec<u8>, state: &ServerState) -> OpeningStep {
+        let handle = &self.handle;
+        if !handshake::is_upgrade_request(&head) {
+            let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
+            let response = http_routes::respond(&head, &state.config, &snapshot);
+            return self.respond(&head, &response);
+        }
+        let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
+            let endpoint = state.routes.route(&head.path, &head.query, &state.config, &state.snapshot)?;
+            Ok((upgrade, endpoint))
+        });
+        let (upgrade, endpoint) = match validated {
+            Ok(accepted) => accepted,
+            Err(response) => return self.respond(&head, &response),
+        };
+        if !matches!(handle.writer().queue_upgrade(&upgrade.response), Ok(true)) {
+            // The supervisor has sent its 408 or 503 before.
+            return OpeningStep::Ended(opening_outcome(handle), Finish::Linger);
+        }
+        handle.mark_upgraded();
+        let mut stream =
+            std::mem::replace(&mut self.stream, SessionStream::new(Arc::clone(handle.connection())));
+        stream.upgrade(leftover, FrameInspector::new(upgrade.deflate.is_some()));
+        let (id, peer, path) = (handle.id(), handle.peer(), EscapedPreview(&head.path));
+        info!(session = id, peer:%, path:%; "#{id} {peer} opened {path}");
+        OpeningStep::Opened(new_session(stream, head, upgrade, handle, &state.config), endpoint)
+    }
+
+    /// Logs a request and sends the response to it, without the body if the method is HEAD.
+    fn respond(&self, head: &RequestHead, response: &Response) -> OpeningStep {
+        let (id, peer, status) = (self.handle.id(), self.handle.peer(), response.status);
+        let (method, path) = (EscapedPreview(&head.method), EscapedPreview(&head.path));
+        info!(session = id, peer:%, path:%, status; "#{id} {peer} {method} {path}: {status}");
+        self.send_response(response, head.method == "HEAD")
+    }
+
+    /// Sends the last response of a connection.
+    fn send_response(&self, response: &Response, head_only: bool) -> OpeningStep {
+        let end = match self.handle.writer().send_response(&response.to_bytes(head_only)) {
+            Ok(true) => SessionEnd::HttpResponse(response.status),
+            Ok(false) | Err(_) => opening_outcome(&self.handle),
+        };
+        OpeningStep::Ended(end, Finish::Linger)
+    }
+}
+
+/// Builds the session after the 101.
+fn new_session(
+    stream: SessionStream,
+    head: RequestHead,
+    upgrade: AcceptedUpgrade,
+    handle: &Arc<SessionHandle>,
+    config: &Arc<Config>,
+) -> Box<WebSocketSession> {
+    let RequestHead { path, query, headers, .. } = head;
+    let tls = handle.writer().tls_info();
+    let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
+    let request = SessionRequest { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
+    let codec = Codec::new(upgrade.deflate, config);
+    Box::new(WebSocketSession::new(stream, codec, Arc::clone(handle), request, Arc::clone(config)))
+}
+
+/// Returns the end of a connection that became no session and got no response from its worker.
+pub(super) fn opening_outcome(handle: &SessionHandle) -> SessionEnd {
+    match handle.termination_reason() {
+        _ if handle.counters().reads.get() == 0 => SessionEnd::NoRequest,
+        _ if handle.writer().is_handshaking() => SessionEnd::TlsFailed,
+        Some(TerminationReason::HandshakeTimeout) => SessionEnd::HttpResponse(408),
+        Some(TerminationReason::Shutdown) => SessionEnd::HttpResponse(503),
+        _ => SessionEnd::AbnormalClosure,
+    }
+}
