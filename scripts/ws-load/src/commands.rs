@@ -96,8 +96,8 @@ pub(crate) fn complete(report: Report, output: &OutputArgs) -> Completed {
 ///
 /// # Errors
 ///
-/// Returns an error if a log cannot be read, is not complete or belongs to the same run as another one, if the
-/// runs were not measured at the same time, or if `output` names an interval log.
+/// Returns an error if a log cannot be read, is not complete or belongs to the same run as another one, if
+/// the runs were not measured at the same time, or if `output` names an interval log.
 pub fn merge(logs: &[PathBuf], output: &OutputArgs) -> Result<Completed, LoadError> {
     if output.hdr_log.is_some() {
         return Err(LoadError::Usage("merge writes no interval log: remove --hdr-log".into()));

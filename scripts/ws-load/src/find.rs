@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 /// The first rate without `--rate`, in messages per second.
 const FIRST_RATE: u64 = 1000;
 
-/// Runs steps at different rates until the highest one is known at which the conditions of `args.find` hold, or
-/// until `stop` receives a message. The report is that of the step at this rate, and of the last step if none
-/// holds.
+/// Runs steps at different rates until the highest one is known at which the conditions of `args.find` hold,
+/// or until `stop` receives a message. The report is that of the step at this rate, and of the last step if
+/// none holds.
 ///
 /// # Errors
 ///

@@ -23,34 +23,35 @@
 //! | to learn | open |
 //! |---|---|
 //! | the commands: `run`, `merge`, `compare`, `completions`, `man` | `commands` |
-//! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `url`, `address`, `sizes`, `tls` |
+//! | the options, and how they are checked | `workload/`: `cli`, `plan`, `target`, `url`, `tls` |
 //! | what a message contains | `workload/`: `payload`, `template`, `input_files` |
 //! | what differs between the requests of connections | `workload/connection_fields` |
 //! | when messages are due | `workload/`: `send_schedule`, `stages`, `arrivals`, `slot_queue` |
 //! | which connection sends a message | `runner/dealer`, `connection/unassigned` |
 //! | how lost connections are opened again | `runner/reconnects`, `connection/service_clock` |
 //! | why a latency is *corrected* | `workload/send_schedule`, `connection/latency` |
-//! | the threads, and the stages of a run | `runner/`: `coordinator`, `threads`, `driver`, `stage`, `transitions` |
+//! | the threads, and the stages of a run | `runner/`: `coordinator`, `driver`, `transitions` |
 //! | the search for the highest rate (`--find`) | `find`, `workload/rate_search`, `output/found` |
 //! | when connections are opened | `runner/connect_schedule` |
 //! | how redirects are followed | `runner/redirects` |
 //! | how the figures of the threads are combined | `runner/`: `interval`, `aggregate`, `outcome` |
-//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `connecting`, `tunnel`, `upgrade`, `refusal`, `failure` |
+//! | one connection from the SYN to its end | `connection/`: `load_connection`, `opening`, `refusal` |
 //! | what makes a reply wrong | `connection/`: `in_flight`, `replies`, `workload/expectation` |
 //! | messages in one direction | `connection/`: `gaps`, `sending` |
 //! | rooms (`--fan-out`) | `workload/fan_out`, `connection/`: `room`, `deliveries` |
-//! | sockets, TLS, frames, compression | `net/`: `client_stream`, `send_buffer`, `protocol`, `deflate`, `frame_inspector` |
+//! | sockets, TLS, frames, compression | `net/`: `client_stream`, `protocol`, `deflate` |
 //! | messages without WebSocket (`tcp://`) | `net/raw_tcp` |
 //! | what is counted and measured | `stats/`: `counters`, `recorder`, `timeseries` |
 //! | assertions | `stats/assertion` |
 //! | whether this program was the bottleneck | `output/`: `verdict`, `in_flight_limit` |
 //! | whether the rate was reached | `output/reached` |
-//! | what is shown and written | `output/`: `progress`, `summary`, `conclusions`, `report`, `comparison`, `hdr_log`, `html`, `svg`, `csv`, `junit` |
+//! | what is shown and written | `output/`: `progress`, `summary`, `conclusions`, `html`, `csv`, `junit` |
+//! | the JSON, and the comparison of two | `output/`: `report`, `comparison` |
 //! | metrics while the run goes on | `output/`: `metrics_listener`, `exposition` |
 //! | the interval log and its merge | `output/`: `log_format`, `hdr_log`, `merged_logs`, `merged_report` |
 //!
-//! Files import only from their own folder and from those below it, in this order: `find`, `commands`, `output`,
-//! `runner`, `connection`, `workload`, `net`, `stats`, and `error`, `text`, `numbers`.
+//! Files import only from their own folder and from those below it, in this order: `find`, `commands`,
+//! `output`, `runner`, `connection`, `workload`, `net`, `stats`, and `error`, `text`, `numbers`.
 
 mod commands;
 mod connection;

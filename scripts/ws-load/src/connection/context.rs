@@ -219,8 +219,8 @@ impl DriverContext {
         &self.run.plan
     }
 
-    /// Requests that the opening of the connection with `token` is resumed at `at`. It ignores requests that it
-    /// no longer needs.
+    /// Requests that the opening of the connection with `token` is resumed at `at`. It ignores requests that
+    /// it no longer needs.
     pub(crate) fn resume_at(&mut self, at: Instant, token: Token) {
         self.resumptions.push(Reverse((at, token)));
     }

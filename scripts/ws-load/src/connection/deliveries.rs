@@ -19,8 +19,8 @@ struct Skipped {
 /// What a message is for a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The first of this content, after all earlier ones of the sender that arrived. So many messages that wait
-    /// for their time-out cannot be kept any longer.
+    /// The first of this content, after all earlier ones of the sender that arrived. So many messages that
+    /// wait for their time-out cannot be kept any longer.
     New { dropped: u64 },
     /// A later one of the sender arrived first.
     Overtaken,
@@ -141,8 +141,8 @@ impl Deliveries {
             && self.senders().all(|(_, index)| self.next.get(index).is_some_and(|next| *next >= sent(index)))
     }
 
-    /// Returns a hash of the order of all messages. `None` if messages were skipped or repeated, or those of a
-    /// sender do not reach this member.
+    /// Returns a hash of the order of all messages. `None` if messages were skipped or repeated, or those of
+    /// a sender do not reach this member.
     pub(crate) fn order(&self) -> Option<u64> {
         let has_all = self.fan_out.to_sender || self.member >= self.fan_out.senders;
         (self.is_clean && has_all).then_some(self.order)

@@ -70,7 +70,8 @@ impl Failure {
             ErrorKind::UnexpectedEof => Self::new("connection closed by the server in the TLS handshake", ""),
             ErrorKind::AddrNotAvailable => Self::new(
                 "no free source port on this machine",
-                "; use more source addresses (--source), lower --connections or --connect-rate, or widen net.ipv4.ip_local_port_range",
+                "; use more source addresses (--source), lower --connections or --connect-rate, or widen \
+                 net.ipv4.ip_local_port_range",
             ),
             _ => Self::new(error.to_string(), ""),
         }
@@ -87,7 +88,8 @@ impl Failure {
                     | CertificateError::ExpiredContext { .. }
                     | CertificateError::NotValidYet
                     | CertificateError::NotValidYetContext { .. } => {
-                        "; check the clock of this machine, renew the certificate, or skip the check with --insecure"
+                        "; check the clock of this machine, renew the certificate, or skip the check with \
+                         --insecure"
                     }
                     _ => "; name it or its CA with --cacert, or skip the check with --insecure",
                 };

@@ -23,6 +23,9 @@ const STABLE: Duration = Duration::from_secs(5);
 /// Longest wait for the server's part of the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// What a step on an open connection returns.
+type StepResult = Result<(), SessionEnd>;
+
 #[derive(Debug)]
 enum ConnectionState {
     /// In the queue of connections to open.
@@ -234,7 +237,7 @@ impl LoadConnection {
     fn step(
         &mut self,
         ctx: &mut DriverContext,
-        action: impl FnOnce(&mut OpenConnection, &mut DriverContext, &mut SlotQueue) -> Result<(), SessionEnd>,
+        action: impl FnOnce(&mut OpenConnection, &mut DriverContext, &mut SlotQueue) -> StepResult,
     ) {
         let ConnectionState::Open(open) = &mut self.state else { return };
         match action(open, ctx, &mut self.queue) {

@@ -24,8 +24,8 @@ use tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-/// What a connection reads before others get their turn: so many messages, or pieces of [`READ_PIECE`]. A server
-/// that sends as fast as it can would never leave the socket empty.
+/// What a connection reads before others get their turn: so many messages, or pieces of [`READ_PIECE`]. A
+/// server that sends as fast as it can would never leave the socket empty.
 const READ_TURN: usize = 256;
 /// Bytes that count as one message of [`READ_TURN`].
 const READ_PIECE: usize = 4 << 10;
@@ -35,7 +35,8 @@ const READ_PIECE: usize = 4 << 10;
 pub(crate) enum SessionEnd {
     /// It was lost.
     Lost(Failure),
-    /// The server has sent everything that it had to send (`--one-way receive`), and closed it with code 1000.
+    /// The server has sent everything that it had to send (`--one-way receive`), and closed it with code
+    /// 1000.
     Complete,
 }
 
@@ -118,14 +119,14 @@ impl OpenConnection {
         self.valid_replies > 0
     }
 
-    /// Returns whether it stopped before the socket was empty, or could send more. It has to be continued without
-    /// a readiness event.
+    /// Returns whether it stopped before the socket was empty, or could send more. It has to be continued
+    /// without a readiness event.
     pub(crate) fn take_unfinished(&mut self) -> bool {
         std::mem::take(&mut self.unfinished)
     }
 
-    /// Reads until the socket is empty or its turn is over, then sends the messages that the replies made room
-    /// for.
+    /// Reads until the socket is empty or its turn is over, then sends the messages that the replies made
+    /// room for.
     pub(crate) fn receive(
         &mut self,
         ctx: &mut DriverContext,
@@ -185,8 +186,8 @@ impl OpenConnection {
         Ok(())
     }
 
-    /// Applies the reply time-out: the messages are missing from now on. Returns whether that made room for new
-    /// messages.
+    /// Applies the reply time-out: the messages are missing from now on. Returns whether that made room for
+    /// new messages.
     pub(crate) fn expire_overdue(&mut self, ctx: &mut DriverContext, now: Instant) -> bool {
         self.count_wire_bytes(ctx);
         if let (Some(deliveries), Some(sent)) = (&mut self.deliveries, ctx.sent_before_timeout.clone()) {
@@ -255,7 +256,8 @@ impl OpenConnection {
         None
     }
 
-    /// Counts every message that has no reply, or was not delivered, as missing. For the end of the connection.
+    /// Counts every message that has no reply, or was not delivered, as missing. For the end of the
+    /// connection.
     pub(crate) fn count_missing(&mut self, ctx: &mut DriverContext) {
         self.count_wire_bytes(ctx);
         ctx.in_flight = ctx.in_flight.saturating_sub(numbers::usize_to_u64(self.in_flight.len()));

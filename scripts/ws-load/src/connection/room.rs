@@ -69,15 +69,16 @@ impl Room {
     }
 }
 
-/// How many messages had been sent at earlier moments. A message that is older than the reply time-out and was
-/// not received is missing.
+/// How many messages had been sent at earlier moments. A message that is older than the reply time-out and
+/// was not received is missing.
 #[derive(Debug, Default)]
 pub(crate) struct SentHistory {
     entries: VecDeque<(Instant, Arc<[u64]>)>,
 }
 
 impl SentHistory {
-    /// Adds the present numbers, at most [`MAX_HISTORY`] times within `timeout`. Returns those of `timeout` ago.
+    /// Adds the present numbers, at most [`MAX_HISTORY`] times within `timeout`. Returns those of `timeout`
+    /// ago.
     pub(crate) fn advance(&mut self, room: &Room, now: Instant, timeout: Duration) -> Option<Arc<[u64]>> {
         let is_due = |(at, _): &(Instant, _)| now.saturating_duration_since(*at) >= timeout / MAX_HISTORY;
         if self.entries.back().is_none_or(is_due) {

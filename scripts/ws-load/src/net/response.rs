@@ -32,8 +32,8 @@ impl ResponseReader {
     /// no more bytes now.
     ///
     /// # Errors
-    /// Those of the stream. A protocol error if the stream ends or the bytes are not HTTP. A capacity error if
-    /// the head is longer than 64 KiB.
+    /// Those of the stream. A protocol error if the stream ends or the bytes are not HTTP. A capacity error
+    /// if the head is longer than 64 KiB.
     pub(crate) fn read(&mut self, stream: &mut ClientStream) -> Result<Option<(Response, Vec<u8>)>> {
         let mut piece = [0; PIECE];
         loop {

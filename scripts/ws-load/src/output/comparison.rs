@@ -19,6 +19,9 @@ const WHOLE_SECOND: f64 = 0.9;
 const CONDITIONS: [&str; 7] =
     ["/url", "/options", "/machine", "/tool", "/rate_asked", "/measured_seconds", "/schema"];
 
+/// The name of the figure of `--find`. Its spread is that of the rounds.
+const FOUND: &str = "found rate";
+
 /// How a figure is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
@@ -28,7 +31,8 @@ enum Unit {
 }
 
 /// The figures: name, place in the JSON, place in a point of the series, unit.
-const FIGURES: [(&str, &str, Option<&str>, Unit); 15] = [
+const FIGURES: [(&str, &str, Option<&str>, Unit); 19] = [
+    (FOUND, "/found/rate", None, Unit::PerSecond),
     ("rate", "/rate", Some("rate"), Unit::PerSecond),
     ("MiB/s", "/mib_per_second", None, Unit::PerSecond),
     ("mean", "/corrected/mean_us", None, Unit::Micros),
@@ -42,6 +46,9 @@ const FIGURES: [(&str, &str, Option<&str>, Unit); 15] = [
     ("raw p99", "/raw/p99_us", None, Unit::Micros),
     ("opening p99", "/opening/p99_us", None, Unit::Micros),
     ("cycle p99", "/cycle/p99_us", None, Unit::Micros),
+    ("gap p50", "/gap/p50_us", Some("p50_us"), Unit::Micros),
+    ("gap p99", "/gap/p99_us", Some("p99_us"), Unit::Micros),
+    ("compression", "/compression/mean_us", None, Unit::Micros),
     ("missing", "/counts/missing", None, Unit::Count),
     ("errors", "/errors", None, Unit::Count),
 ];
@@ -78,10 +85,10 @@ impl Comparison {
             name,
             unit: *unit,
             values: runs.each_ref().map(|run| run.pointer(place).and_then(Value::as_f64)),
-            spread: point.and_then(|point| {
+            spread: if *name == FOUND { spread_of_rounds(&runs) } else { None }.or(point.and_then(|point| {
                 let [one, two] = runs.each_ref().map(|run| deviation(run, point));
                 Some(one?.max(two?))
-            }),
+            })),
         });
         let rows = rows.filter(|row| row.values.iter().any(Option::is_some)).collect();
         let names = paths.map(|path| path.display().to_string());
@@ -110,6 +117,15 @@ fn read(path: &Path) -> Result<Value, LoadError> {
         Some(other) => Err(problem(format!("schema {other}, and this program reads {SCHEMA}"))),
         None => Err(problem("not the JSON of a run (--json)".into())),
     }
+}
+
+/// Returns the larger distance of the highest from the lowest result of the rounds of `--find`.
+fn spread_of_rounds(runs: &[Value; 2]) -> Option<f64> {
+    let of = |run: &Value| {
+        let [lowest, highest] = ["lowest", "highest"].map(|name| run["found"][name].as_f64());
+        Some(highest? - lowest?)
+    };
+    Some(of(&runs[0])?.max(of(&runs[1])?))
 }
 
 /// Returns the standard deviation of a figure over the whole seconds of a run.

@@ -36,7 +36,7 @@ pub(super) fn result(report: &Report) -> (Colour, String) {
         () if report.errors > 0 => {
             (Colour::Green, format!("OK: {} errors, which an assert allows.", text::grouped(report.errors)))
         }
-        () if report.fan_out.is_some() => (
+        () if report.is_fan_out() => (
             Colour::Green,
             "OK: every message reached every connection once, in the order of its sender.".into(),
         ),
@@ -64,15 +64,16 @@ pub(super) fn warnings(report: &Report) -> Vec<(&'static str, String)> {
             "WARNING",
             format!(
                 "this machine had no CPU for the generator: its threads waited {waited} of the time for a \
-                 processor and ran up to {late} late (p99), so latencies are too long and rates too low. Stop other \
-                 programs, or load from another machine than the server's."
+                 processor and ran up to {late} late (p99), so latencies are too long and rates too low. \
+                 Stop other programs, or load from another machine than the server's."
             ),
         ));
     }
     if generator.sent_late {
         rows.push((
             "WARNING",
-            "the generator could not keep its schedule: these figures describe the generator, not the server. \
+            "the generator could not keep its schedule: these figures describe the generator, not the \
+             server. \
              Raise --threads, lower --rate, or use more cores."
                 .into(),
         ));

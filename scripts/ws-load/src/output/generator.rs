@@ -25,8 +25,8 @@ pub struct Generator {
     pub starved: bool,
     /// Share of the measured time that its threads worked, from 0 to 1. `None` if nothing was measured.
     pub busy: Option<f64>,
-    /// Share of the measured time that its threads waited for a processor. `None` if the system does not report
-    /// it.
+    /// Share of the measured time that its threads waited for a processor. `None` if the system does not
+    /// report it.
     pub waited: Option<f64>,
     /// How late its loops were: the time that a reply waits for this program.
     pub loop_lateness: Percentiles,

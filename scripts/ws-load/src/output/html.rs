@@ -209,14 +209,14 @@ fn latencies(report: &Report) -> String {
     });
     let names = report.corrected.columns().map(|(name, _)| format!("<th>{name}</th>")).concat();
     format!(
-        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th>{names}</tr>{rows}</table>\
-         </div><p class=\"sub\">Corrected counts from the moment a message should have been sent, raw from the \
-         moment it was sent.</p></section>"
+        "<section><h2>Latency</h2><div class=\"wide\"><table><tr><th></th><th>count</th>{names}</tr>{rows}\
+         </table></div><p class=\"sub\">Corrected counts from the moment a message should have been sent, \
+         raw from the moment it was sent.</p></section>"
     )
 }
 
 fn errors(report: &Report) -> String {
-    let kinds = faults().map(|(count, name)| (name.to_owned(), text::grouped(report.get(count))));
+    let kinds = faults().map(|(count, name)| (report.fault_name(name), text::grouped(report.get(count))));
     let reasons =
         report.reasons.iter().map(|(reason, number)| (report.detailed(reason), text::grouped(*number)));
     table("Errors", kinds.chain(reasons))
@@ -228,7 +228,7 @@ fn counts(report: &Report) -> String {
         TlsResumed, Unfinished, Unsent,
     };
     let received = match () {
-        () if report.fan_out.is_some() => "valid deliveries",
+        () if report.is_fan_out() => "valid deliveries",
         () if report.gap.count > 0 => "messages received",
         () => "valid replies",
     };

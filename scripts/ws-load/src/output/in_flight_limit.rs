@@ -33,11 +33,11 @@ pub struct InFlightLimit {
 }
 
 impl InFlightLimit {
-    /// Returns the limit if it held back messages at `rate` per second, or `None` if the server did or nothing
-    /// was held back.
+    /// Returns the limit if it held back messages at `rate` per second, or `None` if the server did or
+    /// nothing was held back.
     ///
-    /// `unloaded` is the latency of a message that has nothing ahead of it. By Little's law a rate needs rate ×
-    /// latency messages in flight. If the limit is below that even with the latency of an idle server, then
+    /// `unloaded` is the latency of a message that has nothing ahead of it. By Little's law a rate needs rate
+    /// × latency messages in flight. If the limit is below that even with the latency of an idle server, then
     /// the limit is the cause. If only the latency under load is too high for the limit, the server is.
     pub(crate) fn detect(
         total: &Recorder,
@@ -74,8 +74,8 @@ impl InFlightLimit {
             format!("Use {}", possible.join(" or "))
         };
         format!(
-            "{connections} connections with {depth} in flight each are too few for this rate: this limit, not the \
-             server, held messages back. {advice}."
+            "{connections} connections with {depth} in flight each are too few for this rate: this limit, \
+             not the server, held messages back. {advice}."
         )
     }
 }

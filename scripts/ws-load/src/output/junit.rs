@@ -12,8 +12,10 @@ pub(crate) fn suite(report: &Report) -> String {
     let failures = cases.iter().filter(|(_, failure)| failure.is_some()).count();
     let body: String = cases.iter().map(|(name, failure)| case(name, failure.as_ref())).collect();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"ws-load\" tests=\"{0}\" failures=\"{failures}\">\n\
-         \x20 <testsuite name=\"{1}\" tests=\"{0}\" failures=\"{failures}\" errors=\"0\" time=\"{2:.3}\" timestamp=\"{3}\">\n\
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"ws-load\" tests=\"{0}\" \
+         failures=\"{failures}\">\n\
+         \x20 <testsuite name=\"{1}\" tests=\"{0}\" failures=\"{failures}\" errors=\"0\" \
+         time=\"{2:.3}\" timestamp=\"{3}\">\n\
          {body}  </testsuite>\n</testsuites>\n",
         cases.len(),
         attribute(&report.url),
@@ -29,7 +31,7 @@ type Failure = (&'static str, String);
 fn cases(report: &Report) -> Vec<(String, Option<Failure>)> {
     let seen: Vec<String> = faults()
         .filter(|(count, _)| report.get(*count) > 0)
-        .map(|(count, words)| format!("{} {words}", text::grouped(report.get(count))))
+        .map(|(count, words)| format!("{} {}", text::grouped(report.get(count)), report.fault_name(words)))
         .chain(
             report.reasons.iter().map(|(reason, number)| format!("{number} × {}", report.detailed(reason))),
         )
@@ -59,7 +61,8 @@ fn case(name: &str, failure: Option<&Failure>) -> String {
     match failure {
         None => format!("    <testcase classname=\"ws-load\" name=\"{name}\"/>\n"),
         Some((kind, words)) => format!(
-            "    <testcase classname=\"ws-load\" name=\"{name}\"><failure type=\"{kind}\" message=\"{}\"/></testcase>\n",
+            "    <testcase classname=\"ws-load\" name=\"{name}\"><failure type=\"{kind}\" \
+             message=\"{}\"/></testcase>\n",
             attribute(words)
         ),
     }

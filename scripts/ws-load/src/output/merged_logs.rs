@@ -76,7 +76,8 @@ impl MergedLogs {
         Err(content(
             &late.path,
             format!(
-                "measured from {}, after {} had ended ({}): the rates of runs one after the other cannot be added",
+                "measured from {}, after {} had ended ({}): the rates of runs one after the other cannot be \
+                 added",
                 utc(start),
                 early.path.display(),
                 utc(end)

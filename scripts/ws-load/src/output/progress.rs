@@ -16,8 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Shows the figures of each second, writes them to the interval log and adds them to the metrics. The live line
-/// appears only on a terminal.
+/// Shows the figures of each second, writes them to the interval log and adds them to the metrics. The live
+/// line appears only on a terminal.
 pub(crate) struct Progress {
     line: ProgressBar,
     /// The log, or the error that ended it.

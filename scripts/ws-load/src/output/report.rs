@@ -61,8 +61,8 @@ pub struct Report {
     pub aborted: Option<Aborted>,
     /// From the start of the measured time until no connection was left, if that ended the run.
     pub died_after_seconds: Option<f64>,
-    /// Length of the measured time. That of the request, also if no connection was left before its end. This and
-    /// the next three are `None` if nothing was measured.
+    /// Length of the measured time. That of the request, also if no connection was left before its end. This
+    /// and the next three are `None` if nothing was measured.
     pub measured_seconds: Option<f64>,
     /// From the start of the run until the last connection was open.
     pub opening_seconds: Option<f64>,
@@ -317,12 +317,22 @@ impl Report {
         all.into_iter().filter(|(_, row)| row.count > 0)
     }
 
-    /// Returns the messages per second that were sent and answered. In a room each message is delivered several
-    /// times.
+    /// Returns the messages per second that were sent and answered. In a room each message is delivered
+    /// several times.
     pub(crate) fn message_rate(&self) -> Option<f64> {
         let [sent, expected] =
             [Count::Sent, Count::Expected].map(|count| numbers::u64_to_f64(self.get(count)));
         Some(self.rate? * numbers::quotient(sent, expected).unwrap_or(1.0))
+    }
+
+    /// Returns the name of a fault as it is in this run.
+    pub(crate) fn fault_name(&self, name: &str) -> String {
+        if self.is_fan_out() { name.replace("replies", "deliveries") } else { name.to_owned() }
+    }
+
+    /// Returns whether messages were sent to a room.
+    pub(crate) fn is_fan_out(&self) -> bool {
+        self.fan_out.is_some() || self.get(Count::Expected) > 0
     }
 
     /// Returns the histogram that the charts show, and its name: the latency, or the gap between messages if
@@ -341,8 +351,8 @@ impl Report {
         self.total.counters.get(count)
     }
 
-    /// Returns the exit code: [`INTERRUPTED`] if a signal ended the run, 1 after an error that no assertion names, 3
-    /// if an assertion does not hold, `--abort-on` ended the run or the rate was not reached, or 0.
+    /// Returns the exit code: [`INTERRUPTED`] if a signal ended the run, 1 after an error that no assertion
+    /// names, 3 if an assertion does not hold, `--abort-on` ended the run or the rate was not reached, or 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match () {
@@ -364,8 +374,8 @@ impl Report {
     }
 }
 
-/// Returns the payload of the valid replies in MiB per second, from their rate and their mean size. Without replies,
-/// that of the messages.
+/// Returns the payload of the valid replies in MiB per second, from their rate and their mean size. Without
+/// replies, that of the messages.
 pub(super) fn mib_per_second(rate: Option<f64>, total: &Recorder) -> Option<f64> {
     let mean = |counts: [Count; 2]| {
         let [bytes, number] = counts.map(|count| numbers::u64_to_f64(total.counters.get(count)));

@@ -25,7 +25,8 @@ impl Report {
         let rate = text::grouped(rate);
         Some(if unsent > 0 {
             format!(
-                "the rate was not reached: {reached} of {rate} messages/s, {share} of the messages were not sent"
+                "the rate was not reached: {reached} of {rate} messages/s, {share} of the messages were not \
+                 sent"
             )
         } else {
             format!("the rate was not reached: {reached} of {rate} messages/s, the messages were sent late")

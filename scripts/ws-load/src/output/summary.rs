@@ -143,11 +143,11 @@ fn head(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 
 fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let requested = match report.rate_asked.map(text::grouped) {
-        Some(rate) if report.fan_out.is_some() => format!(", {rate} messages/s requested"),
+        Some(rate) if report.is_fan_out() => format!(", {rate} messages/s requested"),
         Some(rate) => format!(" of {rate} requested"),
         None => String::new(),
     };
-    let what = if report.fan_out.is_some() { "deliveries" } else { "messages" };
+    let what = if report.is_fan_out() { "deliveries" } else { "messages" };
     if let Some(rate) = report.rate {
         let rate = text::grouped(numbers::f64_to_u64(rate));
         let reached = if report.rate_reached == Some(false) { ": NOT REACHED" } else { "" };
@@ -173,7 +173,7 @@ fn messages(report: &Report) -> Vec<String> {
     }
     let expected = text::grouped(report.get(Count::Expected));
     let words = match () {
-        () if report.fan_out.is_some() => format!("of {expected} deliveries"),
+        () if report.is_fan_out() => format!("of {expected} deliveries"),
         () if sent == 0 => "received".to_owned(),
         () => "valid replies".to_owned(),
     };
@@ -236,7 +236,7 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let seen: Vec<String> = faults()
         .filter(|(count, _)| report.get(*count) > 0)
-        .map(|(count, words)| format!("{} {words}", text::grouped(report.get(count))))
+        .map(|(count, words)| format!("{} {}", text::grouped(report.get(count)), report.fault_name(words)))
         .collect();
     row(f, "errors", &if seen.is_empty() { vec!["none".to_owned()] } else { seen })?;
     if report.get(Count::Corrupted) > 0 && report.get(Count::Replies) == 0 {

@@ -22,9 +22,9 @@ const OWN_SHARE: f64 = 0.1;
 const WAITED_SHARE: f64 = 0.2;
 /// Threads that wait this share of the time for a processor are the reason for a rate that was not reached.
 const WAITED_MOSTLY: f64 = 0.5;
-/// Loops that are less late than this at their 99th percentile are ignored, in nanoseconds. It is less than the
-/// time slice of another program. On an idle machine they are 1.9 ms late at most while a server on the same two
-/// processors is loaded with small messages, and 0.14 ms with `--hold`.
+/// Loops that are less late than this at their 99th percentile are ignored, in nanoseconds. It is less than
+/// the time slice of another program. On an idle machine they are 1.9 ms late at most while a server on the
+/// same two processors is loaded with small messages, and 0.14 ms with `--hold`.
 const LOOP_DELAY: f64 = 2.5e6;
 /// Threads that work this share of their time are saturated.
 const SATURATED: f64 = 0.95;
@@ -73,8 +73,8 @@ impl Verdict {
             && is_large(total, Metric::Lateness, Metric::Corrected);
         let saturated = run.busy.is_some_and(|busy| busy >= SATURATED) && !run.is_hold;
         let below_rate = run.rate_asked.is_some_and(|rate| run.rate < numbers::u64_to_f64(rate) * REACHED);
-        // A backlog is in the corrected latency, also one that this program has caused: it is used where there is
-        // no other.
+        // A backlog is in the corrected latency, also one that this program has caused: it is used where
+        // there is no other.
         let kinds = [Metric::Cycle, Metric::Raw, Metric::Corrected, Metric::Gap];
         let latency = kinds.into_iter().find(|metric| !total.histogram(*metric).is_empty());
         let latency = latency.unwrap_or(Metric::Raw);
@@ -82,7 +82,8 @@ impl Verdict {
         let loops_are_late =
             numbers::u64_to_f64(total.histogram(Metric::LoopLateness).value_at_percentile(99.0))
                 >= LOOP_DELAY;
-        // A thread that only holds connections has seldom work to wait with, and Pings wait as long as its loops.
+        // A thread that only holds connections has seldom work to wait with, and Pings wait as long as its
+        // loops.
         let starved = loops_are_late
             && (run.is_hold || (waited_for(WAITED_SHARE) && is_large(total, Metric::LoopLateness, latency)));
         let exhausted = saturated
@@ -119,7 +120,8 @@ pub(super) fn is_reached(total: &Recorder, rate: u64, sending: Duration) -> bool
     numbers::u64_to_f64(unsent) <= allowed && in_time - due <= allowed
 }
 
-/// Returns whether a delay of this program is a large part of a latency. Without latencies, whether it is large.
+/// Returns whether a delay of this program is a large part of a latency. Without latencies, whether it is
+/// large.
 fn is_large(total: &Recorder, delay: Metric, latency: Metric) -> bool {
     COMPARED.iter().any(|percent| is_large_at(*percent, total, delay, latency))
 }

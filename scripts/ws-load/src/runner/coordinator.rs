@@ -165,8 +165,8 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Fails if a run that opens its connections in the measured time has failed to open as many as it has, and
-    /// has opened none.
+    /// Fails if a run that opens its connections in the measured time has failed to open as many as it has,
+    /// and has opened none.
     fn check_reachable(&self) -> Result<(), LoadError> {
         let counters = &self.aggregate.total.counters;
         let unreachable = self.run.plan.mode.opens_in_measured_time()

@@ -26,8 +26,8 @@ pub(crate) struct RunOutcome {
     pub(crate) opening: Duration,
     /// Share of the measured time that the threads worked, from 0 to 1. `None` if nothing was measured.
     pub(crate) busy: Option<f64>,
-    /// Share of the measured time that the threads waited for a processor. `None` if the system does not report
-    /// it.
+    /// Share of the measured time that the threads waited for a processor. `None` if the system does not
+    /// report it.
     pub(crate) waited: Option<f64>,
     /// Latency of a message that had nothing ahead of it: the lower quartile of the first messages on the
     /// connections. `None` if none of them has a valid reply.

@@ -43,8 +43,8 @@ pub(crate) fn follow(mut plan: Plan, stop: &Receiver<()>) -> Result<Plan, LoadEr
     Ok(plan)
 }
 
-/// Opens one connection. Returns where it is redirected to. Blocks until it is open or has failed, at most for
-/// the time-outs of opening.
+/// Opens one connection. Returns where it is redirected to. Blocks until it is open or has failed, at most
+/// for the time-outs of opening.
 fn probe(run: &Arc<RunState>, stop: &Receiver<()>) -> Result<Option<String>, LoadError> {
     let failed = LoadError::system("poll sockets");
     let mut poll = Poll::new().map_err(&failed)?;

@@ -10,8 +10,8 @@ pub(super) struct RunQueueDelay {
 }
 
 impl RunQueueDelay {
-    /// Returns the delay since the last call from this thread. `None` at the first call, and if the system does
-    /// not report it.
+    /// Returns the delay since the last call from this thread. `None` at the first call, and if the system
+    /// does not report it.
     pub(super) fn take(&mut self) -> Option<Duration> {
         let now = read();
         let last = std::mem::replace(&mut self.last, now);

@@ -272,7 +272,8 @@ impl FromStr for Assertion {
         let subject = Subject::parse(name).ok_or_else(|| {
             format!(
                 "unknown figure \"{name}\": use rate, errors, wrong, open, p50, p99.9, max, mean, raw.p99, \
-                 connect.p99, handshake.max, cycle.p50 or another percentile, one of {}, or a ratio of two of these: missing/sent",
+                 connect.p99, handshake.max, cycle.p50 or another percentile, one of {}, or a ratio of two \
+                 of these: missing/sent",
                 Count::ALL.iter().map(|count| count.name()).collect::<Vec<_>>().join(", ")
             )
         })?;

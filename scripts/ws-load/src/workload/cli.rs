@@ -19,8 +19,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 /// constant rate instead, and every latency counts from the moment the message should have been sent.
 ///
 /// Exit code: 0 success; 1 wrong, unsolicited or missing replies, failed or lost connections; 2 invalid
-/// options; 3 an --assert did not hold or is inconclusive, --abort-on ended the run, or the --rate was not reached; 130 a
-/// signal ended the run (SIGINT, SIGTERM, SIGHUP: with all figures; the second signal without).
+/// options; 3 an --assert did not hold or is inconclusive, --abort-on ended the run, or the --rate was not
+/// reached; 130 a signal ended the run (SIGINT, SIGTERM, SIGHUP: with all figures; the second signal
+/// without).
 #[derive(Debug, Parser)]
 #[command(name = "ws-load", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -71,39 +72,46 @@ pub struct LoadArgs {
     #[arg(required = true)]
     pub url: Option<String>,
     /// Number of connections.
-    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short, long, value_name = "N",
+          default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
     /// Number of threads that drive the connections.
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(short, long, value_name = "N",
+          default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
     /// Maximum number of messages in flight on a connection.
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(short, long, value_name = "N",
+          default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub depth: u32,
     /// Send at this constant rate, in messages per second over all connections, instead of as fast as replies
     /// arrive.
-    #[arg(short, long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    #[arg(short, long, value_name = "PER_SECOND",
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub rate: Option<u64>,
     /// Send at rates that change over time: RATE/TIME or FROM..TO/TIME, one after the other, such as
     /// 0..5000/30s,5000/2m.
-    #[arg(long, value_name = "STAGES", conflicts_with_all = ["rate", "duration", "messages", "warmup", "churn", "hold"])]
+    #[arg(long, value_name = "STAGES",
+          conflicts_with_all = ["rate", "duration", "messages", "warmup", "churn", "hold"])]
     pub stages: Option<Stages>,
     /// With --rate or --stages: send at equal distances, or at the random ones of independent users.
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     pub arrivals: Arrivals,
-    /// Search for the highest rate at which this holds, such as 'p99<10ms'; may be repeated. The first step is at
+    /// Search for the highest rate at which this holds, such as 'p99<10ms'; may be repeated. The first step
+    /// is at
     /// --rate, or 1000. Each takes --warmup [default here: 1s] and --duration [default here: 5s].
     #[arg(long, value_name = "EXPRESSION",
           conflicts_with_all = ["stages", "messages", "churn", "hold", "one_way", "hdr_log", "abort_on"])]
     pub find: Vec<Assertion>,
     /// With --find: how often the search is repeated from its result, for the spread.
-    #[arg(long, value_name = "N", default_value_t = 3, requires = "find", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "find",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
     pub find_rounds: u32,
-    /// Measure one direction: receive what the server sends, its rate and the gaps between messages; or send as
-    /// fast as the server reads, or at the --rate. Receiving starts with the opening of the connections.
+    /// Measure one direction: receive what the server sends, its rate and the gaps between messages; or send
+    /// as fast as the server reads, or at the --rate. Receiving starts with the opening of the connections.
     #[arg(long, value_enum, value_name = "DIRECTION", conflicts_with_all = ["depth", "churn", "hold"])]
     pub one_way: Option<OneWay>,
-    /// The first SENDERS connections send at the --rate, and each message has to reach all --connections, as in
-    /// a chat room. Latency counts from the moment a message should have been sent to each delivery of it.
+    /// The first SENDERS connections send at the --rate, and each message has to reach all --connections, as
+    /// in a chat room. Latency counts from the moment a message should have been sent to each delivery of it.
     #[arg(long, value_name = "SENDERS", value_parser = clap::value_parser!(u32).range(1..=MAX_SENDERS),
           conflicts_with_all = ["one_way", "depth", "churn", "hold", "reconnect", "file"])]
     pub fan_out: Option<u32>,
@@ -135,8 +143,8 @@ pub struct LoadArgs {
     /// Wait this long for outstanding replies.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
-    /// End the run early when this is true, such as 'errors>100', 'p99>1s' or 'missing/sent>1%'; may be repeated.
-    /// Checked once a second: rate and open of that second, the rest since the start.
+    /// End the run early when this is true, such as 'errors>100', 'p99>1s' or 'missing/sent>1%'; may be
+    /// repeated. Checked once a second: rate and open of that second, the rest since the start.
     #[arg(long, value_name = "EXPRESSION")]
     pub abort_on: Vec<Assertion>,
     /// Where the results go.
@@ -156,8 +164,8 @@ pub struct MessageArgs {
     /// Send the messages in this file instead of generated ones. "-" is standard input.
     #[arg(short, long)]
     pub file: Option<PathBuf>,
-    /// What --file is: lines; messages after their lengths in 4 bytes, most significant first; or a folder with a
-    /// file for each message.
+    /// What --file is: lines; messages after their lengths in 4 bytes, most significant first; or a folder
+    /// with a file for each message.
     #[arg(long, value_enum, default_value_t = FileFormat::Lines, requires = "file")]
     pub file_format: FileFormat,
     /// Send this message instead of generated ones.
@@ -206,12 +214,12 @@ pub struct ConnectArgs {
     /// Send this header field with the handshake; may be repeated.
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// Send the header fields in this file, "NAME: VALUE" on each line: the first line with the first connection,
-    /// and so on.
+    /// Send the header fields in this file, "NAME: VALUE" on each line: the first line with the first
+    /// connection, and so on.
     #[arg(long, value_name = "FILE")]
     pub header_file: Option<PathBuf>,
-    /// Replace {conn} (number of the connection), {seq} (number of the message, or of the opening), {uuid} and
-    /// {token} in --message, --file, --first, --header, and the path and query of the URL.
+    /// Replace {conn} (number of the connection), {seq} (number of the message, or of the opening), {uuid}
+    /// and {token} in --message, --file, --first, --header, and the path and query of the URL.
     #[arg(long)]
     pub template: bool,
     /// The lines for {token}: the first line for the first connection, and so on.
@@ -239,7 +247,8 @@ pub struct ConnectArgs {
     #[arg(long)]
     pub tls_resume: bool,
     /// Spread the opening of connections over this time. In a closed loop each sends as soon as it is open.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "connect_rate")]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration,
+          conflicts_with = "connect_rate")]
     pub ramp: Option<Duration>,
     /// Open this many connections per second instead of all at once.
     #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
@@ -275,8 +284,8 @@ pub struct RouteArgs {
     /// Connect through this HTTP proxy (CONNECT), which resolves the host of the URL.
     #[arg(long, value_name = "http://[USER:PASSWORD@]HOST:PORT", conflicts_with = "unix")]
     pub proxy: Option<String>,
-    /// Follow up to N redirects (status 301, 302, 303, 307, 308) before the run, and load the URL they lead to.
-    /// Authorization and Cookie fields are not sent to another server.
+    /// Follow up to N redirects (status 301, 302, 303, 307, 308) before the run, and load the URL they lead
+    /// to. Authorization and Cookie fields are not sent to another server.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=20))]
     pub follow: u32,
 }
@@ -284,8 +293,8 @@ pub struct RouteArgs {
 /// Where the results go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
-    /// Write the results as JSON. "-" is standard output, here and in the next three options; the summary then goes
-    /// to standard error.
+    /// Write the results as JSON. "-" is standard output, here and in the next three options; the summary
+    /// then goes to standard error.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write a report for a browser, as one HTML file.
@@ -310,8 +319,8 @@ pub struct OutputArgs {
     /// /metrics.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_listen: Option<SocketAddr>,
-    /// A condition on the result, such as 'p99<5ms', 'rate>=50000' or 'missing/sent<0.1%'; may be repeated. Errors
-    /// that no condition names have to be 0.
+    /// A condition on the result, such as 'p99<5ms', 'rate>=50000' or 'missing/sent<0.1%'; may be repeated.
+    /// Errors that no condition names have to be 0.
     #[arg(long = "assert", value_name = "EXPRESSION")]
     pub asserts: Vec<Assertion>,
 }

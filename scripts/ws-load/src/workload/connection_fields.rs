@@ -67,7 +67,8 @@ pub(crate) struct ConnectionFields {
 }
 
 impl ConnectionFields {
-    /// Creates an empty set with the files of `args`. `is_kept` returns whether a field of a file may be sent.
+    /// Creates an empty set with the files of `args`. `is_kept` returns whether a field of a file may be
+    /// sent.
     pub(crate) fn new(
         args: &ConnectArgs,
         url: &LoadUrl,

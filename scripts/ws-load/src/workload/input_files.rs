@@ -20,8 +20,8 @@ pub(crate) fn is_standard_input(path: &Path) -> bool {
     path == Path::new(STANDARD_INPUT)
 }
 
-/// Reads the messages in a file, in standard input or in a folder. Fails if there is none, or if one of them should
-/// be text and is not.
+/// Reads the messages in a file, in standard input or in a folder. Fails if there is none, or if one of them
+/// should be text and is not.
 pub(crate) fn messages(path: &Path, format: FileFormat, is_text: bool) -> Result<Vec<Vec<u8>>, LoadError> {
     let (unit, messages) = match format {
         FileFormat::Lines => ("line", lines(&read(path)?)),

@@ -45,8 +45,8 @@ pub(crate) enum PayloadSource {
 pub(crate) struct Payloads {
     source: PayloadSource,
     pub(crate) kind: MessageKind,
-    /// The pattern of generated messages. Text: printable characters, so that any slice is UTF-8. Binary: all byte
-    /// values, so that a server that converts them to text is detected.
+    /// The pattern of generated messages. Text: printable characters, so that any slice is UTF-8. Binary: all
+    /// byte values, so that a server that converts them to text is detected.
     pattern: Vec<u8>,
 }
 

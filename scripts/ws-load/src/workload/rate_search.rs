@@ -4,7 +4,8 @@ use crate::numbers;
 
 /// Factor between the first rates, until the bound breaks.
 const FIRST_FACTOR: f64 = 2.0;
-/// The same in later rounds, which begin with the result of the one before. It is squared with each further step.
+/// The same in later rounds, which begin with the result of the one before. It is squared with each further
+/// step.
 const LATER_FACTOR: f64 = 1.1;
 /// The search ends when a rate that holds and one that breaks differ by at most this factor.
 const PRECISION: f64 = 1.05;

@@ -254,7 +254,8 @@ pub(crate) fn with_placeholders(path_and_query: &str) -> String {
     })
 }
 
-/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3): for a value within a path or query.
+/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3): for a value within a path or
+/// query.
 pub(crate) fn encode_component(text: &str) -> String {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let of = |byte: u8| {

@@ -243,8 +243,9 @@ fn echo_frames(mut stream: TcpStream, compressed: &AtomicU64) -> std::io::Result
     let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
     write!(
         stream,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
-         Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Extensions: permessage-deflate; \
+         server_no_context_takeover; client_no_context_takeover\r\n\r\n",
         tungstenite::handshake::derive_accept_key(key.as_bytes())
     )?;
     loop {

@@ -96,6 +96,7 @@ fn fan_out_finds_a_delivery_that_is_missing() {
         room(|number, member, text| if (number % 10, member % 6) == (5, 3) { vec![] } else { vec![text] });
     let run = run_room(&server, &["--timeout", "300ms", "--drain", "2s"]);
     assert_eq!((run.code, faults(&run)), (Some(1), vec![("missing", 10)]), "{run:?}");
+    assert!(run.stdout.contains("10 missing deliveries"), "{run:?}");
     assert_eq!((run.count("replies"), run.count("expected")), (590, 600), "{run:?}");
     assert!(run.number("/corrected/max_us") >= 300_000.0, "{run:?}");
     // It is counted when its time-out is over, not at the end.

@@ -1,12 +1,12 @@
 //! The search for the highest rate that holds.
 
 use crate::{
-    runs::{start, ws_load},
+    runs::{scratch, start, ws_load},
     test_servers::Server,
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{sync::Mutex, thread, time::Duration};
+use std::{process::Command, sync::Mutex, thread, time::Duration};
 
 /// Starts a server that takes 4 ms for each message, one after the other: at most 250 messages a second.
 fn slow() -> Server {
@@ -37,6 +37,19 @@ fn find_names_the_highest_rate_that_holds_and_its_spread() {
     assert_eq!(run.code, Some(0), "{found}\n{run:?}");
     assert!(run.words().contains(&format!("FOUND: p99<200ms holds up to {rate} messages/s")), "{run:?}");
     assert!(run.stderr.contains("round 2: "), "{run:?}");
+    let files = [(); 2].map(|()| scratch("found.json"));
+    for file in &files {
+        std::fs::write(file, run.json.to_string()).unwrap();
+    }
+    let compare = Command::new(env!("CARGO_BIN_EXE_ws-load")).arg("compare").args(&files).output().unwrap();
+    let table = String::from_utf8_lossy(&compare.stdout).into_owned();
+    assert!(
+        table.lines().any(|line| line.contains("found rate") && line.contains(&rate.to_string())),
+        "{table}"
+    );
+    for file in files {
+        let _ = std::fs::remove_file(file);
+    }
 }
 
 #[test]
@@ -50,7 +63,8 @@ fn find_says_that_no_rate_holds() {
 
 #[test]
 fn find_names_its_own_limit() {
-    // One message in flight, and a reply after 20 ms: at most 50 messages a second, also of an endless server.
+    // One message in flight, and a reply after 20 ms: at most 50 messages a second, also of an endless
+    // server.
     let server = Server::replying(|_, message| {
         thread::sleep(Duration::from_millis(20));
         vec![message]

@@ -110,14 +110,16 @@ fn refusal_shows_location_retry_after_and_the_first_line_of_the_body() {
     for (response, words) in [
         (
             "HTTP/1.1 301 Moved\r\nLocation: wss://elsewhere.example/x\r\nContent-Length: 0\r\n\r\n",
-            "HTTP 301 Moved Permanently (Location: wss://elsewhere.example/x); use that URL, or follow it with --follow 1",
+            "HTTP 301 Moved Permanently (Location: wss://elsewhere.example/x); use that URL, or follow it \
+             with --follow 1",
         ),
         (
             "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\nfull\nmore",
             "HTTP 503 Service Unavailable (Retry-After: 7; \"full\"); the server is at capacity",
         ),
         (
-            "HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n19\r\nthis port \"speaks\" TLS\x1b\n\r\n0\r\n\r\n",
+            "HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n19\r\n\
+             this port \"speaks\" TLS\x1b\n\r\n0\r\n\r\n",
             "HTTP 400 Bad Request (\"this port \"speaks\" TLS\\u{1b}\")",
         ),
         (
@@ -144,7 +146,8 @@ fn redirects_are_followed_before_the_run() {
         let key = accept_key_unless_authorized(&mut stream);
         let Some(key) = key else { return };
         let head = format!(
-            "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n\r\n"
+            "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {key}\r\n\r\n"
         );
         if stream.write_all(head.as_bytes()).is_ok() {
             echo(stream);

@@ -225,7 +225,8 @@ fn rate_above_the_server_capacity_leaves_messages_unsent() {
     assert_eq!(asserts_of(&run), fails_unless_late(&run), "{run:?}");
 }
 
-/// Returns the result of an assertion that fails. A busy machine that sends or reads late makes it inconclusive.
+/// Returns the result of an assertion that fails. A busy machine that sends or reads late makes it
+/// inconclusive.
 fn fails_unless_late(run: &Run) -> [&'static str; 1] {
     let generator = &run.json["generator"];
     let in_time = generator["kept_schedule"] == true && generator["starved"] == false;

@@ -61,8 +61,8 @@ pub(crate) fn start(url: &str, options: &[&str]) -> StartedRun {
     start_through(&[env!("CARGO_BIN_EXE_ws-load")], url, options)
 }
 
-/// Starts `ws-load` against `url`, through the program and the arguments of `command`, which end with the path
-/// of `ws-load`.
+/// Starts `ws-load` against `url`, through the program and the arguments of `command`, which end with the
+/// path of `ws-load`.
 pub(crate) fn start_through(command: &[&str], url: &str, options: &[&str]) -> StartedRun {
     let json = scratch("result.json");
     let child = Command::new(command[0])

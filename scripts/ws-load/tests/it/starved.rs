@@ -6,7 +6,8 @@ use crate::{
 };
 use std::process::{Child, Command, Stdio};
 
-/// A program that uses one processor all the time, at most for two minutes. Other tests have priority over it.
+/// A program that uses one processor all the time, at most for two minutes. Other tests have priority over
+/// it.
 pub(crate) struct BusyLoop(Child);
 
 impl BusyLoop {
@@ -55,8 +56,8 @@ fn starved_generator_says_so_in_every_mode() {
         let run = start_starved(&server, &[mode, &["-D", "1500ms"], asserts].concat()).wait();
         check_starved(&run);
         if !mode.contains(&"--rate") && !is_hold {
-            // An assert that holds although the threads waited is reported as "holds". Others may fail because of
-            // this machine.
+            // An assert that holds although the threads waited is reported as "holds". Others may fail
+            // because of this machine.
             let results = [0, 1].map(|index| run.json["asserts"][index]["result"].as_str());
             assert_eq!(results, [Some("holds"), Some("inconclusive")], "{mode:?}: {run:?}");
         }

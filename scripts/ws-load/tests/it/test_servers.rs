@@ -27,7 +27,8 @@ impl Server {
     /// Starts a server that calls `serve` with every accepted socket and its number, each on its own thread.
     pub(crate) fn raw(serve: impl Fn(TcpStream, u64, &AtomicU64) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        // The queue of 128 connections is full if a busy machine runs the acceptor late: SYNs are sent again then.
+        // The queue of 128 connections is full if a busy machine runs the acceptor late: SYNs are sent again
+        // then.
         socket2::SockRef::from(&listener).listen(1024).expect("a longer queue");
         Self::on(listener, serve)
     }
