@@ -60,24 +60,23 @@ pub(super) fn warnings(report: &Report) -> Vec<(&'static str, String)> {
     if generator.starved {
         let waited = text::percent(generator.waited.unwrap_or_default());
         let late = text::micros(generator.loop_lateness.p99_us);
+        let schedule = if generator.sent_late { ", which could not keep its schedule" } else { "" };
         rows.push((
             "WARNING",
             format!(
-                "this machine had no CPU for the generator: its threads waited {waited} of the time for a \
-                 processor and ran up to {late} late (p99), so latencies are too long and rates too low. \
-                 Stop other programs, or load from another machine than the server's."
+                "this machine had no CPU for the generator{schedule}: it waited {waited} of the time and ran up to \
+                 {late} late (p99). Latencies are too long, rates too low. Stop other programs, or load from another \
+                 machine."
             ),
         ));
-    }
-    if generator.sent_late {
+    } else if generator.sent_late {
         rows.push((
             "WARNING",
-            "the generator could not keep its schedule: these figures describe the generator, not the \
-             server. \
-             Raise --threads, lower --rate, or use more cores."
+            "the generator could not keep its schedule: these figures describe it, not the server. Raise --threads, \
+             lower --rate, or use more cores."
                 .into(),
         ));
-    } else if generator.saturated && !generator.starved {
+    } else if generator.saturated {
         rows.push((
             "note",
             "the generator was busy all the time: the server may be faster than shown. Raise --threads."

@@ -155,7 +155,7 @@ fn sending_at_a_rate_expects_no_replies() {
 
 #[test]
 fn one_way_measures_the_endpoints_of_the_server() {
-    let server = TestServer::with(Config { workers: 20, ..config() });
+    let server = TestServer::with(Config { connections: 20, ..config() });
     let url = |path: &str| format!("ws://{}{path}", server.address);
     let receive = ["-c", "4", "-D", "1s", "--one-way", "receive"];
     let run = ws_load(&url("/push?every=20ms"), &receive);

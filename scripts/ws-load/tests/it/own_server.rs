@@ -12,7 +12,7 @@ fn url(server: &TestServer, path: &str) -> String {
 
 #[test]
 fn own_server_counts_the_same_as_ws_load() {
-    let server = TestServer::with(Config { workers: 20, ..config() });
+    let server = TestServer::with(Config { connections: 20, ..config() });
     let runs = [
         ws_load(&url(&server, "/echo"), &["-c", "10", "-d", "8", "-n", "4000"]),
         ws_load(&url(&server, "/"), &["-c", "3", "-n", "300", "--expect-prefix", "Received: "]),
@@ -35,7 +35,7 @@ fn own_server_counts_the_same_as_ws_load() {
 
 #[test]
 fn own_server_rejections_are_counted_as_failed_connections() {
-    let server = TestServer::with(Config { workers: 4, waiting: 0, ..config() });
+    let server = TestServer::with(Config { connections: 4, waiting: 0, ..config() });
     let run = ws_load(&url(&server, "/echo"), &["-c", "9", "-D", "300ms"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert_eq!((run.count("opened"), run.count("failed")), (4, 5), "{run:?}");
