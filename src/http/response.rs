@@ -39,11 +39,14 @@ impl Response {
         // `Connection` must list the hop-by-hop field `Upgrade` (RFC 9110, 7.6.1 and 7.8).
         let upgrade = if headers.iter().any(|(name, _)| *name == "Upgrade") { "upgrade, " } else { "" };
         let mut text = format!(
-            "HTTP/1.1 {status} {}\r\nDate: {}\r\nConnection: {upgrade}close\r\nCache-Control: no-store\r\n\
+            "HTTP/1.1 {status} {}\r\nDate: {}\r\nConnection: {upgrade}close\r\n\
              X-Content-Type-Options: nosniff\r\n",
             reason_phrase(*status),
             httpdate::fmt_http_date(SystemTime::now()),
         );
+        if !headers.iter().any(|(name, _)| *name == "Cache-Control") {
+            text.push_str("Cache-Control: no-store\r\n");
+        }
         // 204 and 304 have no body and no Content-Length (RFC 9110, 8.6, 15.3.5 and 15.4.5). 205 has an empty body
         // (15.3.6).
         let has_body = !matches!(status, 204 | 304);

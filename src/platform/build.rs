@@ -1,8 +1,49 @@
-//! Links `src/platform/malloc.c` into the program `ws-echo`, where the C library is glibc.
+//! Build script: joins the files of the page, and links `src/platform/malloc.c` into the program `ws-echo` where the C
+//! library is glibc.
 
-use std::env;
+#[path = "bundle.rs"]
+mod bundle;
 
-fn main() {
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use data_encoding::{BASE64, HEXLOWER};
+use sha2::{Digest, Sha256};
+
+fn main() -> ExitCode {
+    link_malloc();
+    match write_page() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("cargo::error={problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the document and the script of the page into `OUT_DIR`. Sets their tags, which change with the content, and the
+/// hash of the style sheet for the Content-Security-Policy.
+fn write_page() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=html");
+    let variable = |name: &str| env::var(name).map_err(|error| format!("{name}: {error}"));
+    let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("html");
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let tag_of = |text: &str| HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..8]);
+    let page = bundle::bundle(&folder, &variable("CARGO_PKG_VERSION")?, tag_of)?;
+    let write = |name: &str, text: &str| {
+        fs::write(Path::new(&out).join(name), text).map_err(|error| format!("{name}: {error}"))
+    };
+    write("page.html", &page.document)?;
+    write("page.js", &page.script)?;
+    println!("cargo::rustc-env=WS_ECHO_DOCUMENT_TAG={}", tag_of(&page.document));
+    println!("cargo::rustc-env=WS_ECHO_SCRIPT_TAG={}", tag_of(&page.script));
+    let style_hash = BASE64.encode(&Sha256::digest(page.style.as_bytes()));
+    println!("cargo::rustc-env=WS_ECHO_STYLE_HASH=sha256-{style_hash}");
+    Ok(())
+}
+
+fn link_malloc() {
     const SOURCE: &str = "src/platform/malloc.c";
     println!("cargo::rerun-if-changed={SOURCE}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);

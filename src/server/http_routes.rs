@@ -27,7 +27,7 @@ pub(crate) fn respond(head: &RequestHead, config: &Config, snapshot: &Snapshot) 
     if let Err(response) = routes::check_enabled(&head.path, config) {
         return response;
     }
-    if let Some(response) = page::respond(&head.path) {
+    if let Some(response) = page::respond(head) {
         return response;
     }
     match head.path.as_str() {

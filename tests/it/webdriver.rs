@@ -131,11 +131,55 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
-    /// Saves a picture of the whole page if `WS_ECHO_SCREENSHOTS` names a directory.
+    /// Presses keys one after the other, on the element that has the focus.
+    pub fn press(&self, keys: &str) {
+        let actions: Vec<_> = keys
+            .chars()
+            .flat_map(|key| {
+                ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
+            })
+            .collect();
+        let body = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] });
+        self.command("POST", "/actions", &body);
+    }
+
+    /// Opens a page in another tab, and stays there. Returns the handle of the tab before.
+    pub fn open_tab(&self, url: &str) -> String {
+        let before = self.command("GET", "/window", &Json::Null).as_str().unwrap().to_owned();
+        let opened = self.command("POST", "/window/new", &json!({ "type": "tab" }));
+        self.switch_to(opened["handle"].as_str().unwrap());
+        self.go(url);
+        before
+    }
+
+    /// Makes another tab the present one.
+    pub fn switch_to(&self, tab: &str) {
+        self.command("POST", "/window", &json!({ "handle": tab }));
+    }
+
+    /// Fails requests for URLs that match a pattern; an empty pattern ends this.
+    pub fn block(&self, pattern: &str) {
+        self.devtools("Network.enable", &json!({}));
+        let patterns: &[&str] = if pattern.is_empty() { &[] } else { &[pattern] };
+        self.devtools("Network.setBlockedURLs", &json!({ "urls": patterns }));
+    }
+
+    /// Returns the size of the JavaScript heap after a collection, in bytes.
+    pub fn heap(&self) -> u64 {
+        self.devtools("HeapProfiler.collectGarbage", &json!({}));
+        self.devtools("Runtime.getHeapUsage", &json!({}))["usedSize"].as_u64().unwrap()
+    }
+
+    /// Emulates colours that the system forces on pages.
+    pub fn force_colours(&self) {
+        let features = json!([{ "name": "forced-colors", "value": "active" }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// Saves a picture of the window if `WS_ECHO_SCREENSHOTS` names a directory.
     pub fn picture(&self, name: &str) {
         let Ok(directory) = std::env::var("WS_ECHO_SCREENSHOTS") else { return };
-        let asked = json!({ "captureBeyondViewport": true });
-        let picture = self.devtools("Page.captureScreenshot", &asked);
+        let picture = self.devtools("Page.captureScreenshot", &json!({}));
         let bytes = data_encoding::BASE64.decode(picture["data"].as_str().unwrap().as_bytes()).unwrap();
         fs::write(PathBuf::from(directory).join(format!("{name}.png")), bytes).unwrap();
     }
