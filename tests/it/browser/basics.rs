@@ -158,7 +158,7 @@ fn page_explains_a_shutdown_and_reconnects() {
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_fits_every_width_and_has_large_controls() {
-    let server = TestServer::with(Config { workers: 4, ..config() });
+    let server = TestServer::with(Config { connections: 4, ..config() });
     let browser = open(&server, "#url=/delay?ms=20%26jitter=10&stats=1", PHONE);
     for n in 1..=5 {
         browser.click("#send");

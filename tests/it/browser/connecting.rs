@@ -8,7 +8,9 @@ use super::{
 };
 use crate::harness::{TestServer, config};
 use crate::webdriver::Browser;
-use ws_echo::{Config, Routes};
+use tungstenite::Message;
+use ws_echo::endpoints::echo::echo;
+use ws_echo::{Config, Routes, WebSocketSession};
 
 /// The key that moves the focus to the next element, and Enter.
 const TAB: &str = "\u{e004}";
@@ -186,7 +188,7 @@ fn page_link_has_the_whole_set_up_or_says_what_it_leaves_out() {
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_loads_with_two_workers_and_says_what_did_not_load() {
-    let server = TestServer::with(Config { workers: 2, ..config() });
+    let server = TestServer::with(Config { connections: 2, ..config() });
     let browser = open(&server, "", DESKTOP);
     browser.expect("#endpoints", "/stats");
     browser.click("#send");
@@ -208,12 +210,8 @@ fn page_loads_with_two_workers_and_says_what_did_not_load() {
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_shows_statistics_only_of_servers_that_have_them() {
-    let routes = Routes::standard().with("/stats", |session| {
-        loop {
-            let message = session.receive()?;
-            session.send(&message)?;
-        }
-    });
+    let routes = Routes::standard()
+        .with("/stats", || |session: &mut WebSocketSession, message: Message| echo(session, &message));
     let other = TestServer::with_routes(config(), routes);
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);

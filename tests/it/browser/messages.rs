@@ -4,7 +4,9 @@ use std::fs;
 
 use super::{DESKTOP, choose_events, choose_kind, expect, open, open_last_row, press, type_into};
 use crate::harness::{TestServer, config};
-use ws_echo::{Config, Routes};
+use tungstenite::Message;
+use ws_echo::endpoints::echo::echo;
+use ws_echo::{Routes, WebSocketSession};
 
 /// The key ↑.
 const UP: &str = "\u{e013}";
@@ -159,17 +161,16 @@ fn page_round_trips_leave_out_its_own_drawing() {
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_shows_which_bytes_of_an_echo_differ() {
-    let routes = Routes::standard().with("/corrupt", |session| {
-        loop {
-            let message = session.receive()?.into_data();
-            let mut bytes = message.to_vec();
+    let routes = Routes::standard().with("/corrupt", || {
+        |session: &mut WebSocketSession, message: Message| {
+            let mut bytes = message.into_data().to_vec();
             if let Some(byte) = bytes.get_mut(17) {
                 *byte ^= 0x20;
             }
-            session.send(&tungstenite::Message::binary(bytes))?;
+            echo(session, &Message::binary(bytes))
         }
     });
-    let server = TestServer::with_routes(Config { workers: 4, ..config() }, routes);
+    let server = TestServer::with_routes(config(), routes);
     let browser = open(&server, "#url=/corrupt&kind=hex&message=41+42+43&count=50&size=40", DESKTOP);
     browser.click("#send");
     browser.expect("#log-count", "1 identical");
@@ -177,6 +178,7 @@ fn page_shows_which_bytes_of_an_echo_differ() {
     let result = browser.expect("#run-result", "a second");
     assert!(result.starts_with("50 sent · 50 differ · "), "{result}");
     choose_events(&browser, "differs");
+    expect(&browser, "≠");
     let detail = open_last_row(&browser);
     for words in ["1 byte of 40 differ, the first at offset 17", "− 00000010", "+ 00000010", "differs"] {
         assert!(detail.contains(words), "no {words} in {detail}");

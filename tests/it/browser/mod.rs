@@ -7,6 +7,8 @@ mod basics;
 mod connecting;
 mod log;
 mod messages;
+mod performance;
+mod snippets;
 
 use crate::harness::TestServer;
 use crate::webdriver::Browser;
