@@ -243,8 +243,10 @@ impl DriverContext {
 
     /// Gives the messages that waited on a lost connection to the connections that are open.
     pub(crate) fn unassign(&self, queue: &mut SlotQueue) {
-        // In a room the number of a message decides which connection sends it.
-        if self.sending && queue.len() > 0 && self.run.room.is_none() {
+        if self.run.room.is_some() {
+            // The number of a message decides which connection sends it: these are not sent.
+            *queue = SlotQueue::default();
+        } else if self.sending && queue.len() > 0 {
             self.run.unassigned.add(self.thread, queue);
             self.run.wake();
         }

@@ -263,7 +263,8 @@ impl Driver {
     /// Sends on a connection, after appending a message to those that wait on it.
     fn send_on(&mut self, slot: usize, ticket: Option<Ticket>) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        if let Some(ticket) = ticket {
+        // In a room no other connection sends a message of one that was lost.
+        if let Some(ticket) = ticket.filter(|_| self.ctx.run.room.is_none() || connection.is_open()) {
             connection.queue.push(ticket);
         }
         connection.send_due(&mut self.ctx);

@@ -174,6 +174,25 @@ fn fan_out_can_leave_the_sender_out() {
 }
 
 #[test]
+fn fan_out_ends_although_a_sender_was_lost() {
+    // Without --duration: the messages of the lost sender must not be waited for.
+    let server = Server::raw(|stream, number, _| {
+        let Ok(mut websocket) = tungstenite::accept(stream) else { return };
+        if number == 0 {
+            let _ = websocket.read();
+            return;
+        }
+        while websocket.read().is_ok() {}
+    });
+    let options = ["-c", "2", "--rate", "100", "-n", "50", "--fan-out", "2", "--drain", "200ms"];
+    let run = ws_load(&server.url(), &options);
+    assert_eq!((run.code, run.count("lost")), (Some(1), 1), "{run:?}");
+    assert!(run.count("unsent") >= 15 && run.count("sent") + run.count("unsent") == 50, "{run:?}");
+    // What the room should have delivered and did not.
+    assert_eq!((run.count("replies"), run.count("missing")), (0, run.count("expected")), "{run:?}");
+}
+
+#[test]
 fn fan_out_measures_the_rooms_of_the_server() {
     let server = TestServer::with(Config { connections: 60, ..config() });
     let url = format!("ws://{}/broadcast?room=load", server.address);
