@@ -7,7 +7,7 @@ use crate::{
     workload::{
         cli::LoadArgs,
         plan::Plan,
-        rate_search::{Round, StepResult},
+        rate_search::{Attempts, Round, StepResult},
     },
 };
 use crossbeam_channel::Receiver;
@@ -68,19 +68,23 @@ impl Search<'_> {
     fn run_round(&mut self, mut round: Round) -> Result<(Round, Option<Report>), LoadError> {
         let mut best = None;
         while let Some(rate) = round.next() {
-            let report = self.run_step(rate)?;
-            if report.interrupted {
-                self.last = Some(report);
-                break;
+            let mut attempts = Attempts::default();
+            while attempts.result().is_none() {
+                let report = self.run_step(rate)?;
+                if report.interrupted {
+                    self.last = Some(report);
+                    return Ok((round, best));
+                }
+                let result = report.step_result();
+                let words = self.found.add_step(rate, &result);
+                if !self.args.output.quiet {
+                    eprintln!("ws-load: {words}");
+                }
+                attempts.note(result.0);
+                let replaced = if result.0 == StepResult::Holds { &mut best } else { &mut self.last };
+                *replaced = Some(report);
             }
-            let result = report.step_result();
-            let words = self.found.add_step(rate, &result);
-            if !self.args.output.quiet {
-                eprintln!("ws-load: {words}");
-            }
-            round.note(result.0);
-            let replaced = if result.0 == StepResult::Holds { &mut best } else { &mut self.last };
-            *replaced = Some(report);
+            attempts.result().into_iter().for_each(|result| round.note(result));
         }
         Ok((round, best))
     }

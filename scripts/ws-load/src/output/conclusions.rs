@@ -16,7 +16,7 @@ pub(super) fn result(report: &Report) -> (Colour, String) {
     if let Some(found) = &report.found {
         let (colour, words) = match () {
             () if found.rate.is_none() => (Colour::Red, "FAILED"),
-            () if found.limited_by_generator => (Colour::Yellow, "INCONCLUSIVE"),
+            () if !found.is_certain() => (Colour::Yellow, "INCONCLUSIVE"),
             () => (Colour::Green, "FOUND"),
         };
         return (colour, format!("{words}: {}.", found.words()));

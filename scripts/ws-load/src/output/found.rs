@@ -2,11 +2,15 @@
 
 use super::report::Report;
 use crate::{
+    numbers,
     stats::counters::Count,
     text,
     workload::rate_search::{Round, StepResult},
 };
 use serde::Serialize;
+
+/// The result is doubtful if the highest round has more than this many times the rate of the lowest one.
+const LARGEST_SPREAD: f64 = 1.5;
 
 /// The search for the highest rate that holds.
 #[derive(Debug, Default, Serialize)]
@@ -63,6 +67,20 @@ impl Found {
         (self.lowest, self.highest) = (rates.first().copied(), rates.last().copied());
     }
 
+    /// Returns whether the rounds differ so much that the result says little.
+    #[must_use]
+    pub fn is_unsteady(&self) -> bool {
+        let is_far =
+            |(lowest, highest)| numbers::u64_to_f64(highest) > numbers::u64_to_f64(lowest) * LARGEST_SPREAD;
+        self.lowest.zip(self.highest).is_some_and(is_far) || self.rounds.contains(&None)
+    }
+
+    /// Returns whether the result can be relied on.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.rate.is_some() && !self.limited_by_generator && !self.is_unsteady()
+    }
+
     /// Returns the result in one sentence.
     #[must_use]
     pub fn words(&self) -> String {
@@ -75,10 +93,12 @@ impl Found {
             1 => "in one round".to_owned(),
             rounds => format!("{lowest} to {highest} in {rounds} rounds"),
         };
-        let limit = if self.limited_by_generator {
-            "; above it this program is the limit, not the server"
-        } else {
-            ""
+        let limit = match () {
+            () if self.is_unsteady() => {
+                "; the rounds differ too much: the server or this machine is not steady"
+            }
+            () if self.limited_by_generator => "; above it this program is the limit, not the server",
+            () => "",
         };
         format!("{conditions} holds up to {rate} messages/s ({spread}){limit}")
     }

@@ -362,13 +362,7 @@ impl Report {
             () if self.aborted.is_some() => 3,
             () if self.asserts.iter().any(|asserted| asserted.result != "holds") => 3,
             () if self.rate_reached == Some(false) => 3,
-            () if self
-                .found
-                .as_ref()
-                .is_some_and(|found| found.rate.is_none() || found.limited_by_generator) =>
-            {
-                3
-            }
+            () if self.found.as_ref().is_some_and(|found| !found.is_certain()) => 3,
             () => 0,
         }
     }

@@ -23,6 +23,29 @@ pub(crate) enum StepResult {
     Inconclusive,
 }
 
+/// The attempts at one rate. A single one that does not hold can be chance: it is repeated, and if the second one
+/// holds, a third one decides.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(Vec<StepResult>);
+
+impl Attempts {
+    pub(crate) fn note(&mut self, result: StepResult) {
+        self.0.push(result);
+    }
+
+    /// Returns the result, or `None` if another attempt is needed.
+    pub(crate) fn result(&self) -> Option<StepResult> {
+        use StepResult::{Breaks, Holds, Inconclusive};
+        let count = |wanted| self.0.iter().filter(|result| **result == wanted).count();
+        let failed = if count(Breaks) > 0 { Breaks } else { Inconclusive };
+        match (self.0.first()?, count(Holds), self.0.len()) {
+            (Holds, ..) | (_, 2, _) => Some(Holds),
+            (_, holds, attempts) if attempts - holds == 2 => Some(failed),
+            _ => None,
+        }
+    }
+}
+
 /// One round: steps until the bound breaks, then bisects.
 #[derive(Debug)]
 pub(crate) struct Round {
@@ -111,6 +134,24 @@ mod tests {
         }
         let (held, steps) = result(Round::again(40_000), 41_000);
         assert!(held.is_some() && steps <= 5, "{steps} steps to find the same again");
+    }
+
+    #[test]
+    fn rate_search_repeats_what_does_not_hold() {
+        use StepResult::{Breaks, Holds, Inconclusive};
+        for (attempts, result) in [
+            (&[][..], None),
+            (&[Holds], Some(Holds)),
+            (&[Breaks], None),
+            (&[Breaks, Breaks], Some(Breaks)),
+            (&[Inconclusive, Inconclusive], Some(Inconclusive)),
+            (&[Inconclusive, Breaks], Some(Breaks)),
+            (&[Breaks, Holds], None),
+            (&[Breaks, Holds, Holds], Some(Holds)),
+            (&[Inconclusive, Holds, Inconclusive], Some(Inconclusive)),
+        ] {
+            assert_eq!(Attempts(attempts.to_vec()).result(), result, "{attempts:?}");
+        }
     }
 
     #[test]

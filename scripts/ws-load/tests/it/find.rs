@@ -6,7 +6,15 @@ use crate::{
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{process::Command, sync::Mutex, thread, time::Duration};
+use std::{
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 /// Starts a server that takes 4 ms for each message, one after the other: at most 250 messages a second.
 fn slow() -> Server {
@@ -87,6 +95,27 @@ fn find_counts_errors_as_a_bound_that_breaks() {
     let rate = run.json["found"]["rate"].as_u64().unwrap_or(0);
     assert!((150..=200).contains(&rate) && run.code == Some(0), "{}\n{run:?}", run.json["found"]);
     assert!(run.stderr.contains("breaks (1 errors"), "{run:?}");
+}
+
+#[test]
+fn find_repeats_a_step_that_does_not_hold() {
+    // One message of all is not answered. That is no limit of the server.
+    let count = AtomicU64::new(0);
+    let server =
+        Server::replying(
+            move |_, message| {
+                if count.fetch_add(1, Ordering::Relaxed) == 30 { vec![] } else { vec![message] }
+            },
+        );
+    let options =
+        ["-c", "4", "-d", "50", "-D", "300ms", "--warmup", "0s", "--rate", "50", "--drain", "100ms"];
+    let run = ws_load(&server.url(), &[&options[..], &["--find", "sent<150", "--find-rounds", "1"]].concat());
+    let found = &run.json["found"];
+    let steps: Vec<_> = found["steps"].as_array().unwrap().iter().collect();
+    let broken = steps.iter().position(|step| step["seen"].as_str().unwrap().contains("1 errors")).unwrap();
+    let results = [broken, broken + 1].map(|index| steps[index]["result"].as_str().unwrap());
+    assert_eq!(results, ["breaks", "holds"], "{found}");
+    assert!(found["rate"].as_u64() > steps[broken]["rate"].as_u64() && run.code == Some(0), "{found}");
 }
 
 #[test]
