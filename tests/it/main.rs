@@ -52,4 +52,5 @@ mod stop_under_load;
 mod timing;
 mod tls;
 mod transports;
+mod waiting_sessions;
 mod webdriver;
