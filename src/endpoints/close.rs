@@ -1,30 +1,11 @@
 //! `/close` and `/drop`: end the session from the server's side.
 
-use tungstenite::Message;
-
-use super::echo::EchoFirst;
+use super::closures::AfterEchoes;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::protocol::close_code::may_be_sent;
 use crate::session::end::DropMode;
-use crate::session::endpoint::{Endpoint, Next};
-use crate::session::websocket::WebSocketSession;
-
-/// Echoes some messages, then ends the session in one way.
-struct End {
-    echo_first: EchoFirst,
-    end: Next,
-}
-
-impl Endpoint for End {
-    fn on_open(&mut self, _: &mut WebSocketSession) -> Next {
-        if self.echo_first.is_over() { self.end.clone() } else { Next::Continue }
-    }
-
-    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
-        if self.echo_first.echo(session, &message) { self.end.clone() } else { Next::Continue }
-    }
-}
+use crate::session::endpoint::Next;
 
 /// Builds `/close`: echoes `after` messages, then sends a Close frame.
 pub(super) fn build_close(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
@@ -36,14 +17,14 @@ pub(super) fn build_close(parameters: &Parameters, _: &EndpointContext) -> Resul
              or any number together with force=1"
         ));
     }
-    let echo_first = EchoFirst::new(parameters.number("after"));
-    Ok(Route::upgrade(End { echo_first, end: Next::Close(code, reason) }))
+    Ok(Route::upgrade(AfterEchoes::new(parameters.number("after"), move |_| {
+        Next::Close(code, reason.clone())
+    })))
 }
 
 /// Builds `/drop`: echoes `after` messages, then ends the TCP connection.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_drop(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     let mode = if parameters.text("how") == "rst" { DropMode::Rst } else { DropMode::Fin };
-    let echo_first = EchoFirst::new(parameters.number("after"));
-    Ok(Route::upgrade(End { echo_first, end: Next::Drop(mode) }))
+    Ok(Route::upgrade(AfterEchoes::new(parameters.number("after"), move |_| Next::Drop(mode))))
 }

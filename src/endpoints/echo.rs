@@ -25,29 +25,6 @@ fn echo_with_prefix(session: &mut WebSocketSession, message: Message) -> Next {
     Next::Continue
 }
 
-/// Echoes a number of messages before something else.
-pub(super) struct EchoFirst {
-    remaining: u64,
-}
-
-impl EchoFirst {
-    pub(super) fn new(count: u64) -> Self {
-        Self { remaining: count }
-    }
-
-    /// Returns whether all messages were echoed.
-    pub(super) fn is_over(&self) -> bool {
-        self.remaining == 0
-    }
-
-    /// Echoes a message and counts it. Returns whether it was the last one.
-    pub(super) fn echo(&mut self, session: &mut WebSocketSession, message: &Message) -> bool {
-        session.send(message);
-        self.remaining -= 1;
-        self.is_over()
-    }
-}
-
 /// Builds `/echo`.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_echo(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {

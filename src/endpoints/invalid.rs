@@ -1,43 +1,23 @@
 //! `/invalid`: sends a frame that violates RFC 6455. A client must fail the connection.
 
-use tungstenite::Message;
-
-use super::echo::EchoFirst;
+use super::closures::AfterEchoes;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
-use crate::session::endpoint::{Endpoint, Next};
+use crate::session::endpoint::Next;
 use crate::session::websocket::WebSocketSession;
 
 /// Values of the parameter `kind`.
 pub(super) const KINDS: &[&str] = &["utf8", "rsv", "opcode", "mask", "length", "control", "continuation"];
 
-/// Echoes some messages, sends the invalid frame, then discards messages: the client is expected to send a Close.
-struct Invalid {
-    echo_first: EchoFirst,
-    frame: &'static [u8],
-}
-
-impl Endpoint for Invalid {
-    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
-        if self.echo_first.is_over() {
-            session.send_raw(self.frame);
-        }
-        Next::Continue
-    }
-
-    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
-        if !self.echo_first.is_over() && self.echo_first.echo(session, &message) {
-            session.send_raw(self.frame);
-        }
-        Next::Continue
-    }
-}
-
-/// Builds `/invalid`.
+/// Builds `/invalid`: echoes `after` messages, sends the invalid frame, then discards messages: the client is expected
+/// to send a Close.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     let frame = invalid_frame(parameters.text("kind"));
-    Ok(Route::upgrade(Invalid { echo_first: EchoFirst::new(parameters.number("after")), frame }))
+    Ok(Route::upgrade(AfterEchoes::new(parameters.number("after"), move |session: &mut WebSocketSession| {
+        session.send_raw(frame);
+        Next::Continue
+    })))
 }
 
 /// Returns the bytes of a frame that violates one rule. The section numbers are those of RFC 6455.

@@ -1,10 +1,11 @@
-//! The endpoints: handlers of a few lines of blocking code, one file per endpoint or pair of endpoints.
+//! The endpoints: a few lines of code each, one file per endpoint or pair of endpoints.
 //!
 //! [`table`] lists them. Requests are checked against the table, and `GET /endpoints` is generated from it.
 
 mod backlog;
 mod broadcast;
 mod close;
+mod closures;
 mod delay;
 pub mod echo;
 mod fragment;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tungstenite::Message;
 
 use crate::session::handle::{PushError, SessionHandle};
-use crate::transport::frame_writer::HIGH_WATER_MARK;
+use crate::transport::push::HIGH_WATER_MARK;
 
 /// Maximum number of rooms.
 const MAX_ROOMS: usize = 1024;

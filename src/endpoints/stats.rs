@@ -4,55 +4,35 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use tungstenite::Message;
 
+use super::closures::Timed;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::metrics::snapshot::{SharedSnapshot, Snapshot};
-use crate::session::endpoint::{Endpoint, Next};
+use crate::session::endpoint::Next;
 use crate::session::websocket::WebSocketSession;
 
 /// Time between two messages.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Sends the last snapshot with the rates since the snapshot before. Discards received messages.
-struct Stats {
-    shared: SharedSnapshot,
-    last: Arc<Snapshot>,
-    rates: Json,
-    due: Instant,
-}
-
-impl Endpoint for Stats {
-    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
-        self.on_wake(session)
-    }
-
-    fn on_message(&mut self, _: &mut WebSocketSession, _: Message) -> Next {
-        Next::Continue
-    }
-
-    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
-        let current = load(&self.shared);
-        // The supervisor publishes by its own clock: there may be no new snapshot yet.
-        if current.uptime > self.last.uptime {
-            self.rates = rates(&self.last, &current);
-            self.last = current;
-        }
-        session.send_text("", to_json(&self.last, &self.rates).to_string());
-        self.due = (self.due + INTERVAL).max(Instant::now());
-        session.wake_at(self.due);
-        Next::Continue
-    }
-}
-
-/// Builds `/stats`.
+/// Builds `/stats`: sends the last snapshot with the rates since the snapshot before.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build(_: &Parameters, context: &EndpointContext) -> Result<Route, String> {
     let shared = Arc::clone(context.snapshot);
-    let last = load(&shared);
-    let rates = rates(&last, &last);
-    Ok(Route::upgrade(Stats { shared, last, rates, due: Instant::now() }))
+    let (mut last, mut due) = (load(&shared), Instant::now());
+    let mut rates = rates(&last, &last);
+    Ok(Route::upgrade(Timed(move |session: &mut WebSocketSession| {
+        let current = load(&shared);
+        // The supervisor publishes by its own clock: there may be no new snapshot yet.
+        if current.uptime > last.uptime {
+            rates = self::rates(&last, &current);
+            last = current;
+        }
+        session.send_text("", to_json(&last, &rates).to_string());
+        due = (due + INTERVAL).max(Instant::now());
+        session.wake_at(due);
+        Next::Continue
+    })))
 }
 
 /// Returns the last snapshot of the supervisor.

@@ -5,10 +5,11 @@ use std::time::Instant;
 use serde_json::json;
 use tungstenite::Message;
 
+use super::closures::Timed;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::platform::random::Random;
-use crate::session::endpoint::{Endpoint, Next};
+use crate::session::endpoint::Next;
 use crate::session::websocket::WebSocketSession;
 
 /// Payload, in bytes, that `/source` sends before it reads what the peer has sent.
@@ -17,77 +18,49 @@ const BYTES_AT_ONCE: usize = 256 << 10;
 /// Messages that `/source` sends before it reads what the peer has sent, at most.
 const MESSAGES_AT_ONCE: u64 = 64;
 
-/// Sends messages as fast as the peer reads, then a summary.
-struct Source {
-    message: Message,
-    /// Messages to send.
-    remaining: u64,
-    meter: Meter,
-}
-
-impl Endpoint for Source {
-    fn on_open(&mut self, session: &mut WebSocketSession) -> Next {
-        self.meter = Meter::start();
-        self.on_wake(session)
-    }
-
-    fn on_message(&mut self, _: &mut WebSocketSession, _: Message) -> Next {
-        Next::Continue
-    }
-
-    fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
-        let size = self.message.len();
-        let messages = (BYTES_AT_ONCE / size) as u64;
-        for _ in 0..messages.clamp(1, MESSAGES_AT_ONCE).min(self.remaining) {
-            session.send(&self.message);
-            self.meter.record(size);
-            self.remaining -= 1;
+/// Builds `/source`: sends `count` messages of `size` bytes as fast as the peer reads, then a summary.
+pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
+    let size = parameters.message_size("size", context.config.max_message)?;
+    let at_once = ((BYTES_AT_ONCE / size) as u64).clamp(1, MESSAGES_AT_ONCE);
+    // Random bytes, so that compression does not raise the rate.
+    let message = Message::binary(Random::new().bytes(size));
+    let (mut remaining, mut meter) = (parameters.number("count"), Meter::start());
+    Ok(Route::upgrade(Timed(move |session: &mut WebSocketSession| {
+        for _ in 0..at_once.min(remaining) {
+            session.send(&message);
+            meter.record(size);
+            remaining -= 1;
             if !session.has_room() {
                 break;
             }
         }
-        if self.remaining > 0 || !session.has_room() {
+        if remaining > 0 || !session.has_room() {
             session.wake_when_sent();
             return Next::Continue;
         }
-        session.send_text("", self.meter.summary());
+        session.send_text("", meter.summary());
         Next::Close(1000, String::new())
-    }
+    })))
 }
 
-/// Builds `/source`.
-pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
-    let size = parameters.message_size("size", context.config.max_message)?;
-    // Random bytes, so that compression does not raise the rate.
-    let message = Message::binary(Random::new().bytes(size));
-    Ok(Route::upgrade(Source { message, remaining: parameters.number("count"), meter: Meter::start() }))
-}
-
-/// Receives messages until an empty one, or until `count` of them (0: no limit), then sends a summary and begins anew.
-struct Sink {
-    count: u64,
-    /// Counts from the first message on: its transmission time is not included.
-    meter: Option<Meter>,
-}
-
-impl Endpoint for Sink {
-    fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
-        let meter = self.meter.get_or_insert_with(Meter::start);
+/// Builds `/sink`: receives messages until an empty one, or until `count` of them (0: no limit), then sends a summary and
+/// begins anew.
+#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
+pub(super) fn build_sink(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
+    let count = parameters.number("count");
+    let mut current: Option<Meter> = None;
+    Ok(Route::upgrade(move |session: &mut WebSocketSession, message: Message| {
+        // The time starts after the first message: its transmission time is not included.
+        let meter = current.get_or_insert_with(Meter::start);
         if !message.is_empty() {
             meter.record(message.len());
         }
-        if message.is_empty() || meter.messages == self.count {
+        if message.is_empty() || meter.messages == count {
             session.send_text("", meter.summary());
-            self.meter = None;
+            current = None;
         }
         Next::Continue
-    }
-}
-
-/// Builds `/sink`.
-#[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
-pub(super) fn build_sink(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    Ok(Route::upgrade(Sink { count: parameters.number("count"), meter: None }))
+    }))
 }
 
 /// Counts messages and bytes of one direction since its start.

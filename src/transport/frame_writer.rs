@@ -1,4 +1,5 @@
 //! Sends everything that goes to one peer: a mutex around a queue of whole frames. [`FrameWriter`] has the contract.
+//! `push.rs` has the methods for threads other than the worker that owns the session.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -18,10 +19,6 @@ use crate::protocol::opcode::{self, first_opcode};
 /// Payloads from this size on, in bytes, are sent from the caller's memory instead of being copied into the
 /// queue, unless more data follows and the queue has space. A copy of 16 KiB costs a fifth of a write.
 pub(super) const DIRECT_WRITE_MIN: usize = 16 << 10;
-
-/// Maximum size of a queue that is not empty, including the new frame, in bytes, when another thread pushes a message.
-/// Above it the caller gets [`Pushed::Full`].
-pub(crate) const HIGH_WATER_MARK: usize = 256 << 10;
 
 /// Sends frames and HTTP responses to one peer, from several threads. No method waits for the peer: what the kernel
 /// does not take at once stays in the queue, and [`has_unsent`](Self::has_unsent) returns `true`. The worker then sends
@@ -59,20 +56,6 @@ pub(crate) struct FrameWriter {
     phase: AtomicPhase,
     /// Why another thread ended the session: a [`TerminationReason`], or 0. Set once.
     termination_reason: AtomicU8,
-}
-
-/// What a method for other threads did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    /// The bytes were sent or queued. If they wait for room in the socket, the session waits for it too.
-    Sent,
-    /// The bytes were queued and wait for room in the socket since this call. The caller has to give the session a
-    /// turn, in which it begins to wait for room.
-    Blocked,
-    /// Nothing was added: the queue is full, or a fragmented message is unfinished. A later call may succeed.
-    Full,
-    /// Nothing was added: the session is not open yet, or a Close frame was queued.
-    Closed,
 }
 
 impl FrameWriter {
@@ -296,95 +279,6 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Adds one whole frame of another thread and sends the queue.
-    ///
-    /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, or if a data frame would
-    /// fall between two fragments of a message.
-    pub(crate) fn push(&self, header: &FrameHeader, payload: &Bytes) -> io::Result<Pushed> {
-        match self.push_queued(header, payload, HIGH_WATER_MARK)? {
-            Pushed::Sent => self.flush_from_other_thread(),
-            other => Ok(other),
-        }
-    }
-
-    /// Adds one whole frame of another thread, as [`push`](Self::push) does with a limit of its own, and sends nothing.
-    pub(crate) fn push_queued(
-        &self,
-        header: &FrameHeader,
-        payload: &Bytes,
-        limit: usize,
-    ) -> io::Result<Pushed> {
-        let mut queue = self.lock()?;
-        if self.phase() != Phase::Open {
-            return Ok(Pushed::Closed);
-        }
-        let full = !queue.is_empty() && queue.len() + payload.len() > limit;
-        if full || queue.would_split_message(header) {
-            return Ok(Pushed::Full);
-        }
-        queue.append_header(header, payload.len());
-        if payload.len() < DIRECT_WRITE_MIN {
-            queue.append(payload);
-        } else {
-            queue.append_shared(payload.clone());
-        }
-        Ok(Pushed::Sent)
-    }
-
-    /// Returns the number of bytes in the queue.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.lock().map_or(0, |queue| queue.len())
-    }
-
-    /// Sends the queue from another thread.
-    pub(crate) fn flush_from_other_thread(&self) -> io::Result<Pushed> {
-        let mut queue = self.lock()?;
-        if queue.is_sent() { Ok(Pushed::Sent) } else { self.write_from_other_thread(&mut queue) }
-    }
-
-    /// Ends the session from another thread: sends the Close frame of `termination_reason` after everything in the
-    /// queue, however long the queue is. Stores the reason in the same hold of the lock, so a worker whose send returns
-    /// `false` finds it. Returns [`Pushed::Closed`], and sends nothing, if the session is not open.
-    pub(crate) fn terminate(&self, termination_reason: TerminationReason) -> io::Result<Pushed> {
-        let mut queue = self.lock()?;
-        if self.phase() != Phase::Open {
-            return Ok(Pushed::Closed);
-        }
-        let (code, reason) = termination_reason.close_code_and_reason();
-        queue.append_close(code, reason);
-        self.advance_to(Phase::Closing);
-        self.set_termination_reason(termination_reason);
-        self.write_from_other_thread(&mut queue)
-    }
-
-    /// Sends the final response to a client in its handshake from another thread, then shuts down the sending half of
-    /// the socket. Stores `termination_reason` in the same hold of the lock. Returns [`Pushed::Closed`], and sends
-    /// nothing, if a response was queued before. If the kernel does not take all of it, the sending half is not shut down.
-    ///
-    /// # Errors
-    /// `NotConnected` during the TLS handshake, when the client could not read the response.
-    pub(crate) fn respond(&self, bytes: &[u8], termination_reason: TerminationReason) -> io::Result<Pushed> {
-        let mut queue = self.lock()?;
-        if self.phase() != Phase::Handshake {
-            return Ok(Pushed::Closed);
-        }
-        if queue.record_layer.is_handshaking() {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        queue.append(bytes);
-        self.advance_to(Phase::Lingering);
-        self.set_termination_reason(termination_reason);
-        let mut pushed = self.write_from_other_thread(&mut queue)?;
-        if pushed == Pushed::Sent {
-            queue.record_layer.queue_close_notify();
-            pushed = self.write_from_other_thread(&mut queue)?;
-        }
-        if pushed == Pushed::Sent {
-            self.socket().shutdown(Shutdown::Write)?;
-        }
-        Ok(pushed)
-    }
-
     /// Stores why another thread ends the session, unless a reason was stored before.
     pub(crate) fn set_termination_reason(&self, termination_reason: TerminationReason) {
         let _ = self.termination_reason.compare_exchange(0, termination_reason as u8, Relaxed, Relaxed);
@@ -404,15 +298,8 @@ impl FrameWriter {
     }
 
     /// Sends the queue. Returns whether all of it was sent.
-    fn write(&self, queue: &mut WriteQueue) -> io::Result<bool> {
+    pub(super) fn write(&self, queue: &mut WriteQueue) -> io::Result<bool> {
         self.write_with(queue, &Bytes::new())
-    }
-
-    /// Sends the queue from another thread.
-    fn write_from_other_thread(&self, queue: &mut WriteQueue) -> io::Result<Pushed> {
-        let waits_already = self.has_unsent();
-        let sent = self.write(queue)?;
-        Ok(if sent || waits_already { Pushed::Sent } else { Pushed::Blocked })
     }
 
     /// Sends the queue, then `payload`, as far as the kernel takes it at once. The rest of both is in the queue
@@ -447,7 +334,7 @@ impl FrameWriter {
     ///
     /// # Errors
     /// If a thread panicked while it held the lock.
-    fn lock(&self) -> io::Result<MutexGuard<'_, WriteQueue>> {
+    pub(super) fn lock(&self) -> io::Result<MutexGuard<'_, WriteQueue>> {
         self.queue.lock().map_err(|_| io::Error::other("a thread panicked while it wrote to this session"))
     }
 }

@@ -8,6 +8,7 @@ use socket2::SockRef;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::frame_writer::*;
+use super::push::Pushed;
 use super::record_layer::RecordLayer;
 use super::write_queue::{FLUSH_THRESHOLD, single_frame_header};
 

