@@ -74,7 +74,7 @@ export class Connector {
   showState() {
     const { session } = this;
     const status = element("status");
-    status.dataset.state = session.state;
+    status.dataset.state = session.state === "closed" && session.failed ? "failed" : session.state;
     setText(status, session.description);
     status.title = session.isOpen ? `Connected to ${session.target.url}` : session.description;
     const disconnects = session.isWanted && !this.isChanged();

@@ -10,7 +10,7 @@ export function startTheme(onChange) {
   const button = element("theme");
   const show = (theme) => {
     document.documentElement.dataset.theme = theme;
-    button.replaceChildren(make("span", "on-wide", "Theme: "), theme);
+    button.replaceChildren(make("span", "on-wide", `Theme: ${theme}`), make("span", "on-narrow", "◐"));
     button.setAttribute("aria-label", `Theme: ${theme}`);
   };
   const stored = load(KEY, "auto");

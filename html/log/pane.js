@@ -15,7 +15,9 @@ export class LogPane {
     this.stateText = make("span", "pane-state");
     this.head.append(make("strong", "", slot), this.stateText);
     if (slot === "B") {
-      this.head.append(makeButton("Close second connection", actions.closePane, "quiet"));
+      const close = makeButton("Close", actions.closePane, "quiet");
+      close.setAttribute("aria-label", "Close the second connection");
+      this.head.append(close);
     }
     this.scroller = make("div", "scroller");
     this.scroller.setAttribute("aria-label", `Events of connection ${slot}`);

@@ -26,6 +26,8 @@ export class Session {
     this.timer = 0;
     // Sent as soon as the connection is open.
     this.waitingDraft = null;
+    // The last attempt did not open a connection.
+    this.failed = false;
   }
 
   /** Connects. An existing connection is closed with 1000. */
@@ -50,6 +52,7 @@ export class Session {
     const { url, protocols } = this.target;
     const socket = this.sockets.open(url, protocols, (event) => this.onEvent(socket, { ...event, url, protocols }));
     socket.wasOpen = false;
+    this.failed = false;
     this.socket = socket;
     this.setState("connecting");
   }
@@ -76,6 +79,7 @@ export class Session {
   onEnd({ type, at, url, protocols }, failed) {
     const isLeaving = this.state === "closing";
     this.socket = null;
+    this.failed = failed || type === "refused";
     if (failed) {
       explainFailure(url, protocols).then((text) => this.listener.event(this, { type: "failure", at, url, text }));
     }
@@ -165,7 +169,8 @@ export class Session {
       const seconds = Math.max(0, Math.ceil((this.retryAt - performance.now()) / 1000));
       return `Reconnecting in ${seconds} s (attempt ${this.attempts})`;
     }
-    const texts = { closed: "Not connected", connecting: "Connecting …", open: "Connected", closing: "Closing …" };
+    const closed = this.failed ? "Connection failed" : "Not connected";
+    const texts = { closed, connecting: "Connecting …", open: "Connected", closing: "Closing …" };
     return texts[this.state];
   }
 

@@ -11,6 +11,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod bidi;
 mod browser;
 mod capacity;
 mod certificate;

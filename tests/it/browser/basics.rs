@@ -141,7 +141,8 @@ fn page_explains_a_shutdown_and_reconnects() {
         "closed: 1001 going away: the server is shutting down, or the page was left “server shutting down”",
     );
     expect(&browser, "the server does not answer");
-    browser.expect("#status", "(attempt 4)");
+    let status = browser.expect("#status", "(attempt 4)");
+    assert!(status.starts_with("Reconnecting in ") && status.contains(" s ("), "{status}");
     let (stop, thread) = start(listen(&address.to_string()).unwrap());
     // Without waiting for the end of the countdown.
     press(&browser, "#retry");

@@ -118,6 +118,7 @@ fn page_says_why_a_handshake_failed() {
         connect_to(&browser, target);
         let log = expect(&browser, words);
         assert!(log.contains("Connection failed: "), "{log}");
+        browser.expect("#status", "Connection failed");
     }
     press(&browser, "#clear");
     type_into(&browser, "#protocols", "chat.v1 chat.v2");
@@ -282,6 +283,6 @@ fn page_opens_two_connections_side_by_side() {
     );
     assert!(edges[1].as_u64() > edges[0].as_u64(), "beside each other: {edges}");
     press(&browser, "#second");
-    browser.wait_for("#panes", "one pane", |text| !text.contains("Close second"));
+    browser.wait_for("#panes", "one pane", |text| !text.contains("Close"));
     browser.finish(&[]);
 }

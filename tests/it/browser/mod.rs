@@ -1,10 +1,12 @@
 //! The page in a real browser. A test fails if the console has an error or the content policy was violated.
 //!
-//! They need the Debian packages `chromium`, `chromium-driver` and `libnss3-tools`, and are run by `scripts/test`.
+//! They need the Debian packages `chromium`, `chromium-driver`, `libnss3-tools` and `firefox-esr`. `scripts/test` installs
+//! these and what else they use, and runs them.
 
 mod accessibility;
 mod basics;
 mod connecting;
+mod firefox;
 mod log;
 mod messages;
 mod performance;
