@@ -239,6 +239,9 @@ class Page {
       this.prefixes.set(event.url, event.prefix);
       this.saveForm();
     }
+    if (event.type === "received" && new URL(event.url).pathname === "/info") {
+      this.showInstance(event);
+    }
     this.announcer.add(pane.store.entries.at(-1));
     pane.view.schedule();
     if (this.toolbar.paused) {
@@ -261,6 +264,18 @@ class Page {
   showName(headers) {
     const instance = headers?.get("X-Served-By") ?? "";
     setText(element("version"), [this.version, instance && `on ${instance}`].filter(Boolean).join(" "));
+  }
+
+  /** Shows the name of the instance that `/info` gives, if it is the server of the page. */
+  showInstance({ url, data }) {
+    try {
+      const { instance } = JSON.parse(data);
+      if (typeof instance === "string" && isPageServer(url)) {
+        setText(element("version"), `${this.version} on ${instance}`);
+      }
+    } catch {
+      // An echo that is not JSON.
+    }
   }
 
   /** Writes the form into the fragment of the URL, and updates the snippets. Returns what a link leaves out. */

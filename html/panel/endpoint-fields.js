@@ -21,7 +21,9 @@ export function makeField(parameter, example) {
   input.title = `${name} takes ${accepts}`;
   const label = make("label", type === "flag" ? "check" : "");
   const caption = make("span", "caption", `${name}${type === "time" ? " (ms)" : ""}`);
-  const hint = make("span", "hint", meaning);
+  // The table writes what a flag means as "1: …" or "0: …".
+  const text = type === "flag" ? meaning.replace(/^1: /, "").replace(/^0: /, "off: ") : meaning;
+  const hint = make("span", "hint", text);
   if (type === "flag") {
     label.append(input, caption, hint);
   } else {

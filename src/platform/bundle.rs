@@ -24,7 +24,7 @@ pub(crate) struct Page {
 /// A sentence that names the file and the problem.
 pub(crate) fn bundle(folder: &Path, version: &str, tag_of: impl Fn(&str) -> String) -> Result<Page, String> {
     let mut modules = Vec::new();
-    add_module(folder, Path::new("main.js"), &mut modules)?;
+    add_module(folder, Path::new("main.js"), &mut Vec::new(), &mut modules)?;
     let script: String = modules.iter().map(|(_, code)| code.as_str()).collect();
     let source = read(folder, Path::new("index.html"))?;
     let (mut document, mut style) = (String::new(), String::new());
@@ -53,11 +53,21 @@ fn read(folder: &Path, name: &Path) -> Result<String, String> {
     fs::read_to_string(folder.join(name)).map_err(|error| format!("html/{}: {error}", name.display()))
 }
 
-/// Adds a module behind those that it imports. A module that is there already is not added again.
-fn add_module(folder: &Path, name: &Path, modules: &mut Vec<(PathBuf, String)>) -> Result<(), String> {
+/// Adds a module behind those that it imports. A module that is there already is not added again. `importers` are the
+/// modules that are being added, to find a circle.
+fn add_module(
+    folder: &Path,
+    name: &Path,
+    importers: &mut Vec<PathBuf>,
+    modules: &mut Vec<(PathBuf, String)>,
+) -> Result<(), String> {
     if modules.iter().any(|(other, _)| other == name) {
         return Ok(());
     }
+    if importers.iter().any(|importer| importer == name) {
+        return Err(format!("html/{}: the module imports itself by way of others", name.display()));
+    }
+    importers.push(name.to_owned());
     let failed = |line: &str| format!("html/{}: the bundler does not support `{line}`", name.display());
     let source = without_comments(&read(folder, name)?, "/**", "*/");
     let (mut body, mut exports) = (String::new(), Vec::new());
@@ -74,7 +84,7 @@ fn add_module(folder: &Path, name: &Path, modules: &mut Vec<(PathBuf, String)>) 
                 .ok_or_else(|| failed(line))?;
             let path = path.strip_suffix("\";").ok_or_else(|| failed(line))?;
             let imported = normalized(&name.parent().unwrap_or(Path::new("")).join(path));
-            add_module(folder, &imported, modules)?;
+            add_module(folder, &imported, importers, modules)?;
             let _ = writeln!(body, "const {{{}}} = {};", names.replace(" as ", ": "), variable(&imported));
         } else if let Some(declaration) = line.strip_prefix("export ") {
             exports.push(declared_name(declaration).ok_or_else(|| failed(line))?);
@@ -85,6 +95,7 @@ fn add_module(folder: &Path, name: &Path, modules: &mut Vec<(PathBuf, String)>) 
             body.push('\n');
         }
     }
+    importers.pop();
     let exports = exports.join(", ");
     let code = format!("const {} = (() => {{\n{body}return {{ {exports} }};\n}})();\n", variable(name));
     modules.push((name.to_owned(), code));

@@ -13,6 +13,7 @@
 
 mod bidi;
 mod browser;
+mod bundle;
 mod capacity;
 mod certificate;
 mod certificate_reload;

@@ -225,7 +225,11 @@ fn dev_cert_certificate_is_accepted_only_when_trusted() {
     expect(&browser, &format!("connected: wss://{site}"));
     browser.click("#send");
     expect(&browser, "Received: Hello, world!");
-    browser.finish(&[]);
+    // Mixed content: the browser refuses it at once.
+    connect_to(&browser, "ws://no-such-host.invalid/");
+    expect(&browser, "not connected: ");
+    browser.expect("#status", "Connection failed");
+    browser.finish(&["Mixed Content"]);
     // Processes of the browser may still write there.
     let _ = fs::remove_dir_all(scratch);
 }

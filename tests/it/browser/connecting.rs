@@ -254,6 +254,7 @@ fn page_keyboard_focus_is_always_visible() {
                 break;
             }
             assert!(found[1] == true, "{size:?}: {found} is covered, after {seen:?}");
+            assert_ne!(found[2], "none", "{size:?}: {found} does not show the focus");
             seen.push(found[0].as_str().unwrap().to_owned());
         }
         for id in ["url", "connect", "filter", "message", "send"] {
@@ -284,5 +285,41 @@ fn page_opens_two_connections_side_by_side() {
     assert!(edges[1].as_u64() > edges[0].as_u64(), "beside each other: {edges}");
     press(&browser, "#second");
     browser.wait_for("#panes", "one pane", |text| !text.contains("Close"));
+    browser.finish(&[]);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test runs it"]
+fn page_endpoint_fields_have_the_types_of_the_table() {
+    let server = TestServer::start();
+    let browser = open(&server, "", DESKTOP);
+    browser.expect("#endpoints", "/stats");
+    let field = |path: &str, name: &str| format!("[data-path=\"{path}\"] [name={name}]");
+    let describe = |path: &str, name: &str| {
+        browser.run(&format!(
+            "const e = document.querySelector('{}'); return [e.type, e.min ?? '', e.max ?? '', e.maxLength ?? '', e.placeholder ?? ''].join(' ')",
+            field(path, name)
+        ))
+    };
+    assert_eq!(describe("/delay", "ms"), "number 0 3600000 -1 250");
+    assert_eq!(describe("/close", "code"), "number 0 65535 -1 1000");
+    assert_eq!(describe("/fragment", "ping"), "checkbox   -1 ");
+    assert_eq!(describe("/drop", "how"), "select-one    ");
+    assert_eq!(describe("/broadcast", "room"), "text   64 lobby");
+    assert_eq!(describe("/source", "size"), "text   -1 64KiB");
+    let groups = browser
+        .run("return [...document.querySelectorAll('#endpoints h3')].map((e) => e.textContent).join()");
+    assert_eq!(groups, "Echo,Timing,Closing,Faults,Throughput,Information");
+    browser.click("[data-path=\"/fragment\"] summary");
+    browser.picture("endpoints");
+    browser.fill(&field("/fragment", "size"), "7");
+    browser.click(&field("/fragment", "ping"));
+    browser.expect("[data-path=\"/fragment\"] .target", "/fragment?size=7");
+    browser.click("[data-path=\"/fragment\"] .endpoint-head button");
+    expect(&browser, "/fragment?size=7, ");
+    // The browser checks the range before it connects.
+    browser.fill(&field("/fragment", "size"), "x");
+    browser.click("[data-path=\"/fragment\"] .endpoint-head button");
+    assert_eq!(browser.run("return document.querySelectorAll(':invalid:not(form, fieldset)').length"), 1);
     browser.finish(&[]);
 }
