@@ -1,6 +1,6 @@
 // Connects the parts of the page.
 import { Connector } from "./bar/connector.js";
-import { readSettings, writeSettings } from "./bar/settings.js";
+import { readSettings, SettingsWriter } from "./bar/settings.js";
 import { startTheme } from "./bar/theme.js";
 import { bytesOf, toBase64 } from "./base/bytes.js";
 import { element, make, setText } from "./base/dom.js";
@@ -30,6 +30,7 @@ export function startPage(script) {
 class Page {
   constructor(script) {
     this.version = document.querySelector("meta[name=generator]").content.replace(/^ws-echo */, "");
+    this.settings = new SettingsWriter();
     this.sockets = new Sockets(script, (count) => this.onDropped(count));
     // Prefixes of text replies, by URL.
     this.prefixes = new Map();
@@ -41,7 +42,7 @@ class Page {
     this.connector = new Connector(this.sides[0].session, {
       connectAll: (url, protocols) => this.connectAll(url, protocols),
       disconnectAll: (code, reason) => this.disconnectAll(code, reason),
-      saveForm,
+      writeLink: () => this.settings.write(this.settingsOfForm()),
     });
     this.composer = new Composer({ send: (draft) => this.send(draft), changed: saveForm });
     this.runs = new Runs(this.composer, () => this.sender(), saveForm);
@@ -86,6 +87,7 @@ class Page {
     });
     addEventListener("hashchange", () => {
       const settings = readSettings(location.hash);
+      this.settings.cancel();
       if (settings) {
         this.loadForm();
         this.connectOwn(settings);
@@ -278,10 +280,15 @@ class Page {
     }
   }
 
-  /** Writes the form into the fragment of the URL, and updates the snippets. Returns what a link leaves out. */
+  /** Writes the form into the fragment of the URL a moment later, and updates the snippets. */
   saveForm() {
+    this.settings.save(this.settingsOfForm());
+    this.showCode();
+  }
+
+  settingsOfForm() {
     const draft = this.composer.draft();
-    const omitted = writeSettings({
+    return {
       url: this.connector.url.value,
       protocols: this.connector.protocols.value,
       kind: draft.kind,
@@ -294,15 +301,17 @@ class Page {
       count: element("burst-count").value,
       size: element("burst-size").value,
       stats: this.statistics.isOn ? "1" : "",
-    });
+    };
+  }
+
+  showCode() {
     try {
       const url = resolve(this.connector.url.value);
       const prefix = this.prefixes.get(url) ?? (url === pageServer() ? "Received: " : "");
-      this.code.show({ url, protocols: this.connector.protocolNames(), message: encode(draft, 1), prefix });
+      this.code.show({ url, protocols: this.connector.protocolNames(), message: encode(this.composer.draft(), 1), prefix });
     } catch {
       // The URL or the message is incomplete: keeps the snippets.
     }
-    return omitted;
   }
 
   /** Fills the form from the fragment of the URL, and returns the settings. */

@@ -4,8 +4,11 @@ import { closeOnLeave, element, setText } from "../base/dom.js";
 import { resolve } from "../net/target.js";
 
 export class Connector {
-  /** `session` is the first connection. `connectAll(url, protocols)` connects; `disconnectAll(code, reason)` closes. */
-  constructor(session, { connectAll, disconnectAll, saveForm }) {
+  /**
+   * `session` is the first connection. `connectAll(url, protocols)` connects; `disconnectAll(code, reason)` closes.
+   * `writeLink()` writes the settings into the URL of the page, and returns the names of those that are too long.
+   */
+  constructor(session, { connectAll, disconnectAll, writeLink }) {
     this.session = session;
     this.connectAll = connectAll;
     this.url = element("url");
@@ -15,7 +18,7 @@ export class Connector {
     element("connector").addEventListener("submit", (event) => {
       event.preventDefault();
       // Enter in the field connects to what it holds; the button disconnects while there is a connection.
-      if (event.submitter === this.button && session.isWanted && !this.isChanged()) {
+      if (document.activeElement !== this.url && session.isWanted && !this.isChanged()) {
         disconnectAll(Number(element("close-code").value), element("close-reason").value);
       } else {
         this.connect();
@@ -27,7 +30,7 @@ export class Connector {
     });
     element("retry").addEventListener("click", () => session.retryNow());
     element("share").addEventListener("click", (event) => {
-      const omitted = saveForm();
+      const omitted = writeLink();
       const names = omitted.join(" and ");
       setText(element("share-problem"), omitted.length > 0 ? `The link leaves out the ${names}: longer than a link may be.` : "");
       copyText(location.href, event.currentTarget);

@@ -29,22 +29,44 @@ export function readSettings(hash) {
   return Object.fromEntries(names.map((name) => [name, parameters.get(name) ?? DEFAULTS[name]]));
 }
 
-/** Writes settings into the fragment. Returns the names of those that are too long for a link. */
-export function writeSettings(settings) {
-  const parameters = new URLSearchParams();
-  const omitted = [];
-  for (const [name, value] of Object.entries(settings)) {
-    if (value === DEFAULTS[name]) {
-      continue;
-    }
-    if (value.length <= MAX_LENGTH) {
-      parameters.set(name, value);
-    } else {
-      omitted.push(name);
-    }
+/** Shortest time between two writes, in milliseconds. Browsers refuse to write the URL too often. */
+const WRITE_INTERVAL = 300;
+
+export class SettingsWriter {
+  constructor() {
+    this.timer = 0;
   }
-  // These characters need no escape in a fragment.
-  const text = parameters.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%3F", "?");
-  history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
-  return omitted;
+
+  /** Writes settings a moment later. Further ones until then replace them. */
+  save(settings) {
+    this.latest = settings;
+    this.timer ||= setTimeout(() => this.write(this.latest), WRITE_INTERVAL);
+  }
+
+  /** Leaves out what was saved and is not written yet. */
+  cancel() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+  }
+
+  /** Writes settings into the fragment. Returns the names of those that are too long for a link. */
+  write(settings) {
+    this.cancel();
+    const parameters = new URLSearchParams();
+    const omitted = [];
+    for (const [name, value] of Object.entries(settings)) {
+      if (value === DEFAULTS[name]) {
+        continue;
+      }
+      if (value.length <= MAX_LENGTH) {
+        parameters.set(name, value);
+      } else {
+        omitted.push(name);
+      }
+    }
+    // These characters need no escape in a fragment.
+    const text = parameters.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%3F", "?");
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    return omitted;
+  }
 }

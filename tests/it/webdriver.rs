@@ -120,6 +120,15 @@ impl Browser {
         }
     }
 
+    /// Waits until a script returns true.
+    pub fn wait_for_script(&self, script: &str) {
+        let deadline = Instant::now() + TEST_TIMEOUT;
+        while self.run(script) != true {
+            assert!(Instant::now() < deadline, "never true: {script}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until an element shows those words.
     pub fn expect(&self, selector: &str, words: &str) -> String {
         self.wait_for(selector, words, |text| text.contains(words))

@@ -191,6 +191,14 @@ fn page_fits_every_width_and_has_large_controls() {
                 browser.picture(&format!("{name}-{tab}"));
             }
         }
+        for menu in ["options", "export", "saved-menu", "repeat-menu"] {
+            let outside = browser.run(&format!(
+                "const menu = document.getElementById('{menu}'); menu.open = true; \
+                 const box = menu.querySelector('.menu-panel').getBoundingClientRect(); menu.open = false; \
+                 return [Math.min(0, box.left, box.top), Math.max(0, box.right - innerWidth, box.bottom - innerHeight)].map(Math.round)"
+            ));
+            assert_eq!(outside, serde_json::json!([0, 0]), "{name}: {menu} is outside of the window");
+        }
         let height =
             browser.run("return document.documentElement.scrollHeight - innerHeight").as_i64().unwrap();
         assert!(height <= 0, "{name}: {height} pixels to scroll");

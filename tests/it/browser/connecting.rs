@@ -143,8 +143,13 @@ fn page_shows_the_end_of_a_replaced_connection_and_unanswered_messages() {
     browser.expect("#log-count", "2 without reply");
     choose_events(&browser, "unanswered");
     browser.wait_for("#panes", "both messages", |text| text.matches("no reply").count() == 2);
-    // The code and the reason of the form close the connection.
     choose_events(&browser, "");
+    // Enter in the field connects anew; the button disconnects, with the code and the reason of the form.
+    browser.run("document.getElementById('url').focus()");
+    browser.press(ENTER);
+    browser.wait_for("#panes", "another connection", |text| text.matches("replaced by a new").count() == 2);
+    browser.expect("#status", "Connected");
+    browser.run("document.getElementById('connect').focus()");
     type_into(&browser, "#close-code", "4007");
     type_into(&browser, "#close-reason", "enough");
     press(&browser, "#connect");
@@ -168,6 +173,8 @@ fn page_link_has_the_whole_set_up_or_says_what_it_leaves_out() {
     ] {
         type_into(&browser, field, value);
     }
+    browser.click("#options summary");
+    browser.click("#share");
     let link = browser.run("return location.href").as_str().unwrap().to_owned();
     browser.go("about:blank");
     browser.go(&link);
@@ -183,6 +190,12 @@ fn page_link_has_the_whole_set_up_or_says_what_it_leaves_out() {
     browser.click("#options summary");
     browser.click("#share");
     browser.expect("#share-problem", "The link leaves out the message");
+    // A few hundred changes are not too many for the browser.
+    browser.run(
+        "const field = document.getElementById('message'); for (let i = 0; i < 500; i += 1) { field.value = `no ${i}`; \
+         field.dispatchEvent(new Event('input')); }",
+    );
+    browser.wait_for_script("return location.href.includes('no+499')");
     browser.finish(&[]);
 }
 
