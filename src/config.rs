@@ -124,12 +124,17 @@ impl Config {
     /// clamped to 10 ms and 1 s. A time-out is applied at most one tick late.
     #[must_use]
     pub fn tick(&self) -> Duration {
+        let shortest = self.handshake_timeout.min(self.close_timeout) / 5;
+        shortest.min(self.open_tick()).clamp(MIN_TICK, MAX_TICK)
+    }
+
+    /// Returns the interval at which the supervisor looks at an open session: a fifth of the shortest time-out of open
+    /// sessions, at least 10 ms.
+    pub(crate) fn open_tick(&self) -> Duration {
         [
-            self.handshake_timeout,
             self.ping_interval,
             self.pong_timeout,
             self.write_timeout,
-            self.close_timeout,
             self.message_timeout,
             self.idle_timeout,
             self.max_session_age,
@@ -137,8 +142,8 @@ impl Config {
         .into_iter()
         .filter(|timeout| !timeout.is_zero())
         .min()
-        .map_or(MAX_TICK, |shortest| shortest / 5)
-        .clamp(MIN_TICK, MAX_TICK)
+        .map_or(Self::MAX_TIMEOUT, |shortest| shortest / 5)
+        .max(MIN_TICK)
     }
 }
 

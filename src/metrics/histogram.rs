@@ -23,6 +23,14 @@ pub(super) fn bucket_of_size(size: u64) -> usize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SizeCounts(pub(super) [u64; SIZE_BUCKETS]);
 
+impl std::ops::Sub for SizeCounts {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self(std::array::from_fn(|index| self.0[index] - earlier.0[index]))
+    }
+}
+
 impl std::ops::AddAssign for SizeCounts {
     fn add_assign(&mut self, other: Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {

@@ -1,7 +1,7 @@
 //! The totals of the server at one point in time.
 
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -110,6 +110,23 @@ impl Traffic {
             pongs_in: counters.pongs_in.get(),
             pings_out: counters.pings_out.get(),
             sizes_in: counters.sizes_in(),
+        }
+    }
+}
+
+impl Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            messages_in: self.messages_in - earlier.messages_in,
+            messages_out: self.messages_out - earlier.messages_out,
+            bytes_in: self.bytes_in - earlier.bytes_in,
+            bytes_out: self.bytes_out - earlier.bytes_out,
+            pings_in: self.pings_in - earlier.pings_in,
+            pongs_in: self.pongs_in - earlier.pongs_in,
+            pings_out: self.pings_out - earlier.pings_out,
+            sizes_in: self.sizes_in - earlier.sizes_in,
         }
     }
 }

@@ -15,13 +15,14 @@
 //! The handshake time-out applies twice: here to a connection with a place (TLS handshake and request head
 //! together), and before that to a connection in the queue (`Supervisor::reject_expired`).
 //!
-//! The supervisor polls the timers at each tick. The time between two ticks is a fifth of the shortest
-//! time-out, 10 ms to 1 s ([`Config::tick`]), and 10 ms during the drain.
+//! The supervisor polls the timers at each tick, those of open sessions at intervals of [`Config::open_tick`]. The time
+//! between two ticks is a fifth of the shortest time-out, 10 ms to 1 s ([`Config::tick`]), and 10 ms during the drain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::metrics::snapshot::Traffic;
 use crate::session::handle::SessionHandle;
 use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
@@ -58,6 +59,10 @@ pub(super) struct SessionTimers {
     /// How long the session has waited for the rest of what `waiting` names.
     unfinished_for: Duration,
     observed_at: Instant,
+    /// When the supervisor looks at the session next, unless its phase changes before.
+    next_poll: Instant,
+    /// The traffic that the totals include.
+    counted: Traffic,
     /// The supervisor has aborted the session.
     pub(super) aborted: bool,
 }
@@ -97,6 +102,8 @@ impl SessionTimers {
             waiting: Waiting::NotReading,
             unfinished_for: Duration::ZERO,
             observed_at: now,
+            next_poll: now,
+            counted: Traffic::default(),
             aborted: false,
         }
     }
@@ -107,6 +114,18 @@ impl SessionTimers {
         self.last_read_at = now;
         self.ping_sent_at = self.ping_sent_at.map(|_| now);
         self.write_blocked_since = self.write_blocked_since.map(|_| now);
+    }
+
+    /// Returns whether to look at the session at this tick if there are many. A look at an idle session costs several
+    /// accesses to memory that no cache holds.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next_poll || self.handle.phase() != self.phase
+    }
+
+    /// Returns the traffic since the last call.
+    pub(super) fn uncounted_traffic(&mut self) -> Traffic {
+        let traffic = Traffic::of(self.handle.counters());
+        traffic - std::mem::replace(&mut self.counted, traffic)
     }
 
     /// Reads the session's counters and returns the action that is due at `now`; none after an abort. During
@@ -121,6 +140,7 @@ impl SessionTimers {
             return None;
         }
         self.observe(now);
+        self.next_poll = if self.phase == Phase::Open { now + config.open_tick() } else { now };
         if self.write_blocked_since.is_some_and(|since| now - since >= config.write_timeout) {
             return Some(TimeoutAction::WriteTimeout);
         }

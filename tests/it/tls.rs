@@ -294,6 +294,26 @@ fn tls_handshake_in_progress_is_aborted_at_shutdown() {
 }
 
 #[test]
+fn tls_handshakes_in_progress_take_no_worker() {
+    let tls = TlsServer::with(Config { workers: 1, ..config() }, Routes::standard());
+    let mut hello = Vec::new();
+    let name = ServerName::try_from("localhost").unwrap();
+    ClientConnection::new(Arc::clone(&tls.client), name).unwrap().write_tls(&mut hello).unwrap();
+    let _handshaking: Vec<_> = [&hello[..1], &hello[..50], &hello[..]]
+        .into_iter()
+        .map(|bytes| {
+            let mut client = tls.server.connect();
+            client.send(bytes);
+            client
+        })
+        .collect();
+    let mut client = tls.open("/echo");
+    client.send(text("served"));
+    assert_eq!(client.read_text(), "served");
+    client.close();
+}
+
+#[test]
 fn tls_port_answers_a_plain_request_with_400() {
     let tls = TlsServer::start();
     let mut client = tls.server.connect();

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,13 +11,13 @@ use rlimit::Resource;
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::{
-    Client, TEST_TIMEOUT, TestServer, config, eventually, exchange, masked, metric, text, upgrade,
+    Client, Frame, TEST_TIMEOUT, TestServer, config, eventually, exchange, masked, metric, text, upgrade,
 };
 use crate::proc_status::ProcStatus;
 use crate::server_process::ServerProcess;
 use tungstenite::Message;
 use ws_echo::endpoints::echo::echo;
-use ws_echo::{Config, Routes, WebSocketSession};
+use ws_echo::{Config, Next, Routes, WebSocketSession};
 
 /// How many sessions of each kind wait.
 #[derive(Clone, Copy)]
@@ -199,4 +201,76 @@ fn session_that_floods_gives_way_to_others() {
     for flood in floods {
         flood.join().unwrap();
     }
+}
+
+#[test]
+fn pushes_and_the_stop_reach_waiting_sessions_without_a_worker() {
+    let (handles, handle_of) = channel();
+    let (release, released) = channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    let routes = Routes::standard().with("/handle", move || {
+        let (handles, released) = (handles.clone(), Arc::clone(&released));
+        move |session: &mut WebSocketSession, message: Message| {
+            handles.send(session.handle()).unwrap();
+            if message.len() > 1 {
+                // The only worker is busy until the test releases it.
+                let _ = released.lock().unwrap().recv_timeout(TEST_TIMEOUT);
+            }
+            Next::Continue
+        }
+    });
+    let server = TestServer::with_routes(Config { workers: 1, ..config() }, routes);
+    let (mut waiting, mut busy) = (server.open("/handle"), server.open("/handle"));
+    waiting.send(text("x"));
+    let handle = handle_of.recv_timeout(TEST_TIMEOUT).unwrap();
+    busy.send(text("busy"));
+    handle_of.recv_timeout(TEST_TIMEOUT).unwrap();
+    handle.push(&Message::text("pushed")).unwrap();
+    assert_eq!(waiting.read_text(), "pushed");
+    server.stop.request();
+    for client in [&mut waiting, &mut busy] {
+        assert_eq!(client.read_frame(), Frame::close(1001, "server shutting down"));
+        client.send(masked(0x88, 1001_u16.to_be_bytes()));
+    }
+    release.send(()).unwrap();
+    waiting.expect_end();
+    busy.expect_end();
+    assert_eq!(server.finish().totals.clean, 2);
+}
+
+/// Connections that wait in each way while the only worker serves another one.
+#[test]
+fn waiting_in_the_middle_of_anything_takes_no_worker() {
+    let server = TestServer::with(Config { workers: 1, connections: 20, ..config() });
+    let mut waiting = vec![server.connect()];
+    let mut head = server.connect();
+    head.send("GET /echo HTTP/1.1\r\nHo");
+    let mut frame = server.open("/echo");
+    frame.send(&text("unfinished")[..9]);
+    let mut fragments = server.open("/echo");
+    fragments.send(masked(0x01, "unfinished"));
+    waiting.extend([head, frame, fragments]);
+    let timed = [
+        "/delay?ms=1h",
+        "/throttle?bytes=1",
+        "/push?every=1h",
+        "/stats",
+        "/silent",
+        "/source?size=1MiB&count=99",
+    ];
+    for path in timed {
+        let mut client = connect_small(server.address).open(path);
+        client.send(text("x"));
+        waiting.push(client);
+    }
+    // The server has sent its Close and waits for that of the client.
+    let mut closing = server.open("/close?code=4000");
+    assert_eq!(closing.read_frame().code(), 4000);
+    let mut client = server.open("/echo");
+    for n in 0..100 {
+        client.send(text(&n.to_string()));
+        assert_eq!(client.read_text(), n.to_string());
+    }
+    client.close();
+    drop(closing);
 }
