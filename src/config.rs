@@ -14,6 +14,9 @@ pub const DEFAULT_DEFLATE_LEVEL: u32 = 1;
 /// Highest level of compression, zlib's 9.
 pub const MAX_DEFLATE_LEVEL: u32 = 9;
 
+/// Maximum length of [`Config::name`] in bytes. A pod of Kubernetes has a name of at most 253.
+pub const MAX_NAME_LENGTH: usize = 255;
+
 /// Value of [`Config::allow_origin`] for the origin of the server itself.
 pub const SAME_ORIGIN: &str = "same-origin";
 
@@ -24,6 +27,8 @@ pub const ANY_SUBPROTOCOL: &str = "*";
 /// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Name of this instance: letters, digits and `-._~:@/+`, at most [`MAX_NAME_LENGTH`] bytes. Clients get it in `X-Served-By` and in `/info`.
+    pub name: String,
     /// Number of worker threads, at least 1. A connection that waits needs none.
     pub workers: usize,
     /// Maximum number of connections at once, at least 1.
@@ -83,9 +88,24 @@ pub fn default_workers() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get).max(2)
 }
 
+/// Returns the default name of the instance: the host name, with `-` for each character that a name must not have.
+#[must_use]
+pub fn default_name() -> String {
+    let host = rustix::system::uname();
+    let name: String =
+        host.nodename().to_string_lossy().chars().map(|c| if is_name_char(c) { c } else { '-' }).collect();
+    if name.is_empty() { "ws-echo".to_owned() } else { name }
+}
+
+/// Returns whether a character may be in a name: it needs no quotes in a header field, in JSON and in a metric label.
+pub(crate) fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~:@/+".contains(c)
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
+            name: default_name(),
             workers: default_workers(),
             connections: DEFAULT_CONNECTIONS,
             waiting: 128,

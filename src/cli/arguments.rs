@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use super::options::{Capacity, Logging, Protocol, Timeouts, TlsOptions};
+use super::options::{Capacity, Deployment, Logging, Protocol, Timeouts, TlsOptions};
 use super::values::DISABLED;
-use crate::config::{Config, DEFAULT_CONNECTIONS, default_workers};
+use crate::config::{Config, DEFAULT_CONNECTIONS, default_name, default_workers};
 use crate::logging::LogFormat;
 
 /// Text below the options in `--help`.
@@ -42,6 +42,8 @@ pub struct Cli {
     protocol: Protocol,
     #[command(flatten)]
     timeouts: Timeouts,
+    #[command(flatten)]
+    deployment: Deployment,
     #[command(flatten)]
     logging: Logging,
 }
@@ -129,8 +131,9 @@ impl Cli {
     /// Converts the options to the configuration of the server.
     #[must_use]
     pub fn into_config(self) -> Config {
-        let Self { capacity, protocol, timeouts, .. } = self;
+        let Self { capacity, protocol, timeouts, deployment, .. } = self;
         Config {
+            name: deployment.name.unwrap_or_else(default_name),
             workers: capacity.workers.unwrap_or_else(default_workers),
             connections: capacity.connections.unwrap_or(DEFAULT_CONNECTIONS),
             waiting: capacity.waiting,

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::origin::{host, origin};
 use super::values::{
-    address, address_or_none, at_least_one, deflate_level, endpoint, message_size, queue_length, timeout,
-    timeout_or_zero, token,
+    address, address_or_none, at_least_one, deflate_level, endpoint, message_size, name, queue_length,
+    timeout, timeout_or_zero, token,
 };
 use crate::config::DEFAULT_DEFLATE_LEVEL;
 use crate::logging::LogFormat;
@@ -132,6 +132,15 @@ pub(super) struct Timeouts {
     #[arg(long, env = "WS_ECHO_DRAIN_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "10s", value_parser = timeout)]
     pub(super) drain_timeout: Duration,
+}
+
+/// One of several instances.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Deployment")]
+pub(super) struct Deployment {
+    /// Name of this instance in X-Served-By, /info, /metrics and the summary [default: host name]
+    #[arg(long, env = "WS_ECHO_NAME", value_name = "NAME", value_parser = name)]
+    pub(super) name: Option<String>,
 }
 
 /// Logging.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::config::{Config, MAX_DEFLATE_LEVEL};
+use crate::config::{Config, MAX_DEFLATE_LEVEL, MAX_NAME_LENGTH, is_name_char};
 use crate::endpoints::table::ENDPOINTS;
 use crate::protocol::token::is_token_byte;
 
@@ -90,6 +90,14 @@ pub(super) fn token(text: &str) -> Result<String, String> {
     Err("expected a name of letters, digits and !#$%&'*+-.^_`|~".to_owned())
 }
 
+/// Parses the name of an instance.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if (1..=MAX_NAME_LENGTH).contains(&text.len()) && text.chars().all(is_name_char) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected 1 to {MAX_NAME_LENGTH} letters, digits and -._~:@/+"))
+}
+
 /// Parses the path of an endpoint, with or without its first slash. Returns it as in the table of endpoints.
 pub(super) fn endpoint(text: &str) -> Result<String, String> {
     let path = format!("/{}", text.strip_prefix('/').unwrap_or(text));
@@ -139,6 +147,16 @@ mod tests {
         }
         for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
             assert!(address(invalid).is_err(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn name_needs_no_quotes() {
+        for valid in ["web-1", "10.0.0.1:8080", "namespace/pod", "a"] {
+            assert_eq!(name(valid), Ok(valid.to_owned()));
+        }
+        for invalid in ["", "a b", "a\"", "a\\", "a\r\nb", "\u{e4}", &"a".repeat(256)] {
+            assert!(name(invalid).is_err(), "{invalid}");
         }
     }
 

@@ -38,6 +38,7 @@ fn request_json(session: &WebSocketSession) -> String {
         .as_ref()
         .map(|tls| json!({ "version": tls.version, "alpn": tls.alpn, "resumed": tls.resumed }));
     json!({
+        "served_by": session.config().name,
         "peer": session.handle().peer().to_string(),
         "path": request.path,
         "query": request.query,

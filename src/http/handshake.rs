@@ -7,7 +7,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::origin::{check_host, check_origin};
 use super::request_head::RequestHead;
-use super::response::{Response, push_field};
+use super::response::{Response, SERVED_BY, push_field};
 use crate::config::{ANY_SUBPROTOCOL, Config};
 use crate::protocol::negotiation::{MalformedHeader, Negotiated, negotiate};
 use crate::protocol::token::is_token_byte;
@@ -65,14 +65,19 @@ impl AcceptedUpgrade {
         let subprotocol = choose_subprotocol(head, &config.subprotocols);
         let deflate = if config.deflate.is_some() { negotiate_deflate(head)? } else { None };
         let extensions = deflate.map(|negotiated| negotiated.to_string());
-        let response = switching_protocols(key, subprotocol.as_deref(), extensions.as_deref());
+        let response = switching_protocols(key, subprotocol.as_deref(), extensions.as_deref(), &config.name);
         Ok(Self { response, subprotocol, deflate })
     }
 }
 
 /// Returns the bytes of the 101 response (RFC 6455, 4.2.2). `Sec-WebSocket-Accept` is the base64 form of the SHA-1
-/// hash of `key` and a fixed GUID.
-fn switching_protocols(key: &str, subprotocol: Option<&str>, extensions: Option<&str>) -> Vec<u8> {
+/// hash of `key` and a fixed GUID. `served_by` is the name of this instance.
+fn switching_protocols(
+    key: &str,
+    subprotocol: Option<&str>,
+    extensions: Option<&str>,
+    served_by: &str,
+) -> Vec<u8> {
     let accept_key = derive_accept_key(key.as_bytes());
     let fields = [
         ("Connection", Some("Upgrade")),
@@ -80,6 +85,7 @@ fn switching_protocols(key: &str, subprotocol: Option<&str>, extensions: Option<
         ("Sec-WebSocket-Accept", Some(&*accept_key)),
         ("Sec-WebSocket-Protocol", subprotocol),
         ("Sec-WebSocket-Extensions", extensions),
+        (SERVED_BY, Some(served_by)),
     ];
     let mut head = String::with_capacity(256);
     head.push_str("HTTP/1.1 101 Switching Protocols\r\n");

@@ -3,6 +3,9 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
+/// Header field with the name of the instance that responds, as proxies and caches send it. It is not registered.
+pub(crate) const SERVED_BY: &str = "X-Served-By";
+
 /// An HTTP response other than 101. The connection ends after it.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -33,8 +36,8 @@ impl Response {
     }
 
     /// Serializes the response. `head_only` omits the body but keeps its `Content-Length`, for the method HEAD
-    /// (RFC 9110, 9.3.2).
-    pub(crate) fn to_bytes(&self, head_only: bool) -> Vec<u8> {
+    /// (RFC 9110, 9.3.2). `served_by` is the name of this instance.
+    pub(crate) fn to_bytes(&self, head_only: bool, served_by: &str) -> Vec<u8> {
         let Self { status, content_type, headers, body } = self;
         // `Connection` must list the hop-by-hop field `Upgrade` (RFC 9110, 7.6.1 and 7.8).
         let upgrade = if headers.iter().any(|(name, _)| *name == "Upgrade") { "upgrade, " } else { "" };
@@ -44,6 +47,7 @@ impl Response {
             reason_phrase(*status),
             httpdate::fmt_http_date(SystemTime::now()),
         );
+        push_field(&mut text, SERVED_BY, served_by);
         if !headers.iter().any(|(name, _)| *name == "Cache-Control") {
             text.push_str("Cache-Control: no-store\r\n");
         }

@@ -25,8 +25,9 @@ impl Snapshot {
 
     /// Appends version, limits and connections.
     fn write_server(&self, out: &mut String) {
-        write_header(out, "ws_echo_build_info", "gauge", "Version of the server; the value is 1.");
-        let _ = writeln!(out, "ws_echo_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        write_header(out, "ws_echo_build_info", "gauge", "Version and name of the server; the value is 1.");
+        let (version, name) = (env!("CARGO_PKG_VERSION"), &self.name);
+        let _ = writeln!(out, "ws_echo_build_info{{version=\"{version}\",name=\"{name}\"}} 1");
         let limits = &self.limits;
         for (name, help, value) in [
             ("ws_echo_workers", "Number of workers.", limits.workers),

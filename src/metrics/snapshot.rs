@@ -13,6 +13,8 @@ use crate::config::Config;
 /// All totals since the server started, as of the supervisor's last tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Name of the instance.
+    pub name: String,
     /// Time since the server started.
     pub uptime: Duration,
     /// Connections taken by a worker.

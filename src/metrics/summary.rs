@@ -22,7 +22,7 @@ impl Summary {
             &self.totals;
         let refused: u64 = self.totals.rejected.values().sum();
         info!(
-            target: "ws_echo", duration_ms = uptime.as_millis(), accepted, refused, peak, sessions_ended = sessions,
+            target: "ws_echo", name = self.totals.name.as_str(), duration_ms = uptime.as_millis(), accepted, refused, peak, sessions_ended = sessions,
             closed_cleanly = clean, cut = aborted, longest_ms = longest.as_millis(), ended:% = self.ends(),
             messages_in = traffic.messages_in, messages_out = traffic.messages_out, bytes_in = traffic.bytes_in,
             bytes_out = traffic.bytes_out, pings_in = traffic.pings_in, pings_out = self.totals.pings_out,
@@ -44,6 +44,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { accepted, peak, rejected, sessions, clean, aborted, traffic, .. } = &self.totals;
         writeln!(f, "stopped after {:.1?}", self.totals.uptime)?;
+        writeln!(f, "  name         {}", self.totals.name)?;
         writeln!(
             f,
             "  connections  {accepted} accepted, {} refused{}, {peak} open at most",

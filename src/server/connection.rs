@@ -178,8 +178,8 @@ impl Body {
             let (id, peer) = (handle.id(), handle.peer());
             error!(session = id, peer:%; "#{id} {peer} handler panicked");
             self.panicked = true;
-            let end =
-                catch_unwind(AssertUnwindSafe(|| close_after_panic(handle))).unwrap_or(SessionEnd::Aborted);
+            let end = catch_unwind(AssertUnwindSafe(|| close_after_panic(handle, &state.config.name)))
+                .unwrap_or(SessionEnd::Aborted);
             current = Stage::lingering(handle, end, Phase::Lingering);
             current.run(handle, state)
         });
@@ -245,11 +245,11 @@ impl Stage {
 }
 
 /// Sends Close 1011 after a panic, or 500 if the 101 has not been sent. Returns how the connection ends.
-fn close_after_panic(handle: &SessionHandle) -> SessionEnd {
+fn close_after_panic(handle: &SessionHandle, served_by: &str) -> SessionEnd {
     const INTERNAL_ERROR: &str = "internal error";
     if !handle.is_upgraded() {
         let response = Response::text(500, INTERNAL_ERROR);
-        return match handle.writer().send_response(&response.to_bytes(false)) {
+        return match handle.writer().send_response(&response.to_bytes(false, served_by)) {
             Ok(true) => SessionEnd::HttpResponse(500),
             Ok(false) | Err(_) => opening_outcome(handle),
         };

@@ -41,8 +41,9 @@ impl Supervisor {
     pub(super) fn continue_drain(&mut self, now: Instant) {
         let Some(deadline) = self.drain_deadline else { return };
         let expired = now >= deadline;
+        let served_by = &*self.state.config.name;
         for timers in self.sessions.values_mut() {
-            if expired || notify_shutdown(&timers.handle).is_err() {
+            if expired || notify_shutdown(&timers.handle, served_by).is_err() {
                 timers.handle.set_termination_reason(TerminationReason::Shutdown);
                 abort(timers);
             }
@@ -67,10 +68,10 @@ impl Supervisor {
 
 /// Sends the shutdown notice without blocking: Close 1001 to an open session, 503 to a connection in its
 /// handshake. Does nothing if a Close or a response was already sent.
-fn notify_shutdown(handle: &SessionHandle) -> io::Result<()> {
+fn notify_shutdown(handle: &SessionHandle, served_by: &str) -> io::Result<()> {
     match handle.phase() {
         Phase::Handshake => {
-            let response = RejectReason::ShuttingDown.response().to_bytes(false);
+            let response = RejectReason::ShuttingDown.response().to_bytes(false, served_by);
             handle.respond(&response, TerminationReason::Shutdown)?;
         }
         Phase::Open => {

@@ -75,7 +75,7 @@ impl Opening {
             Ok(false) => return OpeningStep::Wait(Interest::Write),
             Err(_) => return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close),
         }
-        match self.tls_handshake() {
+        match self.tls_handshake(state) {
             Ok(true) => {}
             Ok(false) if self.handle.writer().has_unsent() => return OpeningStep::Wait(Interest::Write),
             Ok(false) => return OpeningStep::Wait(Interest::Read),
@@ -84,12 +84,12 @@ impl Opening {
         match self.head.read(&mut self.stream) {
             Ok(Some((head, leftover))) => self.respond_to(head, leftover, state),
             Ok(None) => OpeningStep::Wait(Interest::Read),
-            Err(error) => self.reject_head(error),
+            Err(error) => self.reject_head(error, state),
         }
     }
 
     /// Continues the TLS handshake. Returns whether it is complete.
-    fn tls_handshake(&mut self) -> Result<bool, OpeningStep> {
+    fn tls_handshake(&mut self, state: &ServerState) -> Result<bool, OpeningStep> {
         if let Tls::Expected(config) = &self.tls {
             let (id, peer) = (self.handle.id(), self.handle.peer());
             let begun =
@@ -105,7 +105,7 @@ impl Opening {
         if matches!(self.tls, Tls::Done) {
             return Ok(true);
         }
-        let complete = self.stream.handshake().map_err(|failure| self.end_failed_tls(failure))?;
+        let complete = self.stream.handshake().map_err(|failure| self.end_failed_tls(failure, state))?;
         if complete {
             self.tls = Tls::Done;
         }
@@ -113,7 +113,7 @@ impl Opening {
     }
 
     /// Ends a connection whose TLS handshake failed. A client that sent plaintext gets 400 in plaintext.
-    fn end_failed_tls(&self, failure: TlsHandshakeError) -> OpeningStep {
+    fn end_failed_tls(&self, failure: TlsHandshakeError, state: &ServerState) -> OpeningStep {
         let (id, peer) = (self.handle.id(), self.handle.peer());
         match failure {
             TlsHandshakeError::NotTls
@@ -121,7 +121,7 @@ impl Opening {
             {
                 info!(session = id, peer:%, status = 400; "#{id} {peer} sent plaintext to a TLS port: 400");
                 let sentence = "this port expects TLS; use wss:// or https:// instead of ws:// or http://";
-                self.send_response(&Response::text(400, sentence), false)
+                self.send_response(&Response::text(400, sentence), false, state)
             }
             TlsHandshakeError::Failed(error) => {
                 info!(session = id, peer:%; "#{id} {peer} TLS handshake failed: {error}");
@@ -136,7 +136,7 @@ impl Opening {
     }
 
     /// Sends 400 or 431 for a request head that could not be read. Sends nothing if the connection ended.
-    fn reject_head(&self, error: HeadError) -> OpeningStep {
+    fn reject_head(&self, error: HeadError, state: &ServerState) -> OpeningStep {
         let response = match error {
             HeadError::Disconnected => {
                 return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close);
@@ -150,7 +150,7 @@ impl Opening {
             }
             HeadError::Malformed(sentence) => Response::text(400, &sentence),
         };
-        self.send_response(&response, false)
+        self.send_response(&response, false, state)
     }
 
     /// Responds to a request: opens the session, or sends the response that rejects it.
@@ -159,7 +159,7 @@ impl Opening {
         if !handshake::is_upgrade_request(&head) {
             let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
             let response = http_routes::respond(&head, &state.config, &snapshot);
-            return self.respond(&head, &response);
+            return self.respond(&head, &response, state);
         }
         let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
             let endpoint = state.routes.route(&head.path, &head.query, &state.config, &state.snapshot)?;
@@ -167,7 +167,7 @@ impl Opening {
         });
         let (upgrade, endpoint) = match validated {
             Ok(accepted) => accepted,
-            Err(response) => return self.respond(&head, &response),
+            Err(response) => return self.respond(&head, &response, state),
         };
         if !matches!(handle.writer().queue_upgrade(&upgrade.response), Ok(true)) {
             // The supervisor has sent its 408 or 503 before.
@@ -183,16 +183,17 @@ impl Opening {
     }
 
     /// Logs a request and sends the response to it, without the body if the method is HEAD.
-    fn respond(&self, head: &RequestHead, response: &Response) -> OpeningStep {
+    fn respond(&self, head: &RequestHead, response: &Response, state: &ServerState) -> OpeningStep {
         let (id, peer, status) = (self.handle.id(), self.handle.peer(), response.status);
         let (method, path) = (EscapedPreview(&head.method), EscapedPreview(&head.path));
         info!(session = id, peer:%, path:%, status; "#{id} {peer} {method} {path}: {status}");
-        self.send_response(response, head.method == "HEAD")
+        self.send_response(response, head.method == "HEAD", state)
     }
 
     /// Sends the last response of a connection.
-    fn send_response(&self, response: &Response, head_only: bool) -> OpeningStep {
-        let end = match self.handle.writer().send_response(&response.to_bytes(head_only)) {
+    fn send_response(&self, response: &Response, head_only: bool, state: &ServerState) -> OpeningStep {
+        let bytes = response.to_bytes(head_only, &state.config.name);
+        let end = match self.handle.writer().send_response(&bytes) {
             Ok(true) => SessionEnd::HttpResponse(response.status),
             Ok(false) | Err(_) => opening_outcome(&self.handle),
         };

@@ -103,7 +103,8 @@ impl ReadyServer {
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
         let spare_files = limits::spare_files(connections.saturating_add(queue_limit));
         let (rejector, rejector_thread) =
-            Rejector::start(format!("ws:{port}:503"), spare_files).map_err(thread_error("rejections"))?;
+            Rejector::start(format!("ws:{port}:503"), spare_files, state.config.name.clone())
+                .map_err(thread_error("rejections"))?;
         let supervisor = Supervisor::new(
             Arc::clone(&state),
             events,

@@ -37,10 +37,15 @@ struct PendingTlsResponse {
 impl RejectedConnection {
     /// Sends the response, or prepares the TLS handshake before it. Returns `None` if the peer has
     /// disconnected, a call on the socket fails, or rustls fails.
-    pub(super) fn new(connection: AcceptedConnection, response: &Response, now: Instant) -> Option<Self> {
+    pub(super) fn new(
+        connection: AcceptedConnection,
+        response: &Response,
+        served_by: &str,
+        now: Instant,
+    ) -> Option<Self> {
         let AcceptedConnection { socket, tls, .. } = connection;
         socket.set_nonblocking(true).ok()?;
-        let response = response.to_bytes(false);
+        let response = response.to_bytes(false, served_by);
         if let Some(config) = tls {
             let tls_response = Some(PendingTlsResponse::new(config, response)?);
             return Some(Self { socket, deadline: now + TLS_HANDSHAKE_TIMEOUT, tls_response });

@@ -82,17 +82,21 @@ pub(crate) struct Rejector {
 
 impl Rejector {
     /// Starts the thread. `spare_files` is the number of descriptors that it may use: half for its queue,
-    /// half for held connections.
+    /// half for held connections. `served_by` is the name of this instance.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub(crate) fn start(name: String, spare_files: usize) -> io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(
+        name: String,
+        spare_files: usize,
+        served_by: String,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let share = spare_files / 2;
         let (sender, receiver) = bounded(share.clamp(1, QUEUE_CAPACITY));
         let max_connections = share.clamp(1, MAX_CONNECTIONS);
         let thread = thread::Builder::new()
             .name(name)
-            .spawn(move || RejectorThread::new(max_connections).run(&receiver))?;
+            .spawn(move || RejectorThread::new(max_connections, served_by).run(&receiver))?;
         Ok((Self { sender }, thread))
     }
 
@@ -113,11 +117,13 @@ struct RejectorThread {
     max_connections: usize,
     /// Number of `connections` in their TLS handshake.
     handshaking: usize,
+    /// Name of this instance.
+    served_by: String,
 }
 
 impl RejectorThread {
-    fn new(max_connections: usize) -> Self {
-        Self { connections: VecDeque::new(), max_connections, handshaking: 0 }
+    fn new(max_connections: usize, served_by: String) -> Self {
+        Self { connections: VecDeque::new(), max_connections, handshaking: 0, served_by }
     }
 
     /// Rejects queued connections and polls held ones, until all senders are dropped and no connection is
@@ -156,7 +162,9 @@ impl RejectorThread {
             self.connections.pop_front();
         }
         self.handshaking += usize::from(is_tls);
-        self.connections.extend(RejectedConnection::new(connection, &reason.response(), Instant::now()));
+        let rejected =
+            RejectedConnection::new(connection, &reason.response(), &self.served_by, Instant::now());
+        self.connections.extend(rejected);
     }
 
     /// Advances all held connections and drops those that are finished.

@@ -74,6 +74,7 @@ impl Supervisor {
     ) -> Self {
         let now = Instant::now();
         let totals = Snapshot {
+            name: state.config.name.clone(),
             limits: Limits::of(&state.config),
             rejected: RejectReason::ALL.map(|reason| (reason.label(), 0)).into(),
             ..Snapshot::default()
@@ -195,7 +196,7 @@ impl Supervisor {
         for timers in self.sessions.values_mut().filter(|timers| all || timers.is_due(now)) {
             self.totals.traffic += timers.uncounted_traffic();
             if let Some(action) = timers.poll_timeouts(now, &self.state.config, draining) {
-                self.totals.pings_out += u64::from(apply(timers, action, now));
+                self.totals.pings_out += u64::from(apply(timers, action, now, &self.state.config.name));
             }
         }
         if draining {
@@ -253,10 +254,10 @@ impl Supervisor {
 ///
 /// A slow reader is dropped here: if the kernel takes no byte for the write time-out, the session is aborted.
 /// A slow reader in a room of `/broadcast` is evicted earlier, with Close 1013 (`endpoints::rooms`).
-fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> bool {
+fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant, served_by: &str) -> bool {
     let handle = &timers.handle;
     let result = match action {
-        TimeoutAction::HandshakeTimeout => send_request_timeout(handle),
+        TimeoutAction::HandshakeTimeout => send_request_timeout(handle, served_by),
         TimeoutAction::SendPing => handle.send_ping(),
         TimeoutAction::KeepaliveTimeout => handle.terminate(TerminationReason::Keepalive),
         TimeoutAction::Close(reason) => handle.terminate(reason),
@@ -290,12 +291,12 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant) -> boo
 /// # Errors
 /// `TimedOut` if the peer has sent no byte: such a connection is closed without a response. Otherwise an
 /// error of the socket.
-fn send_request_timeout(handle: &SessionHandle) -> io::Result<bool> {
+fn send_request_timeout(handle: &SessionHandle, served_by: &str) -> io::Result<bool> {
     if handle.counters().reads.get() == 0 {
         return Err(io::ErrorKind::TimedOut.into());
     }
     let response = Response::text(408, "the request head was not complete in time");
-    handle.respond(&response.to_bytes(false), TerminationReason::HandshakeTimeout)
+    handle.respond(&response.to_bytes(false, served_by), TerminationReason::HandshakeTimeout)
 }
 
 /// Aborts a session with shutdown(2), once. This makes it ready, and a worker ends it.

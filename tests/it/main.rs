@@ -34,6 +34,7 @@ mod fuzz;
 mod handshake;
 mod harness;
 mod http_errors;
+mod instance;
 mod keepalive;
 mod layers;
 mod limits;

@@ -26,8 +26,9 @@ fn metrics_exist_before_the_first_connection_has_ended() {
     let text = exposition(&server);
     let closed =
         |by: &str, code: &str| format!("ws_echo_connections_closed_total{{by=\"{by}\",code=\"{code}\"}}");
+    let (version, instance) = (env!("CARGO_PKG_VERSION"), config().name);
     for (name, expected) in [
-        (format!("ws_echo_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1),
+        (format!("ws_echo_build_info{{version=\"{version}\",name=\"{instance}\"}}"), 1),
         ("ws_echo_workers".to_owned(), 2),
         ("ws_echo_connections_limit".to_owned(), 8),
         ("ws_echo_queue_limit".to_owned(), 8),
