@@ -51,7 +51,7 @@ class Page {
     this.trips = new RoundTrips();
     this.statistics = new Statistics(() => this.sides[0].session.target?.url ?? pageServer(), saveForm);
     this.code = new Code();
-    this.endpoints = new Endpoints((target) => this.choose(target));
+    this.endpoints = new Endpoints((target, twice) => this.choose(target, twice));
     startTheme(() => {
       this.trips.chart.redraw();
       this.statistics.chart.redraw();
@@ -205,10 +205,14 @@ class Page {
     }
   }
 
-  /** Connects to an endpoint of the page's server. */
-  choose(target) {
+  /** Connects to an endpoint of the page's server, with `twice` on a second connection too. */
+  choose(target, twice = false) {
     this.connector.url.value = target;
     this.connector.connect();
+    if (twice && this.sides.length === 1) {
+      element("second").checked = true;
+      this.setSecond(true);
+    }
     this.tabs.select("messages");
   }
 

@@ -1,15 +1,18 @@
 // The endpoints of the page's server, in groups, from the table that it serves.
-import { element, make, setText } from "../base/dom.js";
+import { element, make, makeButton, setText } from "../base/dom.js";
 import { httpUrl, isPageServer, pageServer } from "../net/target.js";
 import { makeField } from "./endpoint-fields.js";
 
 const GROUPS = ["Echo", "Timing", "Closing", "Faults", "Throughput", "Information"];
 
+/** The endpoint whose clients get each other's messages: one connects to it twice to see that. */
+const SHARED = "/broadcast";
+
 /** Times at which loading is tried again, in milliseconds: a busy server refuses connections for a while. */
 const RETRIES = [500, 2000, 5000, 10000];
 
 export class Endpoints {
-  /** `choose(target)` is called with the path and the query of the endpoint that is chosen. */
+  /** `choose(target, twice)` is called with the path and the query of the endpoint that is chosen. */
   constructor(choose) {
     this.choose = choose;
     this.items = new Map();
@@ -83,6 +86,9 @@ export class Endpoints {
       grid.append(...fields.map(({ label }) => label));
       details.append(make("summary", "", "Parameters"), grid);
       form.append(details);
+    }
+    if (path === SHARED) {
+      form.append(makeButton("Connect twice", () => this.choose(targetOf(path, fields), true), "quiet twice"));
     }
     form.addEventListener("input", showTarget);
     form.addEventListener("submit", (event) => {

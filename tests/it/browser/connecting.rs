@@ -39,6 +39,7 @@ fn page_skip_link_keeps_the_message_and_the_connection() {
     assert_eq!(browser.run("return document.activeElement.className"), "skip");
     browser.press(ENTER);
     assert_eq!(browser.run("return document.activeElement.id"), "message");
+    assert_ne!(browser.run("return location.hash"), "#message", "the link replaces the settings");
     browser.run("location.hash = '#message'");
     browser.click("#send");
     let log = expect(&browser, "Received: not lost");
@@ -244,6 +245,20 @@ fn page_shows_statistics_only_of_servers_that_have_them() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
+fn page_shows_the_version_and_the_name_of_the_instance() {
+    let routes = Routes::standard().with("/info", || {
+        |session: &mut WebSocketSession, _: Message| echo(session, &Message::text(r#"{"instance":"node-7"}"#))
+    });
+    let server = TestServer::with_routes(config(), routes);
+    let browser = open(&server, "#url=/info", DESKTOP);
+    assert_eq!(browser.text("#version"), env!("CARGO_PKG_VERSION"));
+    browser.click("#send");
+    browser.expect("#version", &format!("{} on node-7", env!("CARGO_PKG_VERSION")));
+    browser.finish(&[]);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test runs it"]
 fn page_keyboard_focus_is_always_visible() {
     let server = TestServer::start();
     for size in [DESKTOP, PHONE, (640, 450)] {
@@ -281,7 +296,10 @@ fn page_keyboard_focus_is_always_visible() {
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_opens_two_connections_side_by_side() {
     let server = TestServer::start();
-    let browser = open(&server, "#url=/broadcast?room=pair&second=1", DESKTOP);
+    let browser = open(&server, "", DESKTOP);
+    browser.expect("#endpoints", "Connect twice");
+    browser.click("[data-path=\"/broadcast\"] .twice");
+    browser.wait_for(".pane:nth-child(1)", "the room", |text| text.contains("/broadcast"));
     browser.wait_for(".pane:nth-child(2)", "the second connection", |text| text.contains("connected: ws://"));
     browser.click("#send");
     for pane in 1..=2 {
