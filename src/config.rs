@@ -61,7 +61,13 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Maximum age of a session; then it closes with 1001. Zero: no limit.
     pub max_session_age: Duration,
-    /// Maximum time for graceful shutdown; then the remaining sessions are aborted.
+    /// Time from the stop request to the drain. The server goes on accepting and serving, and `/readyz` responds 503.
+    pub shutdown_delay: Duration,
+    /// Time over which the drain spreads the Closes of open sessions, at most `drain_timeout`. Zero: all at once.
+    pub drain_spread: Duration,
+    /// The drain closes sessions with 1012, service restart, instead of 1001.
+    pub restart: bool,
+    /// Maximum time for graceful shutdown after `shutdown_delay`; then the remaining sessions are aborted.
     pub drain_timeout: Duration,
     /// Prefix of text replies on `/`.
     pub reply_prefix: String,
@@ -119,6 +125,9 @@ impl Default for Config {
             message_timeout: Duration::from_mins(1),
             idle_timeout: Duration::ZERO,
             max_session_age: Duration::ZERO,
+            shutdown_delay: Duration::ZERO,
+            drain_spread: Duration::ZERO,
+            restart: false,
             drain_timeout: Duration::from_secs(10),
             reply_prefix: "Received: ".to_owned(),
             allow_origin: Vec::new(),

@@ -88,6 +88,9 @@ impl Cli {
         } else if self.listen().is_none() {
             return Err("--listen none requires --tls-listen HOST:PORT".to_owned());
         }
+        if self.deployment.drain_spread > self.timeouts.drain_timeout {
+            return Err("--drain-spread must be at most --drain-timeout".to_owned());
+        }
         Ok(())
     }
 
@@ -147,6 +150,9 @@ impl Cli {
             message_timeout: timeouts.message_timeout,
             idle_timeout: timeouts.idle_timeout,
             max_session_age: timeouts.max_session_age,
+            shutdown_delay: deployment.shutdown_delay,
+            drain_spread: deployment.drain_spread,
+            restart: deployment.restart,
             drain_timeout: timeouts.drain_timeout,
             reply_prefix: protocol.reply_prefix,
             allow_origin: protocol.allow_origin,
@@ -174,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn cli_reports_missing_companion_options() {
+    fn cli_reports_options_that_do_not_fit() {
         let check = |arguments: &[&str]| Cli::parse_from([&["ws-echo"], arguments].concat()).check();
         let files = ["--tls-cert=c", "--tls-key=k"];
         assert_eq!(check(&[]), Ok(()));
@@ -184,6 +190,7 @@ mod tests {
             (&["--tls-listen=localhost:0", files[0]], "requires --tls-key FILE;"),
             (&[files[1]], "--tls-key FILE requires --tls-listen"),
             (&["--listen=none"], "--listen none requires --tls-listen"),
+            (&["--drain-spread=11s"], "at most --drain-timeout"),
         ] {
             let error = check(arguments).expect_err("a usage error");
             assert!(error.contains(words), "no `{words}` in {error}");

@@ -128,7 +128,7 @@ pub(super) struct Timeouts {
     #[arg(long, env = "WS_ECHO_MAX_SESSION_AGE", value_name = "TIME")]
     #[arg(default_value = "0s", value_parser = timeout_or_zero)]
     pub(super) max_session_age: Duration,
-    /// Maximum time for graceful shutdown
+    /// Maximum time for graceful shutdown, after --shutdown-delay
     #[arg(long, env = "WS_ECHO_DRAIN_TIMEOUT", value_name = "TIME")]
     #[arg(default_value = "10s", value_parser = timeout)]
     pub(super) drain_timeout: Duration,
@@ -141,6 +141,17 @@ pub(super) struct Deployment {
     /// Name of this instance in X-Served-By, /info, /metrics and the summary [default: host name]
     #[arg(long, env = "WS_ECHO_NAME", value_name = "NAME", value_parser = name)]
     pub(super) name: Option<String>,
+    /// Time from SIGTERM to the drain: the server goes on accepting and serving, and /readyz responds 503
+    #[arg(long, env = "WS_ECHO_SHUTDOWN_DELAY", value_name = "TIME")]
+    #[arg(default_value = "0s", value_parser = timeout_or_zero)]
+    pub(super) shutdown_delay: Duration,
+    /// Spread the Closes of the drain over this time; 0s: all at once
+    #[arg(long, env = "WS_ECHO_DRAIN_SPREAD", value_name = "TIME")]
+    #[arg(default_value = "0s", value_parser = timeout_or_zero)]
+    pub(super) drain_spread: Duration,
+    /// Close sessions with 1012 (service restart) instead of 1001 when the server stops
+    #[arg(long, env = "WS_ECHO_RESTART")]
+    pub(super) restart: bool,
 }
 
 /// Logging.

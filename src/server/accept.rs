@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub(super) fn run_accept_loops(
     let first = acceptors.next();
     let threads: Vec<_> = acceptors.map(|acceptor| spawn_accept_loop(acceptor, dispatcher, stop)).collect();
     if let Some(acceptor) = first {
-        dispatcher.run_accept_loop(acceptor, stop);
+        dispatcher.run_accept_loop(acceptor);
     }
     threads.into_iter().try_for_each(|thread| {
         thread?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -55,10 +56,9 @@ fn spawn_accept_loop(
     stop: &ShutdownSignal,
 ) -> Result<JoinHandle<()>, Error> {
     let name = format!("ws:{}:acc", acceptor.listener.port());
-    let (thread_dispatcher, thread_stop) = (dispatcher.clone(), stop.clone());
-    let spawned = thread::Builder::new()
-        .name(name)
-        .spawn(move || thread_dispatcher.run_accept_loop(acceptor, &thread_stop));
+    let thread_dispatcher = dispatcher.clone();
+    let spawned =
+        thread::Builder::new().name(name).spawn(move || thread_dispatcher.run_accept_loop(acceptor));
     spawned.map_err(|source| {
         stop.request();
         let _ = dispatcher.state.events.send(Event::AcceptLoopEnded);
@@ -100,9 +100,9 @@ pub(super) struct ConnectionDispatcher {
 }
 
 impl ConnectionDispatcher {
-    /// Accepts connections until an accept fails after the stop request. Usually the backlog of the kernel is
-    /// empty then: connections that were complete at the stop request get a response.
-    fn run_accept_loop(&self, acceptor: Acceptor, stop: &ShutdownSignal) {
+    /// Accepts connections until an accept fails after the begin of the drain. Usually the backlog of the kernel is
+    /// empty then: connections that were complete at the begin of the drain get a response.
+    fn run_accept_loop(&self, acceptor: Acceptor) {
         // Owned, so that the listener closes when its loop ends.
         let Acceptor { listener, certificate } = acceptor;
         let mut last_accept_error_log: Option<Instant> = None;
@@ -120,9 +120,9 @@ impl ConnectionDispatcher {
                 // The peer reset the connection before it was accepted, or a signal arrived.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
-                // Any other error ends the loop after a stop request. `WouldBlock` means that all connections
+                // Any other error ends the loop during the drain. `WouldBlock` means that all connections
                 // of the backlog were accepted.
-                Err(_) if stop.is_requested() => break,
+                Err(_) if self.state.draining.load(SeqCst) => break,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     // One yield before blocking: in a storm the next connection is there when the workers
                     // have run, and needs no wake-up of this thread.

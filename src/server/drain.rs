@@ -1,11 +1,13 @@
 //! The drain: from the stop request until the registry of sessions is empty or the drain time-out has passed.
 
 use std::io;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
 use super::rejector::RejectReason;
+use super::session_timers::SessionTimers;
 use super::supervisor::{Supervisor, abort};
 use crate::config::Config;
 use crate::session::handle::SessionHandle;
@@ -17,13 +19,25 @@ use crate::transport::termination::TerminationReason;
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// Starts the drain: rejects queued connections with 503, sends Close 1001 to every session, and ends the
-    /// accept loops. [`continue_drain`](Self::continue_drain) sends the Close to connections that become sessions
+    /// Announces the stop: `/readyz` responds 503 from now on, so that a balancer sends no further clients. The server goes
+    /// on accepting and serving for the shutdown delay.
+    pub(super) fn announce_stop(&self) {
+        self.state.stopping.store(true, SeqCst);
+        let delay = self.state.config.shutdown_delay;
+        if !delay.is_zero() {
+            info!("shutting down in {} s: /readyz responds 503", delay.as_secs_f64());
+        }
+    }
+
+    /// Starts the drain: rejects queued connections with 503, sends Close 1001 or 1012 to every session, at once
+    /// or at its time, and ends the accept loops. [`continue_drain`](Self::continue_drain) sends the Close to connections that become sessions
     /// later.
     pub(super) fn begin_drain(&mut self, now: Instant) {
         let timeout = self.state.config.drain_timeout;
         let sessions = self.sessions.len();
         info!(sessions; "shutting down: {sessions} sessions, drain timeout {} s", timeout.as_secs_f64());
+        self.state.draining.store(true, SeqCst);
+        self.spread_closes(now);
         self.drain_deadline = Some(now.checked_add(timeout).unwrap_or(now + Config::MAX_TIMEOUT));
         for connection in self.admission.close() {
             self.reject(connection, RejectReason::ShuttingDown);
@@ -36,15 +50,33 @@ impl Supervisor {
         }
     }
 
-    /// Sends the shutdown notice to sessions to which it was not sent. After the drain deadline, aborts all
-    /// sessions.
+    /// Gives each open session a time for its Close, evenly over the drain spread.
+    fn spread_closes(&mut self, now: Instant) {
+        let spread = self.state.config.drain_spread.min(self.state.config.drain_timeout);
+        if spread.is_zero() {
+            return;
+        }
+        let is_open = |timers: &&SessionTimers| timers.handle.phase() == Phase::Open;
+        let open: Vec<_> = self.sessions.values().filter(is_open).map(|timers| timers.handle.id()).collect();
+        let count = u32::try_from(open.len()).unwrap_or(u32::MAX).max(1);
+        let step = spread / count;
+        self.close_times = open.into_iter().zip(0..).map(|(id, n)| (id, now + step * n)).collect();
+    }
+
+    /// Sends the shutdown notice to sessions whose time has come and to which it was not sent. After the drain deadline,
+    /// aborts all sessions.
     pub(super) fn continue_drain(&mut self, now: Instant) {
         let Some(deadline) = self.drain_deadline else { return };
         let expired = now >= deadline;
         let served_by = &*self.state.config.name;
-        for timers in self.sessions.values_mut() {
-            if expired || notify_shutdown(&timers.handle, served_by).is_err() {
-                timers.handle.set_termination_reason(TerminationReason::Shutdown);
+        let reason =
+            if self.state.config.restart { TerminationReason::Restart } else { TerminationReason::Shutdown };
+        for (id, timers) in &mut self.sessions {
+            if !expired && self.close_times.get(id).is_some_and(|time| now < *time) {
+                continue;
+            }
+            if expired || notify_shutdown(&timers.handle, reason, served_by).is_err() {
+                timers.handle.set_termination_reason(reason);
                 abort(timers);
             }
         }
@@ -66,16 +98,16 @@ impl Supervisor {
     }
 }
 
-/// Sends the shutdown notice without blocking: Close 1001 to an open session, 503 to a connection in its
+/// Sends the shutdown notice without blocking: the Close of `reason` to an open session, 503 to a connection in its
 /// handshake. Does nothing if a Close or a response was already sent.
-fn notify_shutdown(handle: &SessionHandle, served_by: &str) -> io::Result<()> {
+fn notify_shutdown(handle: &SessionHandle, reason: TerminationReason, served_by: &str) -> io::Result<()> {
     match handle.phase() {
         Phase::Handshake => {
             let response = RejectReason::ShuttingDown.response().to_bytes(false, served_by);
             handle.respond(&response, TerminationReason::Shutdown)?;
         }
         Phase::Open => {
-            handle.terminate(TerminationReason::Shutdown)?;
+            handle.terminate(reason)?;
         }
         Phase::Closing | Phase::Lingering | Phase::Aborted => {}
     }

@@ -1,5 +1,6 @@
 //! The opening of a connection: TLS handshake, request head, and the response to it.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 
 use log::{debug, error, info};
@@ -158,7 +159,8 @@ impl Opening {
         let handle = &self.handle;
         if !handshake::is_upgrade_request(&head) {
             let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
-            let response = http_routes::respond(&head, &state.config, &snapshot);
+            let response =
+                http_routes::respond(&head, &state.config, &snapshot, !state.stopping.load(SeqCst));
             return self.respond(&head, &response, state);
         }
         let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
@@ -223,7 +225,7 @@ pub(super) fn opening_outcome(handle: &SessionHandle) -> SessionEnd {
         _ if handle.counters().reads.get() == 0 => SessionEnd::NoRequest,
         _ if handle.writer().is_handshaking() => SessionEnd::TlsFailed,
         Some(TerminationReason::HandshakeTimeout) => SessionEnd::HttpResponse(408),
-        Some(TerminationReason::Shutdown) => SessionEnd::HttpResponse(503),
+        Some(TerminationReason::Shutdown | TerminationReason::Restart) => SessionEnd::HttpResponse(503),
         _ => SessionEnd::AbnormalClosure,
     }
 }

@@ -1,6 +1,7 @@
 //! A server: bound, then with running workers ([`ReadyServer`]), then serving until the stop request.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -60,6 +61,8 @@ impl Server {
             routes,
             events: event_sender,
             snapshot: Arc::default(),
+            stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         });
         let admission = Admission::new(state.config.connections, state.config.waiting);
         let scheduler = Scheduler::new(Arc::clone(&admission), Arc::clone(&state)).map_err(Error::Files)?;

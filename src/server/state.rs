@@ -1,6 +1,7 @@
 //! The state that all connections of a server share, and the events that they send to the supervisor.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::Sender;
 
@@ -20,6 +21,10 @@ pub(crate) struct ServerState {
     pub(crate) events: Sender<Event>,
     /// The totals as of the supervisor's last tick.
     pub(crate) snapshot: SharedSnapshot,
+    /// A stop was requested: `/readyz` responds 503. The server goes on accepting for the shutdown delay.
+    pub(crate) stopping: AtomicBool,
+    /// The drain has begun: an accept loop ends when the backlog of its listener is empty.
+    pub(crate) draining: AtomicBool,
 }
 
 /// What accept loops and workers report to the supervisor.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select, tick};
+use crossbeam_channel::{Receiver, after, never, select, tick};
 use log::{info, warn};
 
 use super::admission::{AcceptedConnection, Admission};
@@ -61,6 +61,8 @@ pub(crate) struct Supervisor {
     last_logged: (Instant, Snapshot),
     /// When all remaining sessions are aborted; `None` before the stop request.
     pub(super) drain_deadline: Option<Instant>,
+    /// When the drain sends the Close to each session that was open at its begin; empty without `drain_spread`.
+    pub(super) close_times: HashMap<u64, Instant>,
 }
 
 impl Supervisor {
@@ -95,6 +97,7 @@ impl Supervisor {
             started_at: now,
             last_logged: (now, Snapshot::default()),
             drain_deadline: None,
+            close_times: HashMap::new(),
         }
     }
 
@@ -103,6 +106,7 @@ impl Supervisor {
     pub(crate) fn run(mut self, stop: &ShutdownSignal) -> Summary {
         let never = never();
         let mut stop_request = stop.receiver();
+        let mut drain_start = crossbeam_channel::never::<Instant>();
         let mut ticks = tick(self.state.config.tick());
         let mut freezes = FreezeDetector::new(Instant::now(), self.state.config.tick());
         let events = self.events.clone();
@@ -121,6 +125,10 @@ impl Supervisor {
                 }
                 recv(stop_request) -> _ => {
                     stop_request = &never;
+                    self.announce_stop();
+                    drain_start = after(self.state.config.shutdown_delay);
+                }
+                recv(drain_start) -> _ => {
                     ticks = tick(DRAIN_TICK);
                     self.begin_drain(Instant::now());
                     freezes = FreezeDetector::for_drain(Instant::now());

@@ -87,6 +87,7 @@ impl WebSocketSession {
             TerminationReason::WriteStalled => SessionEnd::Aborted,
             TerminationReason::HandshakeTimeout => SessionEnd::HttpResponse(408),
             TerminationReason::Shutdown
+            | TerminationReason::Restart
             | TerminationReason::Keepalive
             | TerminationReason::TooSlow
             | TerminationReason::Idle

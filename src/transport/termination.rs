@@ -7,6 +7,8 @@ pub(crate) enum TerminationReason {
     HandshakeTimeout = 1,
     /// The server shuts down.
     Shutdown,
+    /// The server shuts down, and another one takes its place.
+    Restart,
     /// The peer sent nothing after a Ping until the Pong deadline.
     Keepalive,
     /// The peer accepted no data until the write deadline.
@@ -27,6 +29,7 @@ impl TerminationReason {
         [
             Self::HandshakeTimeout,
             Self::Shutdown,
+            Self::Restart,
             Self::Keepalive,
             Self::WriteStalled,
             Self::TooSlow,
@@ -43,11 +46,14 @@ impl TerminationReason {
     /// An idle or old session ends with 1001, "going away": its client has broken no rule and may connect again.
     /// A message that takes too long ends it with 1008, the code for a limit that has no code of its own.
     ///
+    /// 1012, "service restart", is in the IANA registry of close codes: the client may connect again after a random delay.
+    ///
     /// A handshake time-out and a stalled write end without a Close frame; their code is 1006, which is never
     /// sent.
     pub(crate) fn close_code_and_reason(self) -> (u16, &'static str) {
         match self {
             Self::Shutdown => (1001, "server shutting down"),
+            Self::Restart => (1012, "server restarting; connect again"),
             Self::Keepalive => (1011, "keepalive timeout"),
             Self::TooSlow => (1013, "you read too slowly for this room"),
             Self::Idle => (1001, "idle timeout: no message came in time"),

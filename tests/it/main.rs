@@ -47,6 +47,7 @@ mod process;
 mod process_start;
 mod push;
 mod random;
+mod restart;
 mod rooms;
 mod server_process;
 mod session_limits;
