@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 set -euo pipefail
 self=$(cd "$(dirname "$0")" && pwd)/${0##*/}
+# shellcheck disable=SC2034 # the scripts use it
+caller_dir=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Longest time until a server prints its ready line, and longest time until it has stopped, in seconds.
@@ -61,7 +63,7 @@ start_server() {
   server_pid=$!
   local deadline=$((SECONDS + READY_TIMEOUT))
   while :; do
-    url=$(sed -n 's|^listening on \(ws://[^ ]*\).*|\1|p' "$server_out" | head -n 1)
+    url=$(sed -n 's|^listening on \(wss\{0,1\}://[^ ]*\).*|\1|p' "$server_out" | head -n 1)
     [[ -n $url ]] && return
     kill -0 "$server_pid" 2>/dev/null || die "the server did not start: $(tail -n 3 "$scratch/server.err")"
     ((SECONDS < deadline)) || die "the server did not print its ready line within $READY_TIMEOUT s"

@@ -47,6 +47,8 @@ pub enum Error {
     Files(io::Error),
     /// The signal handlers cannot be installed.
     Signals(io::Error),
+    /// `WS_ECHO_TUNE` is invalid, for this reason.
+    Tuning(String),
     /// A certificate or key file is unusable.
     File {
         /// The file.
@@ -106,6 +108,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot wait for connections: {source}; raise `ulimit -n`")
             }
             Self::Signals(source) => write!(f, "cannot install the signal handlers: {source}"),
+            Self::Tuning(reason) => write!(f, "invalid WS_ECHO_TUNE: {reason}"),
             Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),
         }
     }

@@ -10,7 +10,7 @@ use log::{Level, error, info, log_enabled};
 use ws_echo::cli::Cli;
 use ws_echo::config::{DEFAULT_CONNECTIONS, default_workers};
 use ws_echo::logging::LogFormat;
-use ws_echo::platform::limits;
+use ws_echo::platform::{limits, tune};
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
 use ws_echo::tls::certificate_watch::CertificateWatch;
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
 
 /// Binds, prints the ready lines, and serves until the stop request.
 fn run(cli: Cli) -> Result<Summary, Error> {
+    tune::read()?;
     let stop = ShutdownSignal::new();
     let tls = cli.tls();
     let certificate = tls.map(|tls| Certificate::load(tls.certificate, tls.key)).transpose()?.map(Arc::new);

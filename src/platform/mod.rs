@@ -7,5 +7,6 @@ pub(crate) mod quiet_panic;
 pub mod random;
 pub(crate) mod readiness;
 pub mod signals;
+pub mod tune;
 pub(crate) mod turn_state;
 mod wake_timers;

@@ -19,6 +19,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
+use super::tune::tuning;
 use super::wake_timers::WakeTimers;
 
 /// Most events that one wait returns. Each wait is a system call; see scripts/TUNING.md.
@@ -164,13 +165,16 @@ fn flags(interest: Interest) -> EventFlags {
 pub(crate) struct Waiter<'a> {
     set: &'a ReadinessSet,
     events: Vec<Event>,
+    /// [`MAX_EVENTS`].
+    max_events: usize,
     /// Sessions taken from the queue since the kernel was asked.
     taken: usize,
 }
 
 impl<'a> Waiter<'a> {
     pub(crate) fn new(set: &'a ReadinessSet) -> Self {
-        Self { set, events: Vec::with_capacity(MAX_EVENTS), taken: 0 }
+        let max_events = tuning().max_events.unwrap_or(MAX_EVENTS);
+        Self { set, events: Vec::with_capacity(max_events), max_events, taken: 0 }
     }
 
     /// Queues the sessions for which the kernel has events. Does not block.
@@ -231,7 +235,7 @@ impl Iterator for Waiter<'_> {
                 return None;
             }
             // The queue may never be empty, and the kernel may have events meanwhile.
-            if self.taken == MAX_EVENTS {
+            if self.taken == self.max_events {
                 self.poll();
             }
             let mut queue = self.set.lock();

@@ -12,6 +12,7 @@ use super::end::{DropMode, SessionEnd};
 use super::endpoint::{Endpoint, Next};
 use super::websocket::WebSocketSession;
 use crate::platform::readiness::Interest;
+use crate::platform::tune::tuning;
 use crate::transport::phase::Phase;
 use crate::transport::waiting::Waiting;
 
@@ -22,6 +23,17 @@ const TURN_STEPS: usize = 1024;
 /// How long the buffers of a large message are kept for the next one. To allocate them for every message costs more
 /// than the echo; see scripts/TUNING.md.
 const BUFFER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Returns [`TURN_STEPS`], or the value that replaces it.
+fn turn_steps() -> usize {
+    tuning().turn_steps.unwrap_or(TURN_STEPS)
+}
+
+/// Returns [`BUFFER_IDLE_TIMEOUT`], or the value that replaces it.
+fn buffer_idle_timeout() -> Duration {
+    let replaced = tuning().buffer_idle_ms.map(|ms| Duration::from_millis(ms as u64));
+    replaced.unwrap_or(BUFFER_IDLE_TIMEOUT)
+}
 
 /// How a turn ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,7 +114,7 @@ impl WebSocketSession {
     }
 
     fn run_steps(&mut self, endpoint: &mut dyn Endpoint) -> TurnEnd {
-        for _ in 0..TURN_STEPS {
+        for _ in 0..turn_steps() {
             if let Some(end) = self.obstacle() {
                 return end;
             }
@@ -202,7 +214,7 @@ impl WebSocketSession {
     /// Discards messages until the peer replies to a Close of the server.
     fn await_close(&mut self) -> TurnEnd {
         let end = self.end_without_reply();
-        for _ in 0..TURN_STEPS {
+        for _ in 0..turn_steps() {
             match self.context.read(&mut self.transport) {
                 Ok(Message::Close(_)) => return TurnEnd::Ended(self.finish_close(end), Finish::Linger),
                 Ok(Message::Text(_) | Message::Binary(_)) => {
@@ -234,14 +246,14 @@ impl WebSocketSession {
         // The session has received a large message since the time was set.
         let used = std::mem::take(&mut self.large_buffers_used);
         self.release_buffers_at =
-            if used || !self.release_buffers() { Some(now + BUFFER_IDLE_TIMEOUT) } else { None };
+            if used || !self.release_buffers() { Some(now + buffer_idle_timeout()) } else { None };
     }
 
     /// Notes that tungstenite's buffers have grown to the size of a large message.
     pub(super) fn note_large_buffers(&mut self) {
         self.large_buffers_used = true;
         if self.release_buffers_at.is_none() {
-            self.release_buffers_at = Some(Instant::now() + BUFFER_IDLE_TIMEOUT);
+            self.release_buffers_at = Some(Instant::now() + buffer_idle_timeout());
         }
     }
 }

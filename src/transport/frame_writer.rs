@@ -9,16 +9,21 @@ use std::sync::{Mutex, MutexGuard};
 use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 
-use super::mss::mss_remainder;
 use super::phase::{AtomicPhase, Phase};
 use super::record_layer::{CountingSocket, RecordLayer, TlsInfo};
 use super::termination::TerminationReason;
 use super::write_queue::{FLUSH_THRESHOLD, WriteQueue};
+use crate::platform::tune::tuning;
 use crate::protocol::opcode::{self, first_opcode};
 
 /// Payloads from this size on, in bytes, are sent from the caller's memory instead of being copied into the
 /// queue, unless more data follows and the queue has space. A copy of 16 KiB costs a fifth of a write.
 pub(super) const DIRECT_WRITE_MIN: usize = 16 << 10;
+
+/// Returns [`DIRECT_WRITE_MIN`], or the value that replaces it.
+pub(super) fn direct_write_min() -> usize {
+    tuning().direct_write_min.unwrap_or(DIRECT_WRITE_MIN)
+}
 
 /// Sends frames and HTTP responses to one peer, from several threads. No method waits for the peer: what the kernel
 /// does not take at once stays in the queue, and [`has_unsent`](Self::has_unsent) returns `true`. The worker then sends
@@ -101,8 +106,7 @@ impl FrameWriter {
     ///
     /// Small frames are queued; the queue is sent when it is larger than 48 KiB. A payload of 16 KiB or more
     /// is sent at once, after the queue. If `more_follows`, that is if the caller will probably send another frame
-    /// soon, larger frames are queued as well while the queue has at most 48 KiB, and the bytes after the last full
-    /// TCP segment stay in the queue.
+    /// soon, larger frames are queued as well while the queue has at most 48 KiB.
     pub(crate) fn send(
         &self,
         header: &FrameHeader,
@@ -122,14 +126,11 @@ impl FrameWriter {
         queue.append_header(header, prefix.len() + payload.len());
         queue.append(prefix);
         let total = queue.len() + payload.len();
-        if payload.len() < DIRECT_WRITE_MIN || (more_follows && total <= FLUSH_THRESHOLD) {
+        if payload.len() < direct_write_min() || (more_follows && total <= FLUSH_THRESHOLD) {
             queue.append(payload);
             self.write_above_threshold(&mut queue)?;
         } else {
-            let deferred = if more_follows { mss_remainder(self.socket(), total) } else { 0 };
-            let (now, later) = (payload.len() - deferred, payload.slice(payload.len() - deferred..));
-            self.write_with(&mut queue, &payload.slice(..now))?;
-            queue.append(&later);
+            self.write_with(&mut queue, payload)?;
         }
         Ok(true)
     }

@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::frame_writer::*;
@@ -43,40 +42,15 @@ fn expect(peer: &mut TcpStream, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns the length of a message whose frame ends `remainder` bytes after a full segment.
-fn length_with_remainder(writer: &FrameWriter, remainder: usize) -> usize {
-    let segment = usize::try_from(SockRef::from(writer.socket()).tcp_mss().unwrap()).unwrap();
-    segment * 70_000_usize.div_ceil(segment) + remainder - LONG_HEADER
-}
-
 #[test]
-fn send_defers_the_segment_remainder_if_more_follows() {
-    let (writer, mut peer) = writer_and_peer();
-    let length = length_with_remainder(&writer, 63);
-    send(&writer, length, true);
-    expect(&mut peer, LONG_HEADER + length - 63);
-    send(&writer, 3, false);
-    expect(&mut peer, 0);
-    assert!(writer.flush().unwrap());
-    assert_eq!(expect(&mut peer, 63 + 2 + 3)[62..], [7, 0x82, 3, 7, 7, 7]);
-}
-
-/// Asserts that a message whose frame ends `remainder` bytes after a full segment is sent at once.
-fn assert_sent_whole(remainder: usize, more_follows: bool) {
-    let (writer, mut peer) = writer_and_peer();
-    let length = length_with_remainder(&writer, remainder);
-    send(&writer, length, more_follows);
-    expect(&mut peer, LONG_HEADER + length);
-}
-
-#[test]
-fn send_of_a_large_message_is_whole_if_nothing_follows() {
-    assert_sent_whole(63, false);
-}
-
-#[test]
-fn send_does_not_defer_a_large_remainder() {
-    assert_sent_whole(3000, true);
+fn large_message_that_does_not_fit_is_sent_whole() {
+    for more_follows in [false, true] {
+        let (writer, mut peer) = writer_and_peer();
+        let length = FLUSH_THRESHOLD + (16 << 10);
+        send(&writer, 5, true);
+        send(&writer, length, more_follows);
+        expect(&mut peer, 2 + 5 + LONG_HEADER + length);
+    }
 }
 
 #[test]

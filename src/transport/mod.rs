@@ -11,14 +11,12 @@
 //! | `socket_reader`, `tls_reader` | receive raw bytes; decrypt them |
 //! | `waiting`, `tls_records` | what a session waits for; where TLS records end |
 //! | [`read_ahead`] | one large receive in place of many small ones |
-//! | [`mss`] | where a write ends if more data follows |
 //! | `termination` | why a thread other than the worker ended a session |
 
 pub(crate) mod connection;
 pub(crate) mod frame_writer;
 #[cfg(test)]
 mod frame_writer_tests;
-pub mod mss;
 mod parts;
 pub(crate) mod phase;
 pub(crate) mod push;

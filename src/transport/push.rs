@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 
-use super::frame_writer::{DIRECT_WRITE_MIN, FrameWriter};
+use super::frame_writer::{FrameWriter, direct_write_min};
 use super::phase::Phase;
 use super::termination::TerminationReason;
 use super::write_queue::WriteQueue;
@@ -57,7 +57,7 @@ impl FrameWriter {
             return Ok(Pushed::Full);
         }
         queue.append_header(header, payload.len());
-        if payload.len() < DIRECT_WRITE_MIN {
+        if payload.len() < direct_write_min() {
             queue.append(payload);
         } else {
             queue.append_shared(payload.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connection::Connection;
 use super::read_ahead::ByteSource;
+use crate::platform::tune::tuning;
 
 /// Bytes that one turn of a session receives at most, so that a peer that sends without a pause does not keep its
 /// worker. The last receive may exceed it. Half of it made 64 KiB messages a tenth slower; see scripts/TUNING.md.
@@ -33,7 +34,7 @@ impl SocketReader {
 
     /// Begins a turn. `readable`: bytes may have arrived since the last turn.
     pub(super) fn begin_turn(&mut self, readable: bool) {
-        self.turn_bytes = TURN_BYTES;
+        self.turn_bytes = tuning().turn_bytes.unwrap_or(TURN_BYTES);
         self.drained = !readable;
     }
 

@@ -1,6 +1,11 @@
-"""Echo server with websockets, after the documentation of that library, without compression."""
+"""Echo server with websockets, after the documentation of that library.
+
+Usage: echo.py [--tls CERT KEY] [--deflate]
+"""
 
 import asyncio
+import ssl
+import sys
 
 from websockets.asyncio.server import serve
 
@@ -11,9 +16,16 @@ async def echo(websocket):
 
 
 async def main():
-    async with serve(echo, "127.0.0.1", 0, compression=None, max_size=16 << 20) as server:
+    options = sys.argv[1:]
+    context = None
+    if "--tls" in options:
+        at = options.index("--tls")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options[at + 1], options[at + 2])
+    compression = "deflate" if "--deflate" in options else None
+    async with serve(echo, "127.0.0.1", 0, ssl=context, compression=compression, max_size=16 << 20) as server:
         host, port = server.sockets[0].getsockname()
-        print(f"listening on ws://{host}:{port}/", flush=True)
+        print(f"listening on {'wss' if context else 'ws'}://{host}:{port}/", flush=True)
         await server.serve_forever()
 
 

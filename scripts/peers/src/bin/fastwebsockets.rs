@@ -1,19 +1,20 @@
 //! Echo server with fastwebsockets on tokio, after the echo example of that crate, with a handshake of its
 //! own.
+//!
+//! Usage: fastwebsockets [--tls CERT KEY]
 
 use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket, WebSocketError};
-use tokio::net::TcpStream;
+use peers::{Serve, Stream};
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
-    peers::accept(|stream| async move {
-        // ws-load reports how a connection ended.
-        let _ = serve(stream).await;
-    })
-    .await
+struct Echo;
+
+impl Serve for Echo {
+    async fn serve(stream: impl Stream) {
+        let _ = echo(stream).await;
+    }
 }
 
-async fn serve(mut stream: TcpStream) -> Result<(), WebSocketError> {
+async fn echo(mut stream: impl Stream) -> Result<(), WebSocketError> {
     peers::upgrade(&mut stream).await?;
     let mut websocket = WebSocket::after_handshake(stream, Role::Server);
     websocket.set_auto_close(true);
@@ -27,4 +28,9 @@ async fn serve(mut stream: TcpStream) -> Result<(), WebSocketError> {
             _ => {}
         }
     }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    peers::run::<Echo>().await
 }

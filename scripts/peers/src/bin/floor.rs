@@ -12,7 +12,7 @@ const BUFFER: usize = 64 << 10;
 
 fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    peers::ready(listener.local_addr()?);
+    peers::ready(listener.local_addr()?, false);
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { continue };
         let _ = stream.set_nodelay(true);

@@ -1,10 +1,13 @@
-//! Writes the table and the chart of scripts/compare from its measurements, as medians over the rounds.
+//! Writes the tables and the chart of scripts/compare from its measurements, as medians over the rounds.
 //!
-//! Usage: table ROWS.tsv TITLE LOWEST TABLE.md CHART.svg
+//! Usage: table ROWS.tsv TITLE TABLE.md CHART.svg
 //!
-//! A row has the columns scenario, server, round, core-to-core latency in ns, rate, p50 and p99 in µs, user
-//! and system CPU time in µs for each message, memory in KiB, errors. LOWEST is the lowest core-to-core
-//! latency of the run in ns, 0 if it was not measured.
+//! A row has the columns scenario, server, round, core-to-core latency in ns (0: not measured), rate, p50 and
+//! p99 in µs, user and system CPU time in µs for each message, memory in KiB, errors. A row with three columns
+//! has scenario, server, and the reason why the server cannot run the scenario.
+//!
+//! There is a table for measurements while the processors were near and one for those while they were apart.
+//! Both list all servers of all scenarios.
 
 use std::{
     collections::BTreeMap,
@@ -22,34 +25,46 @@ const CORE_LATENCY: usize = 1;
 const RATE: usize = 2;
 const P50: usize = 3;
 const P99: usize = 4;
-/// The core-to-core latency is high if it exceeds this multiple of the lowest. scripts/compare has the same
-/// factor.
-const HIGH_LATENCY_FACTOR: f64 = 3.0;
+const USER: usize = 5;
+const SYSTEM: usize = 6;
+const MEMORY: usize = 7;
+const ERRORS: usize = 8;
+/// Highest core-to-core latency of near processors, in ns. Measured on these machines: 30 to 80 near, 300 to
+/// 450 apart.
+const NEAR_MAX: f64 = 150.0;
 /// Height of a row of the chart, in pixels.
-const ROW_HEIGHT: f64 = 20.0;
-/// Left end of the bars.
-const BAR_LEFT: f64 = 190.0;
+const ROW_HEIGHT: f64 = 15.0;
+/// Distance of the bars from the left end of their column.
+const BAR_LEFT: f64 = 110.0;
 /// Length of the longest bar.
-const MAX_BAR: f64 = 300.0;
-/// Width of the chart.
-const WIDTH: f64 = 720.0;
+const MAX_BAR: f64 = 150.0;
+/// Width of a column of the chart. It has two, with a scenario in each.
+const COLUMN: f64 = 460.0;
 
 /// The rounds of one server in one scenario.
 type Rounds = Vec<[f64; FIELDS]>;
+/// What is known of one server in one scenario.
+#[derive(Default)]
+struct Measured {
+    server: String,
+    rounds: Rounds,
+    /// Why the server cannot run the scenario.
+    reason: Option<String>,
+}
+
 /// Scenarios and their servers, both in the order of their first row.
-type Results = Vec<(String, Vec<(String, Rounds)>)>;
+type Results = Vec<(String, Vec<Measured>)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [rows, title, lowest_latency, table, chart] = &arguments[..] else {
-        return Err("usage: table ROWS.tsv TITLE LOWEST TABLE.md CHART.svg".into());
+    let [rows, title, table, chart] = &arguments[..] else {
+        return Err("usage: table ROWS.tsv TITLE TABLE.md CHART.svg".into());
     };
-    let mut results = parse(&fs::read_to_string(rows)?)?;
-    let note = remove_high_latency(&mut results, lowest_latency.parse()?);
-    let markdown = markdown(&results, title, &note)?;
+    let results = parse(&fs::read_to_string(rows)?)?;
+    let markdown = markdown(&results, title)?;
     print!("{markdown}");
     fs::write(table, markdown)?;
-    fs::write(chart, svg(&results, title, &note)?)?;
+    fs::write(chart, svg(&results, title)?)?;
     Ok(())
 }
 
@@ -62,47 +77,55 @@ fn parse(text: &str) -> Result<Results, Box<dyn Error>> {
         let [scenario, server, numbers @ ..] = &words[..] else {
             return Err(format!("invalid row: {line}").into());
         };
-        let parsed: Vec<f64> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
-        let numbers = <[f64; FIELDS]>::try_from(parsed).map_err(|_| format!("invalid row: {line}"))?;
         let scenario_index = *indexes.entry((*scenario, "")).or_insert_with(|| {
             results.push(((*scenario).to_owned(), Vec::new()));
             results.len() - 1
         });
         let servers = &mut results[scenario_index].1;
         let index = *indexes.entry((*scenario, *server)).or_insert_with(|| {
-            servers.push(((*server).to_owned(), Vec::new()));
+            servers.push(Measured { server: (*server).to_owned(), ..Measured::default() });
             servers.len() - 1
         });
-        servers[index].1.push(numbers);
+        if let [reason] = numbers {
+            servers[index].reason = Some((*reason).to_owned());
+            continue;
+        }
+        let parsed: Vec<f64> = numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
+        let numbers = <[f64; FIELDS]>::try_from(parsed).map_err(|_| format!("invalid row: {line}"))?;
+        servers[index].rounds.push(numbers);
     }
     Ok(results)
 }
 
-/// Removes measurements with a high core-to-core latency, unless a server has no others in a scenario.
-/// Returns a note for the reader, empty if the latency was not measured.
-fn remove_high_latency(results: &mut Results, lowest: f64) -> String {
-    let is_normal = |row: &[f64; FIELDS]| row[CORE_LATENCY] <= lowest * HIGH_LATENCY_FACTOR;
-    let (mut removed, mut kept) = (0, 0);
-    for (_, rounds) in results.iter_mut().flat_map(|(_, servers)| servers) {
-        let all = rounds.len();
-        if rounds.iter().any(is_normal) {
-            rounds.retain(is_normal);
-            removed += all - rounds.len();
-        } else {
-            kept += all;
+/// Where the processors were during a measurement.
+#[derive(Clone, Copy, PartialEq)]
+enum Processors {
+    Near,
+    Apart,
+    /// The core-to-core latency was not measured.
+    Unknown,
+}
+
+impl Processors {
+    fn of(row: &[f64; FIELDS]) -> Self {
+        match row[CORE_LATENCY] {
+            0.0 => Self::Unknown,
+            latency if latency <= NEAR_MAX => Self::Near,
+            _ => Self::Apart,
         }
     }
-    if lowest == 0.0 {
-        return String::new();
-    }
-    let mut text = format!("lowest core-to-core latency {lowest:.0} ns");
-    for (count, what) in [(removed, "removed"), (kept, "kept")] {
-        if count > 0 {
-            text +=
-                &format!("; {what} measurements with more than {HIGH_LATENCY_FACTOR} times as much: {count}");
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Near => "Processors near: they shared a cache before and after the measurement",
+            Self::Apart => "Processors apart: they shared no cache before or after the measurement",
+            Self::Unknown => "All measurements",
         }
     }
-    text
+
+    fn select(self, rounds: &Rounds) -> Rounds {
+        rounds.iter().filter(|row| Self::of(row) == self).copied().collect()
+    }
 }
 
 /// Sorted values of one column, one from each round.
@@ -113,20 +136,15 @@ impl Sample {
         Self::sorted(rounds.iter().map(|row| row[field]))
     }
 
-    /// Returns the ratio to another server's rate in the same round. The speed of the machine changes from
+    /// Returns the ratio to another server's value in the same round. The speed of the machine changes from
     /// round to round; a ratio does not depend on it.
-    fn ratios(rounds: &Rounds, others: &Rounds) -> Self {
+    fn ratios(rounds: &Rounds, others: &Rounds, value: fn(&[f64; FIELDS]) -> f64) -> Self {
         let same_round = |row: &[f64; FIELDS]| others.iter().find(|other| other[ROUND] == row[ROUND]);
-        Self::sorted(
-            rounds
-                .iter()
-                .filter_map(|row| Some(row[RATE] / same_round(row)?[RATE]))
-                .filter(|ratio| ratio.is_finite()),
-        )
+        Self::sorted(rounds.iter().filter_map(|row| Some(value(row) / value(same_round(row)?))))
     }
 
     fn sorted(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
         values.sort_by(f64::total_cmp);
         Self(values)
     }
@@ -146,99 +164,155 @@ impl Sample {
 }
 
 impl fmt::Display for Sample {
-    /// Writes median, range and number of values.
+    /// Writes median and range.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (lowest, highest) = self.range();
         match self.0.len() {
             0 => f.write_str("–"),
-            size => write!(f, "{:.2} ({lowest:.2}–{highest:.2}, {size})", self.median()),
+            _ => write!(f, "{:.2} ({lowest:.2}–{highest:.2})", self.median()),
         }
     }
 }
 
-fn markdown(results: &Results, title: &str, note: &str) -> Result<String, std::fmt::Error> {
-    let mut text = format!("{title}\n\n{note}\n");
+fn cpu(row: &[f64; FIELDS]) -> f64 {
+    row[USER] + row[SYSTEM]
+}
+
+fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
+    let mut text = format!("{title}\n");
+    let all = || results.iter().flat_map(|(_, servers)| servers).flat_map(|measured| &measured.rounds);
+    for processors in [Processors::Near, Processors::Apart, Processors::Unknown] {
+        let count = all().filter(|row| Processors::of(row) == processors).count();
+        if count > 0 {
+            write!(text, "\n## {}\n\n{count} of {} measurements.\n", processors.heading(), all().count())?;
+            write_scenarios(&mut text, results, processors)?;
+        } else if processors != Processors::Unknown && all().any(|row| row[CORE_LATENCY] > 0.0) {
+            write!(text, "\n## {}\n\nIn this run there was no such measurement.\n", processors.heading())?;
+        }
+    }
+    Ok(text)
+}
+
+fn write_scenarios(text: &mut String, results: &Results, processors: Processors) -> fmt::Result {
     for (scenario, servers) in results {
-        let Some((first, first_rounds)) = servers.first() else { continue };
+        let Some(first) = servers.first() else { continue };
         write!(
             text,
             "\n**{scenario}**\n\n\
-             | server | rate | ratio to {first} (range, rounds) | p50 ms | p99 ms | user µs | system µs | memory MiB | errors |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+             | server | rounds | rate | ratio to {0} (range) | CPU µs (user + system) | ratio to {0} (range) | p50 ms | p99 ms | memory MiB | errors |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+            first.server
         )?;
-        for (server, rounds) in servers {
+        let first_rounds = processors.select(&first.rounds);
+        for Measured { server, rounds, reason } in servers {
+            let rounds = processors.select(rounds);
+            if rounds.is_empty() {
+                let reason = reason.as_deref().unwrap_or("no measurement");
+                writeln!(text, "| {server} | 0 | {reason} | | | | | | | |")?;
+                continue;
+            }
             let [rate, p50, p99, user, system, memory, errors] =
-                [RATE, P50, P99, 5, 6, 7, 8].map(|field| Sample::of(rounds, field).median());
-            let ratios = Sample::ratios(rounds, first_rounds);
+                [RATE, P50, P99, USER, SYSTEM, MEMORY, ERRORS]
+                    .map(|field| Sample::of(&rounds, field).median());
+            let total = Sample::sorted(rounds.iter().map(cpu)).median();
             writeln!(
                 text,
-                "| {server} | {} | {ratios} | {:.2} | {:.2} | {user:.2} | {system:.2} | {:.1} | {errors:.0} |",
+                "| {server} | {} | {} | {} | {total:.2} ({user:.2} + {system:.2}) | {} | {:.2} | {:.2} | {:.1} | {errors:.0} |",
+                rounds.len(),
                 grouped(rate),
+                Sample::ratios(&rounds, &first_rounds, |row| row[RATE]),
+                Sample::ratios(&rounds, &first_rounds, cpu),
                 p50 / 1e3,
                 p99 / 1e3,
                 memory / 1024.0,
             )?;
         }
     }
-    Ok(text)
+    Ok(())
 }
 
-/// Returns the chart: a bar for the median of the rate, a line from the lowest to the highest rate, and the
-/// p99. Its colours follow the light or dark mode of the browser.
-fn svg(results: &Results, title: &str, note: &str) -> Result<String, std::fmt::Error> {
-    let rows: usize = results.iter().map(|(_, servers)| servers.len() + 2).sum();
-    let height = ROW_HEIGHT * (rows as f64 + 3.0);
+/// Returns the chart, of all measurements: a bar for the median of the rate, a line from the lowest to the highest
+/// rate, and the CPU time for each message. Its colours follow the light or dark mode of the browser.
+fn svg(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
+    let height_of = |pair: &[(String, Vec<Measured>)]| {
+        ROW_HEIGHT * (pair.iter().map(|(_, servers)| servers.len()).max().unwrap_or(0) as f64 + 2.0)
+    };
+    let height = ROW_HEIGHT * 2.0 + results.chunks(2).map(height_of).sum::<f64>();
+    let width = COLUMN * 2.0;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\">\
          <title>{}</title><style>\
-         svg{{background:#fff}}text{{font:13px system-ui,sans-serif;fill:#1c1e21}}.s{{fill:#62676f;font-size:12px}}\
+         svg{{background:#fff}}text{{font:11px system-ui,sans-serif;fill:#1c1e21}}.s{{fill:#62676f;font-size:10px}}\
          .h{{font-weight:bold}}.e{{text-anchor:end}}rect{{fill:#9db4d6}}rect.us{{fill:#1d5fd0}}line{{stroke:#1c1e21;stroke-opacity:.55}}\
          @media(prefers-color-scheme:dark){{svg{{background:#14171b}}text{{fill:#e6e8eb}}.s{{fill:#9aa1ab}}\
          rect{{fill:#4a5f82}}rect.us{{fill:#7fb0ff}}line{{stroke:#fff}}}}</style>\n",
         escape(title)
     );
-    let mut y = ROW_HEIGHT;
-    for line in [title, note] {
-        writeln!(svg, "<text class=\"s\" x=\"10\" y=\"{y}\">{}</text>", escape(line))?;
-        y += ROW_HEIGHT;
-    }
-    for (scenario, servers) in results {
-        y += ROW_HEIGHT * 0.7;
-        writeln!(svg, "<text class=\"h\" x=\"10\" y=\"{y}\">{}</text>", escape(scenario))?;
-        y += ROW_HEIGHT * 0.3;
-        let rates = |rounds| Sample::of(rounds, RATE);
-        let best = servers.iter().map(|(_, rounds)| rates(rounds).range().1).fold(1e-9, f64::max);
-        for (server, rounds) in servers {
-            let (rates, p99) = (rates(rounds), Sample::of(rounds, P99).median());
-            let (rate, (lowest, highest)) = (rates.median(), rates.range());
-            let middle = y + ROW_HEIGHT / 2.0;
-            let x_of = |rate: f64| BAR_LEFT + rate / best * MAX_BAR;
-            let class = if server.starts_with("ws-echo") { " class=\"us\"" } else { "" };
-            writeln!(
-                svg,
-                "<text class=\"e\" x=\"{:.0}\" y=\"{:.1}\">{}</text>\
-                 <rect{class} x=\"{BAR_LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\"/>\
-                 <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"/>\
-                 <text class=\"s\" x=\"{:.1}\" y=\"{:.1}\">{}/s, p99 {:.2} ms</text>",
-                BAR_LEFT - 8.0,
-                y + 14.0,
-                escape(server),
-                y + 3.0,
-                x_of(rate) - BAR_LEFT,
-                ROW_HEIGHT - 6.0,
-                x_of(lowest),
-                x_of(highest),
-                x_of(highest) + 6.0,
-                y + 14.0,
-                grouped(rate),
-                p99 / 1e3,
-            )?;
-            y += ROW_HEIGHT;
+    writeln!(svg, "<text class=\"s\" x=\"10\" y=\"{ROW_HEIGHT}\">{}</text>", escape(title))?;
+    let mut top = ROW_HEIGHT * 2.0;
+    for pair in results.chunks(2) {
+        for (column, (scenario, servers)) in pair.iter().enumerate() {
+            write_chart(&mut svg, COLUMN * column as f64, top, scenario, servers)?;
         }
-        y += ROW_HEIGHT;
+        top += height_of(pair);
     }
     svg.push_str("</svg>\n");
     Ok(svg)
+}
+
+/// Writes the chart of one scenario.
+fn write_chart(svg: &mut String, left: f64, top: f64, scenario: &str, servers: &[Measured]) -> fmt::Result {
+    writeln!(
+        svg,
+        "<text class=\"h\" x=\"{:.0}\" y=\"{:.1}\">{}</text>",
+        left + 10.0,
+        top + 11.0,
+        escape(scenario)
+    )?;
+    let best =
+        servers.iter().map(|measured| Sample::of(&measured.rounds, RATE).range().1).fold(1e-9, f64::max);
+    let bar_left = left + BAR_LEFT;
+    for (row, Measured { server, rounds, reason }) in servers.iter().enumerate() {
+        let y = top + ROW_HEIGHT * (row as f64 + 1.0);
+        writeln!(
+            svg,
+            "<text class=\"e\" x=\"{:.0}\" y=\"{:.1}\">{}</text>",
+            bar_left - 6.0,
+            y + 11.0,
+            escape(server)
+        )?;
+        if rounds.is_empty() {
+            let reason = reason.as_deref().unwrap_or("no measurement");
+            writeln!(
+                svg,
+                "<text class=\"s\" x=\"{bar_left:.0}\" y=\"{:.1}\">{}</text>",
+                y + 11.0,
+                escape(reason)
+            )?;
+            continue;
+        }
+        let rates = Sample::of(rounds, RATE);
+        let (rate, (lowest, highest)) = (rates.median(), rates.range());
+        let cpu = Sample::sorted(rounds.iter().map(cpu)).median();
+        let middle = y + ROW_HEIGHT / 2.0;
+        let x_of = |rate: f64| bar_left + rate / best * MAX_BAR;
+        let class = if server.starts_with("ws-echo") { " class=\"us\"" } else { "" };
+        writeln!(
+            svg,
+            "<rect{class} x=\"{bar_left:.0}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\"/>\
+             <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"/>\
+             <text class=\"s\" x=\"{:.1}\" y=\"{:.1}\">{}/s, CPU {cpu:.1} µs</text>",
+            y + 2.0,
+            x_of(rate) - bar_left,
+            ROW_HEIGHT - 4.0,
+            x_of(lowest),
+            x_of(highest),
+            x_of(highest) + 6.0,
+            y + 11.0,
+            grouped(rate),
+        )?;
+    }
+    Ok(())
 }
 
 fn escape(text: &str) -> String {

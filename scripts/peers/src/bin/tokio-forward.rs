@@ -1,16 +1,23 @@
 //! Echo server with tokio-tungstenite and `forward`, after the echo example of that crate. `forward` gathers
 //! replies until no more messages are ready.
+//!
+//! Usage: tokio-forward [--tls CERT KEY]
 
 use futures_util::{StreamExt, TryStreamExt, future};
+use peers::{Serve, Stream};
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
-    peers::accept(|stream| async move {
+struct Forward;
+
+impl Serve for Forward {
+    async fn serve(stream: impl Stream) {
         let Ok(websocket) = tokio_tungstenite::accept_async(stream).await else { return };
         let (write, read) = websocket.split();
         let messages = read.try_filter(|message| future::ready(message.is_text() || message.is_binary()));
-        // ws-load reports how a connection ended.
         let _ = messages.forward(write).await;
-    })
-    .await
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    peers::run::<Forward>().await
 }

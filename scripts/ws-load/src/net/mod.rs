@@ -4,6 +4,7 @@ pub(crate) mod client_stream;
 pub(crate) mod deflate;
 pub(crate) mod frame_inspector;
 pub(crate) mod message_kind;
+mod mss;
 pub(crate) mod protocol;
 pub(crate) mod raw_tcp;
 pub(crate) mod response;

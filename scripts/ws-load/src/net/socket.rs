@@ -1,6 +1,6 @@
 //! A non-blocking socket of a client: TCP, or in the file system.
 
-use super::tcp_info;
+use super::{mss::mss_remainder, tcp_info};
 use mio::{
     Interest, Registry, Token,
     net::{TcpStream, UnixStream},
@@ -13,7 +13,6 @@ use std::{
     net::{IpAddr, Shutdown, SocketAddr},
     path::Path,
 };
-use ws_echo::transport::mss::mss_remainder;
 
 /// A socket that is connecting or connected.
 #[derive(Debug)]

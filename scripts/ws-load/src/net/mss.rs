@@ -17,7 +17,7 @@ const MAX_DEFERRED: usize = 2 << 10;
 ///
 /// Reads the segment size from the kernel on each call (`TCP_MAXSEG`, tcp(7)), because it grows during a
 /// connection.
-pub fn mss_remainder(socket: &impl AsFd, length: usize) -> usize {
+pub(super) fn mss_remainder(socket: &impl AsFd, length: usize) -> usize {
     let segment = SockRef::from(socket).tcp_mss().ok().and_then(|size| usize::try_from(size).ok());
     let remainder = segment.and_then(|segment| length.checked_rem(segment)).unwrap_or(0);
     if remainder <= MAX_DEFERRED { remainder } else { 0 }
