@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::{env, process, thread};
 
 use crate::harness::{Client, Frame, TEST_TIMEOUT, masked, upgrade};
-use crate::server_process::{ServerProcess, ready_line};
+use crate::server_process::{ServerProcess, command, ready_line};
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ws-echo");
@@ -147,4 +147,16 @@ fn start_with_a_file_capability_as_another_user_works() {
     assert!(status.contains("Uid:\t65534\t65534\t65534\t65534\n"), "{status}");
     assert!(status.contains("CapEff:\t0000000000000400\n"), "{status}");
     echo_and_stop(server);
+}
+
+#[test]
+fn invalid_tuning_is_one_line_and_a_valid_one_starts() {
+    for (value, wanted) in [("no_such=1", "unknown name no_such"), ("turn_steps=0", "turn_steps must be")] {
+        let output = command(&["--listen", "127.0.0.1:0"]).env("WS_ECHO_TUNE", value).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+        assert!(error.contains(wanted), "{error}");
+    }
+    let tuning = "max_events=1,turn_steps=1,turn_bytes=1,direct_write_min=1,buffer_idle_ms=1";
+    echo_and_stop(start(PROGRAM, &[], &[PATH, ("WS_ECHO_TUNE", tuning)]));
 }
