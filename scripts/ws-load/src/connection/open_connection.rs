@@ -158,6 +158,8 @@ impl OpenConnection {
 
     fn on_close_frame(&mut self, ctx: &DriverContext, frame: Option<&CloseFrame>) -> SessionEnd {
         self.close_received = true;
+        // Sends the reply (RFC 6455, 5.5.1). The connection ends in any case.
+        let _ = self.protocol.flush();
         match frame {
             Some(frame) if ctx.plan().mode == Mode::Receive && frame.code == CloseCode::Normal => {
                 SessionEnd::Complete

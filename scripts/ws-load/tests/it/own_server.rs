@@ -47,7 +47,8 @@ fn own_server_shutdown_is_reported_with_code_1001() {
     let server = TestServer::start();
     let run = start(&url(&server, "/echo"), &["-c", "4", "-D", "1m"]);
     eventually("messages are echoed", || metric(server.address, "ws_echo_messages_sent_total") >= 100);
-    server.finish();
+    let totals = server.finish().totals;
+    assert_eq!(totals.clean, 4, "ws-load has replied to each Close (RFC 6455, 5.5.1): {totals:?}");
     let run = run.wait();
     assert_eq!((run.code, run.count("lost")), (Some(1), 4), "{run:?}");
     assert_eq!(run.json["reasons"]["closed by the server: 1001 server shutting down"], 4, "{run:?}");
