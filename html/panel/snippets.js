@@ -49,7 +49,8 @@ export const TOOLS = {
   websocat({ url, protocols, message }) {
     const options = protocols.length > 0 ? ` --protocol ${quoted(protocols.join(","))}` : "";
     const kind = isText(message) ? "--text" : "--binary";
-    return `${printed(message)} | websocat --no-line --one-message ${kind}${options} ${quoted(url)}`;
+    // Without --no-close, it closes at the end of its input, before a reply that takes a while.
+    return `${printed(message)} | websocat --no-line --no-close --one-message ${kind}${options} ${quoted(url)}`;
   },
   wscat({ url, protocols, message }) {
     const options = protocols.map((name) => ` --subprotocol ${quoted(name)}`).join("");

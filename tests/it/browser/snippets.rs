@@ -81,7 +81,7 @@ fn page_snippets_send_the_text_and_end() {
     let browser = open(&server, "", DESKTOP);
     browser.click("#tab-code");
     browser.picture("code");
-    for (target, protocols) in [("/", ""), ("/delay?ms=1", "v1, v2")] {
+    for (target, protocols) in [("/", ""), ("/delay?ms=500", "v1, v2")] {
         type_into(&browser, "#url", target);
         type_into(&browser, "#protocols", protocols);
         type_into(&browser, "#message", text);
