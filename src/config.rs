@@ -42,6 +42,11 @@ pub struct Config {
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
+    /// Memory, in bytes, that all sessions together may use for messages, inflated or not complete, for replies that
+    /// their peers have not read, and for messages that an endpoint delays or sends to a room. A session that asks for
+    /// more closes with 1013. `None`: half of what the process may use
+    /// ([`default_memory`](crate::platform::limits::default_memory)).
+    pub memory: Option<usize>,
     /// Maximum time to wait for a place among the connections, and then for the TLS handshake and the request head together.
     pub handshake_timeout: Duration,
     /// Time without received data after which the supervisor sends a Ping (RFC 6455, section 5.5.2). Zero
@@ -117,6 +122,7 @@ impl Default for Config {
             waiting: 128,
             max_per_ip: None,
             max_message: 16 << 20,
+            memory: None,
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(20),

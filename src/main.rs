@@ -69,12 +69,14 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let config = cli.into_config();
     let workers = limits::fit_workers(requested_workers, default_workers())?;
     let connections = limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?;
-    let server = Server::new(listeners, Config { workers, connections, ..config }).start()?;
+    let memory = config.memory.unwrap_or_else(limits::default_memory);
+    let config = Config { workers, connections, memory: Some(memory), ..config };
+    let server = Server::new(listeners, config).start()?;
     // After the start of the workers: a storm of connections during it would overflow the backlog.
     print(ready_lines);
     if log_format == LogFormat::Json {
         for address in addresses {
-            info!(address, workers, connections, version = env!("CARGO_PKG_VERSION"); "listening on {address}");
+            info!(address, workers, connections, memory, version = env!("CARGO_PKG_VERSION"); "listening on {address}");
         }
     }
     server.run(&stop)

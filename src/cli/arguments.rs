@@ -142,6 +142,7 @@ impl Cli {
             waiting: capacity.waiting,
             max_per_ip: capacity.max_per_ip,
             max_message: capacity.max_message,
+            memory: capacity.memory,
             handshake_timeout: timeouts.handshake_timeout,
             ping_interval: timeouts.ping_interval,
             pong_timeout: timeouts.pong_timeout,

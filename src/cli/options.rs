@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::origin::{host, origin};
 use super::values::{
-    address, address_or_none, at_least_one, deflate_level, endpoint, message_size, name, queue_length,
-    timeout, timeout_or_zero, token,
+    address, address_or_none, at_least_one, deflate_level, endpoint, memory_size, message_size, name,
+    queue_length, timeout, timeout_or_zero, token,
 };
 use crate::config::DEFAULT_DEFLATE_LEVEL;
 use crate::logging::LogFormat;
@@ -38,6 +38,10 @@ pub(super) struct Capacity {
     #[arg(long, env = "WS_ECHO_MAX_MESSAGE", value_name = "SIZE")]
     #[arg(default_value = "16MiB", value_parser = message_size)]
     pub(super) max_message: usize,
+    /// Memory for messages and unsent replies of all sessions; one that asks for more closes with 1013 [default:
+    /// half of RAM or of the cgroup's limit]
+    #[arg(long, env = "WS_ECHO_MEMORY", value_name = "SIZE", value_parser = memory_size)]
+    pub(super) memory: Option<usize>,
 }
 
 /// The TLS listener.

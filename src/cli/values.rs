@@ -14,6 +14,9 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 /// Largest value of `--max-message`, in bytes. A message is held in memory as a whole.
 const MAX_MESSAGE_SIZE: u64 = 1 << 30;
 
+/// Smallest value of `--memory`, in bytes.
+const MIN_MEMORY_SIZE: u64 = 1 << 20;
+
 /// Largest value of `--waiting`. Each queued connection is an open file.
 const MAX_QUEUE_LENGTH: usize = 65_536;
 
@@ -64,6 +67,16 @@ pub(super) fn message_size(text: &str) -> Result<usize, String> {
         .filter(|size| (1..=MAX_MESSAGE_SIZE).contains(&size.0))
         .and_then(|size| usize::try_from(size.0).ok())
         .ok_or_else(|| "expected a size from 1 to 1GiB, for example 512, 64KiB or 16MiB".to_owned())
+}
+
+/// Parses the memory for messages in bytes.
+pub(super) fn memory_size(text: &str) -> Result<usize, String> {
+    text.parse::<ByteSize>()
+        .ok()
+        .filter(|size| size.0 >= MIN_MEMORY_SIZE)
+        .and_then(|size| isize::try_from(size.0).ok())
+        .map(isize::unsigned_abs)
+        .ok_or_else(|| "expected a size from 1MiB, for example 64MiB or 2GiB".to_owned())
 }
 
 /// Parses a time-out.

@@ -31,6 +31,7 @@ impl<T> Backlog<T> {
     /// Adds a message. Pauses the reading of the session if the queue is full then.
     pub(super) fn push(&mut self, session: &mut WebSocketSession, entry: T, message: Message) {
         self.bytes += message.len();
+        session.count_kept(message.len(), 0);
         self.queue.push_back((entry, message));
         if self.queue.len() >= MAX_MESSAGES || self.bytes >= MAX_BYTES {
             session.pause_reading();
@@ -46,6 +47,7 @@ impl<T> Backlog<T> {
     pub(super) fn pop(&mut self, session: &mut WebSocketSession) -> Option<(T, Message)> {
         let (entry, message) = self.queue.pop_front()?;
         self.bytes -= message.len();
+        session.count_kept(0, message.len());
         session.resume_reading();
         Some((entry, message))
     }

@@ -22,7 +22,7 @@ struct Fragment {
 
 impl Endpoint for Fragment {
     fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
-        self.current = Some(Fragments::of(message));
+        self.current = Some(Fragments::of(session, message));
         session.pause_reading();
         self.on_wake(session)
     }

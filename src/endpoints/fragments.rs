@@ -11,13 +11,16 @@ pub(super) struct Fragments {
     /// The kind of the next frame.
     kind: Data,
     rest: Bytes,
+    /// Length of the message, in bytes. It is in memory as a whole until the last fragment.
+    length: usize,
 }
 
 impl Fragments {
     /// Begins with a text or binary message.
-    pub(super) fn of(message: Message) -> Self {
-        let (kind, _) = kind_and_payload(&message);
-        Self { kind, rest: message.into_data() }
+    pub(super) fn of(session: &mut WebSocketSession, message: Message) -> Self {
+        let (kind, length) = (kind_and_payload(&message).0, message.len());
+        session.count_kept(length, 0);
+        Self { kind, rest: message.into_data(), length }
     }
 
     /// Returns the length of the next fragment if it has `size` bytes at most.
@@ -31,6 +34,9 @@ impl Fragments {
         let last = self.rest.is_empty();
         session.send_fragment(self.kind, last, &fragment);
         self.kind = Data::Continue;
+        if last {
+            session.count_kept(0, self.length);
+        }
         last
     }
 }

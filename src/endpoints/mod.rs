@@ -17,6 +17,7 @@ mod push;
 mod rooms;
 pub(crate) mod route;
 pub mod routes;
+mod shared_block;
 mod silent;
 mod stats;
 mod status;

@@ -44,7 +44,7 @@ impl Endpoint for Throttle {
             let Some(current) = &mut self.current else {
                 let Some((received_at, message)) = self.backlog.pop(session) else { return Next::Continue };
                 self.due = self.due.max(received_at);
-                self.current = Some(Fragments::of(message));
+                self.current = Some(Fragments::of(session, message));
                 continue;
             };
             let due = self.due + transmission_time(current.next_length(self.size), self.bytes_per_second);

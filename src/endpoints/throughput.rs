@@ -8,6 +8,7 @@ use tungstenite::Message;
 use super::closures::Timed;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
+use super::shared_block::SharedBlock;
 use crate::platform::random::Random;
 use crate::session::endpoint::Next;
 use crate::session::websocket::WebSocketSession;
@@ -18,12 +19,14 @@ const BYTES_AT_ONCE: usize = 256 << 10;
 /// Messages that `/source` sends before it reads what the peer has sent, at most.
 const MESSAGES_AT_ONCE: u64 = 64;
 
+/// Random, so that compression does not raise the rate.
+static RANDOM_BYTES: SharedBlock = SharedBlock::new(|size| Random::new().bytes(size));
+
 /// Builds `/source`: sends `count` messages of `size` bytes as fast as the peer reads, then a summary.
 pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -> Result<Route, String> {
     let size = parameters.message_size("size", context.config.max_message)?;
     let at_once = ((BYTES_AT_ONCE / size) as u64).clamp(1, MESSAGES_AT_ONCE);
-    // Random bytes, so that compression does not raise the rate.
-    let message = Message::binary(Random::new().bytes(size));
+    let message = Message::binary(RANDOM_BYTES.last(size));
     let (mut remaining, mut meter) = (parameters.number("count"), Meter::start());
     Ok(Route::upgrade(Timed(move |session: &mut WebSocketSession| {
         for _ in 0..at_once.min(remaining) {

@@ -34,6 +34,8 @@ impl Snapshot {
             ("ws_echo_connections_limit", "Maximum number of connections at once.", limits.connections),
             ("ws_echo_queue_limit", "Maximum number of connections that wait for a place.", limits.queue),
             ("ws_echo_max_message_bytes", "Maximum size of a message.", limits.message_bytes),
+            ("ws_echo_memory_limit_bytes", "Memory for messages and unsent replies.", limits.memory_bytes),
+            ("ws_echo_memory_used_bytes", "Memory used for messages and unsent replies.", self.memory_used),
             ("ws_echo_uptime_seconds", "Time since the server started.", self.uptime.as_secs()),
             ("ws_echo_connections_open", "Connections that are served.", self.open),
             ("ws_echo_connections_waiting", "Connections waiting for a place.", self.waiting),

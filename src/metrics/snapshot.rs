@@ -46,6 +46,10 @@ pub struct Snapshot {
     pub longest: Duration,
     /// Ended WebSocket sessions by their duration.
     pub lengths: LengthCounts,
+    /// Memory that sessions use of [`Limits::memory_bytes`] now.
+    pub memory_used: u64,
+    /// Maximum of `memory_used` so far.
+    pub memory_peak: u64,
     /// Limits of the server.
     pub limits: Limits,
 }
@@ -61,17 +65,20 @@ pub struct Limits {
     pub queue: u64,
     /// Maximum size of a message, in bytes.
     pub message_bytes: u64,
+    /// Memory for messages and unsent replies of all sessions, in bytes.
+    pub memory_bytes: u64,
 }
 
 impl Limits {
-    /// Returns the limits of a configuration.
-    pub(crate) fn of(config: &Config) -> Self {
+    /// Returns the limits of a configuration with `memory` bytes for messages.
+    pub(crate) fn of(config: &Config, memory: usize) -> Self {
         let Config { workers, connections, waiting, max_message, .. } = *config;
         Self {
             workers: workers as u64,
             connections: connections as u64,
             queue: waiting as u64,
             message_bytes: max_message as u64,
+            memory_bytes: memory as u64,
         }
     }
 }

@@ -26,7 +26,8 @@ impl Summary {
             closed_cleanly = clean, cut = aborted, longest_ms = longest.as_millis(), ended:% = self.ends(),
             messages_in = traffic.messages_in, messages_out = traffic.messages_out, bytes_in = traffic.bytes_in,
             bytes_out = traffic.bytes_out, pings_in = traffic.pings_in, pings_out = self.totals.pings_out,
-            pongs_in = traffic.pongs_in, panics = self.totals.panics;
+            pongs_in = traffic.pongs_in, memory_peak = self.totals.memory_peak,
+            memory_limit = self.totals.limits.memory_bytes, panics = self.totals.panics;
             "stopped after {uptime:.1?}"
         );
     }
@@ -70,6 +71,8 @@ impl fmt::Display for Summary {
             traffic.messages_out,
             ByteSize(traffic.bytes_out),
         )?;
+        let (peak, limit) = (self.totals.memory_peak, self.totals.limits.memory_bytes);
+        writeln!(f, "  memory       {} of {} used at most", ByteSize(peak), ByteSize(limit))?;
         write!(
             f,
             "  pings        {} in, {} out, {} pongs in\n  panics       {}",

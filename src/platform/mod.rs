@@ -1,6 +1,7 @@
 //! Interfaces to the operating system, and utilities that depend on nothing else in the crate.
 
 pub mod limits;
+pub(crate) mod memory_budget;
 pub mod pool;
 pub(crate) mod process_usage;
 pub(crate) mod quiet_panic;

@@ -13,11 +13,12 @@ pub(super) const LENGTH: u8 = 0x7f;
 /// Largest payload of a control frame and largest length that fits byte 1, in bytes.
 pub(super) const SHORT_MAX: u8 = 125;
 const LENGTH_IN_2_BYTES: u8 = 126;
+pub(super) const LENGTH_IN_8_BYTES: u8 = 127;
 
 /// Size of a header without extended length: bytes 0 and 1, and the mask.
 pub(super) const SHORT_HEADER: usize = 2 + 4;
 /// Size of a header with an extended length of 8 bytes.
-const MAX_HEADER: usize = 2 + 8 + 4;
+pub(super) const MAX_HEADER: usize = 2 + 8 + 4;
 
 /// A complete header that has passed every check that needs no payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,17 @@ impl ClientFrameHeader {
     }
 }
 
+/// The header of a data frame whose length takes 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LargeFrame {
+    pub(super) length: u64,
+    pub(super) fin: bool,
+    /// As sent.
+    pub(super) mask: [u8; 4],
+    /// Payload that was inspected together with the last byte of the header.
+    pub(super) payload_received: usize,
+}
+
 /// The bytes of a header received so far.
 #[derive(Debug, Default)]
 pub(super) struct PartialHeader {
@@ -46,6 +58,11 @@ impl PartialHeader {
     /// Returns whether no byte of a header has been received.
     pub(super) fn is_empty(&self) -> bool {
         self.filled == 0
+    }
+
+    /// Returns the number of bytes received.
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.filled)
     }
 
     /// Adds one byte. The byte that completes the header returns it and empties this buffer.

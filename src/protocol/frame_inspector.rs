@@ -8,7 +8,7 @@
 
 use super::close_code::{BAD_GATEWAY, TRY_AGAIN_LATER, may_be_sent};
 use super::frame_header::{
-    ClientFrameHeader, FIN, LENGTH, MASK, PartialHeader, RSV, RSV1, SHORT_HEADER, SHORT_MAX,
+    ClientFrameHeader, FIN, LENGTH, LargeFrame, MASK, PartialHeader, RSV, RSV1, SHORT_HEADER, SHORT_MAX,
 };
 use super::message_info::{MessageInfo, MessageInfoQueue, MessageKind};
 use super::opcode::{BINARY, CLOSE, CONTINUATION, OPCODE, PING, PONG, TEXT};
@@ -54,6 +54,10 @@ pub struct FrameInspector {
     /// The code of the Close frame.
     close_code: Option<u16>,
     violation: Option<Violation>,
+    /// Payload received of the open message.
+    message_payload: u64,
+    /// The data frame of the last scan whose length takes 8 bytes.
+    large: Option<LargeFrame>,
 }
 
 impl FrameInspector {
@@ -72,6 +76,8 @@ impl FrameInspector {
             close_code_high: None,
             close_code: None,
             violation: None,
+            message_payload: 0,
+            large: None,
         }
     }
 
@@ -110,6 +116,22 @@ impl FrameInspector {
     #[must_use]
     pub fn payload_to_come(&self) -> u64 {
         if self.position == Position::Payload { self.frame.length } else { 0 }
+    }
+
+    /// Returns the payload received of a message that is not complete, in bytes.
+    #[must_use]
+    pub(super) fn unfinished_payload(&self) -> u64 {
+        self.message_payload
+    }
+
+    /// Returns how many bytes of an incomplete header were received.
+    pub(super) fn partial_header_length(&self) -> usize {
+        self.partial.len()
+    }
+
+    /// Returns the data frame whose length takes 8 bytes and whose header the last scan has completed.
+    pub(super) fn take_large_frame(&mut self) -> Option<LargeFrame> {
+        self.large.take()
     }
 
     /// Returns what the next data message was before it was rewritten. To be called once for each data
@@ -203,6 +225,10 @@ impl FrameInspector {
             self.position = if header.length < 2 { Position::Closed } else { Position::CloseCode };
         } else if header.length > 0 {
             self.position = Position::Payload;
+            if header.length > u64::from(u16::MAX) {
+                let ClientFrameHeader { length, fin, mask, .. } = header;
+                self.large = Some(LargeFrame { length, fin, mask, payload_received: 0 });
+            }
         } else {
             self.end_frame();
         }
@@ -269,6 +295,12 @@ impl FrameInspector {
                 checked.map_err(|index| (index, Violation::InvalidUtf8))?;
             }
         }
+        if !self.frame.is_control() {
+            self.message_payload += available as u64;
+        }
+        if let Some(large) = &mut self.large {
+            large.payload_received += available;
+        }
         self.frame.mask.rotate_left(available % 4);
         self.frame.length -= available as u64;
         if self.frame.length == 0 {
@@ -282,103 +314,8 @@ impl FrameInspector {
         if self.frame.fin && !self.frame.is_control() {
             self.open = OpenMessage::None;
             self.utf8 = Utf8Check::default();
+            self.message_payload = 0;
         }
         self.completed += u64::from(self.open == OpenMessage::None);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DEFLATE: bool = true;
-
-    #[test]
-    fn frame_inspector_finds_each_violation_at_its_byte() {
-        let hello = &[0x81, 0x81, 0, 0, 0, 0, b'h'][..];
-        let open = &[0x01, 0x81, 0, 0, 0, 0, b'h'][..];
-        for (before, wrong, offset, violation) in [
-            (hello, &[0xa1, 0x80][..], 0, Violation::ReservedBits),
-            (hello, &[0xd2, 0x80], 0, Violation::ReservedBits),
-            (hello, &[0xc9, 0x80], 0, Violation::ReservedBits),
-            (open, &[0xc0, 0x80], 0, Violation::ReservedBits),
-            (hello, &[0x83, 0x80], 0, Violation::ReservedOpcode),
-            (hello, &[0x8b, 0x80], 0, Violation::ReservedOpcode),
-            (hello, &[0x80, 0x80], 0, Violation::UnexpectedContinuation),
-            (open, &[0x81, 0x80, 0, 0, 0, 0], 0, Violation::ExpectedContinuation),
-            (open, &[0xc2, 0x80], 0, Violation::ExpectedContinuation),
-            (open, &[0x08, 0x80], 0, Violation::FragmentedControl),
-            (hello, &[0x89, 0xfe], 1, Violation::ControlTooLong),
-            (hello, &[0x88, 0x82, 1, 1, 0, 0, 2, 0xec], 7, Violation::ForbiddenCloseCode(1005)),
-            (hello, &[0x82, 0x00], 1, Violation::Unmasked),
-            (hello, &[0x82, 0xfe, 0, 1, 0, 0, 0, 0], 7, Violation::LengthNotMinimal),
-            (open, &[0x80, 0x82, 0, 0, 0, 0, 0xff], 6, Violation::InvalidUtf8),
-        ] {
-            let mut bytes = [before, wrong].concat();
-            let mut inspector = FrameInspector::new(DEFLATE);
-            assert_eq!(inspector.scan(&mut bytes), before.len() + offset, "{wrong:02x?}");
-            assert_eq!(inspector.violation(), Some(violation), "{wrong:02x?}");
-            assert!(!inspector.between_messages());
-        }
-    }
-
-    #[test]
-    fn frame_inspector_ignores_bytes_after_a_close_frame() {
-        let mut bytes = [0x88, 0x80, 0, 0, 0, 0, 0xff, 0xff, 0xff];
-        let mut inspector = FrameInspector::new(DEFLATE);
-        assert_eq!(inspector.scan(&mut bytes), bytes.len());
-        assert_eq!(inspector.violation(), None);
-        assert!(!inspector.between_messages());
-    }
-
-    #[test]
-    fn frame_inspector_passes_close_code_1014_as_1013() {
-        let [high, low] = 1014_u16.to_be_bytes();
-        let mut bytes = [0x88, 0x83, 1, 2, 3, 4, high ^ 1, low ^ 2, b'x' ^ 3];
-        let mut inspector = FrameInspector::new(DEFLATE);
-        // Each byte in a scan of its own.
-        assert!(bytes.chunks_mut(1).all(|byte| inspector.scan(byte) == 1));
-        assert_eq!(inspector.close_code(), Some(1014));
-        assert_eq!(u16::from_be_bytes([bytes[6] ^ 1, bytes[7] ^ 2]), 1013);
-        assert_eq!(bytes[8], b'x' ^ 3);
-    }
-
-    #[test]
-    fn frame_inspector_numbers_what_is_unfinished() {
-        let mut inspector = FrameInspector::new(DEFLATE);
-        let mut after = |bytes: &[u8]| {
-            inspector.scan(&mut bytes.to_vec());
-            inspector.unfinished()
-        };
-        let ping = &[0x89, 0x80, 0, 0, 0, 0];
-        assert_eq!(after(&[]), None);
-        assert_eq!(after(&[0x02]), Some(0), "the header of a fragment");
-        assert_eq!(after(&[0x81, 0, 0, 0, 0, b'a']), Some(0), "between two fragments");
-        assert_eq!(after(ping), Some(0), "a Ping does not end the message");
-        assert_eq!(after(&[0x80, 0x81, 0, 0, 0, 0]), Some(0));
-        assert_eq!(after(b"b"), None);
-        assert_eq!(after(&ping[..3]), Some(1), "the header of a Ping");
-        assert_eq!(after(&[0, 0, 0, 0x82, 0x80, 0, 0, 0, 0, 0x82]), Some(3), "a Ping, a message, another");
-        assert_eq!(after(&[0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0]), Some(4), "a Close is never finished");
-    }
-
-    #[test]
-    fn frame_inspector_is_between_messages_after_a_frame_whose_info_was_taken() {
-        let mut inspector = FrameInspector::new(DEFLATE);
-        let mut after = |bytes: &[u8], messages| {
-            inspector.scan(&mut bytes.to_vec());
-            (0..messages).for_each(|_| assert_eq!(inspector.next_message_info(), Some(MessageInfo::Plain)));
-            inspector.between_messages()
-        };
-        assert!(after(&[], 0), "no byte received");
-        assert!(!after(&[0x81, 0x81, 0, 0, 0, 0, b'a'], 0), "an info was not taken");
-        assert!(after(&[], 1));
-        assert!(!after(&[0x89], 0), "the header of a Ping is incomplete");
-        assert!(after(&[0x80, 0, 0, 0, 0], 0));
-        assert!(!after(&[0x89, 0x82, 0, 0, 0, 0, b'a'], 0), "the payload of a Ping is incomplete");
-        assert!(after(b"b", 0));
-        assert!(!after(&[0x01, 0x80, 0, 0, 0, 0], 1), "a message is open");
-        assert!(after(&[0x80, 0x80, 0, 0, 0, 0], 0));
-        assert!(!after(&[0x88, 0x80, 0, 0, 0, 0], 0), "a Close was received");
     }
 }

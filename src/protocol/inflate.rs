@@ -24,6 +24,8 @@ pub enum InflateError {
     TooLarge,
     /// The payload is no complete DEFLATE stream; closes the session with 1007.
     Corrupt,
+    /// The server has not enough memory for the message; closes the session with 1013.
+    OutOfMemory,
 }
 
 impl fmt::Display for InflateError {
@@ -31,6 +33,7 @@ impl fmt::Display for InflateError {
         f.write_str(match self {
             Self::TooLarge => "message larger than the limit after inflating",
             Self::Corrupt => "compressed message that does not inflate",
+            Self::OutOfMemory => "not enough memory to inflate a message",
         })
     }
 }
@@ -53,24 +56,41 @@ const POOL_CAPACITY: usize = 16;
 /// [`InflateError::TooLarge`] if the message exceeds `max` bytes, [`InflateError::Corrupt`] if the payload is
 /// no complete DEFLATE stream.
 pub fn inflate(payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
+    inflate_within(payload, max, |_| true)
+}
+
+/// Inflates as [`inflate`] does. Asks `reserve` before each allocation for its size, in bytes; the message takes no other
+/// memory.
+///
+/// # Errors
+///
+/// Those of [`inflate`], and [`InflateError::OutOfMemory`] if `reserve` returns `false`.
+pub fn inflate_within(
+    payload: &[u8],
+    max: usize,
+    reserve: impl FnMut(usize) -> bool,
+) -> Result<Vec<u8>, InflateError> {
     let mut decompress = DECOMPRESSORS.acquire(|_| true).unwrap_or_else(|| Decompress::new(false));
     // Reset before use, because the last message may have failed.
     decompress.reset(false);
-    let mut inflater = Inflater { decompress: &mut decompress, message: Vec::new(), max };
-    inflater.reserve(payload.len().saturating_mul(EXPECTED_RATIO).max(MIN_BUFFER));
-    let outcome = inflater.run(payload).map(|()| inflater.message);
+    let mut inflater = Inflater { decompress: &mut decompress, message: Vec::new(), max, reserve };
+    let outcome = inflater
+        .reserve(payload.len().saturating_mul(EXPECTED_RATIO).max(MIN_BUFFER))
+        .and_then(|()| inflater.run(payload))
+        .map(|()| inflater.message);
     DECOMPRESSORS.release(decompress);
     outcome
 }
 
 /// A message that is being inflated.
-struct Inflater<'a> {
+struct Inflater<'a, R> {
     decompress: &'a mut Decompress,
     message: Vec<u8>,
     max: usize,
+    reserve: R,
 }
 
-impl Inflater<'_> {
+impl<R: FnMut(usize) -> bool> Inflater<'_, R> {
     fn run(&mut self, mut payload: &[u8]) -> Result<(), InflateError> {
         while !payload.is_empty() {
             let (rest, status) = self.step(payload)?;
@@ -101,7 +121,7 @@ impl Inflater<'_> {
     /// Every call consumes input or produces output and both are bounded, so repeated calls end on any input.
     fn step<'i>(&mut self, input: &'i [u8]) -> Result<(&'i [u8], Status), InflateError> {
         if self.message.len() == self.message.capacity() {
-            self.reserve(self.message.capacity().saturating_mul(2));
+            self.reserve(self.message.capacity().saturating_mul(2))?;
         }
         let (consumed_before, length_before) = (self.decompress.total_in(), self.message.len());
         let status = self.decompress.decompress_vec(input, &mut self.message, FlushDecompress::None);
@@ -116,9 +136,13 @@ impl Inflater<'_> {
     }
 
     /// Reserves up to `capacity` bytes in total, at most `max + 1`.
-    fn reserve(&mut self, capacity: usize) {
+    fn reserve(&mut self, capacity: usize) -> Result<(), InflateError> {
         let capacity = capacity.min(self.max.saturating_add(1));
+        if !(self.reserve)(capacity) {
+            return Err(InflateError::OutOfMemory);
+        }
         self.message.reserve_exact(capacity.saturating_sub(self.message.len()));
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `negotiation` | accepts an offer of permessage-deflate and formats the response |
 //! | `offer`, `token` | parse the `Sec-WebSocket-Extensions` field |
 //! | `frame_inspector` | checks frames, rewrites byte 0 |
+//! | `frame_splitter` | presents a large frame to tungstenite as fragments |
 //! | `frame_header` | parses one frame header byte by byte and checks it |
 //! | `close_code` | which codes a Close frame may carry |
 //! | `message_info` | queues the kind and compression of each data message |
@@ -29,6 +30,9 @@ pub(crate) mod close_code;
 pub mod deflate;
 mod frame_header;
 pub mod frame_inspector;
+#[cfg(test)]
+mod frame_inspector_tests;
+pub(crate) mod frame_splitter;
 pub mod inflate;
 pub mod message_info;
 pub mod negotiation;

@@ -69,7 +69,7 @@ impl ConnectionTask {
         state: &ServerState,
     ) -> Self {
         let AcceptedConnection { socket, peer, tls, permit: address_permit, .. } = connection;
-        let handle = Arc::new(SessionHandle::new(id, peer, socket, Arc::clone(readiness)));
+        let handle = Arc::new(SessionHandle::new(id, peer, socket, Arc::clone(readiness), &state.memory));
         let opening = Opening::new(Arc::clone(&handle), tls);
         // Fails only if the supervisor has ended: after the drain it does not wait for this connection.
         let _ = state.events.send(Event::Opened(Arc::clone(&handle)));

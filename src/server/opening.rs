@@ -8,7 +8,6 @@ use rustls::ServerConfig;
 
 use super::http_routes;
 use super::state::ServerState;
-use crate::config::Config;
 use crate::http::handshake::{self, AcceptedUpgrade};
 use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, HeadReader, RequestHead};
 use crate::http::response::Response;
@@ -178,10 +177,10 @@ impl Opening {
         handle.mark_upgraded();
         let mut stream =
             std::mem::replace(&mut self.stream, SessionStream::new(Arc::clone(handle.connection())));
-        stream.upgrade(leftover, FrameInspector::new(upgrade.deflate.is_some()));
+        stream.upgrade(leftover, FrameInspector::new(upgrade.deflate.is_some()), state.config.max_message);
         let (id, peer, path) = (handle.id(), handle.peer(), EscapedPreview(&head.path));
         info!(session = id, peer:%, path:%; "#{id} {peer} opened {path}");
-        OpeningStep::Opened(new_session(stream, head, upgrade, handle, &state.config), endpoint)
+        OpeningStep::Opened(new_session(stream, head, upgrade, handle, state), endpoint)
     }
 
     /// Logs a request and sends the response to it, without the body if the method is HEAD.
@@ -209,14 +208,22 @@ fn new_session(
     head: RequestHead,
     upgrade: AcceptedUpgrade,
     handle: &Arc<SessionHandle>,
-    config: &Arc<Config>,
+    state: &ServerState,
 ) -> Box<WebSocketSession> {
+    let config = &state.config;
     let RequestHead { path, query, headers, .. } = head;
     let tls = handle.writer().tls_info();
     let extensions = upgrade.deflate.map(|negotiated| negotiated.to_string());
     let request = SessionRequest { path, query, headers, subprotocol: upgrade.subprotocol, extensions, tls };
     let codec = Codec::new(upgrade.deflate, config);
-    Box::new(WebSocketSession::new(stream, codec, Arc::clone(handle), request, Arc::clone(config)))
+    Box::new(WebSocketSession::new(
+        stream,
+        codec,
+        Arc::clone(handle),
+        request,
+        Arc::clone(config),
+        &state.memory,
+    ))
 }
 
 /// Returns the end of a connection that became no session and got no response from its worker.

@@ -21,6 +21,7 @@ use crate::endpoints::routes::Routes;
 use crate::error::Error;
 use crate::metrics::summary::Summary;
 use crate::platform::limits;
+use crate::platform::memory_budget::MemoryBudget;
 
 /// Capacity of the channel to the supervisor. Workers and accept loops block while the channel is full.
 const EVENT_QUEUE_CAPACITY: usize = 4096;
@@ -57,6 +58,7 @@ impl Server {
         let port = acceptors.first().map_or(0, |acceptor| acceptor.listener.port());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
         let state = Arc::new(ServerState {
+            memory: MemoryBudget::new(config.memory.unwrap_or_else(limits::default_memory)),
             config: Arc::new(config),
             routes,
             events: event_sender,

@@ -247,6 +247,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
+    use crate::platform::memory_budget::MemoryBudget;
     use crate::platform::readiness::ReadinessSet;
 
     fn timers(now: Instant) -> SessionTimers {
@@ -260,7 +261,7 @@ mod tests {
         let peer = socket.peer_addr().unwrap();
         socket.set_nonblocking(true).unwrap();
         let readiness = Arc::new(ReadinessSet::new().unwrap());
-        let handle = SessionHandle::new(1, peer, socket, readiness);
+        let handle = SessionHandle::new(1, peer, socket, readiness, &MemoryBudget::new(usize::MAX));
         handle.connection().set_waiting(Waiting::BetweenMessages);
         (SessionTimers::new(Arc::new(handle), now), listener)
     }

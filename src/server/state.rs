@@ -9,6 +9,7 @@ use super::rejector::RejectReason;
 use crate::config::Config;
 use crate::endpoints::routes::Routes;
 use crate::metrics::snapshot::SharedSnapshot;
+use crate::platform::memory_budget::MemoryBudget;
 use crate::session::end::SessionEnd;
 use crate::session::handle::SessionHandle;
 
@@ -25,6 +26,8 @@ pub(crate) struct ServerState {
     pub(crate) stopping: AtomicBool,
     /// The drain has begun: an accept loop ends when the backlog of its listener is empty.
     pub(crate) draining: AtomicBool,
+    /// The memory that all sessions may use.
+    pub(crate) memory: Arc<MemoryBudget>,
 }
 
 /// What accept loops and workers report to the supervisor.

@@ -77,7 +77,7 @@ impl Supervisor {
         let now = Instant::now();
         let totals = Snapshot {
             name: state.config.name.clone(),
-            limits: Limits::of(&state.config),
+            limits: Limits::of(&state.config, state.memory.limit()),
             rejected: RejectReason::ALL.map(|reason| (reason.label(), 0)).into(),
             ..Snapshot::default()
         };
@@ -253,6 +253,8 @@ impl Supervisor {
         snapshot.pings_out += snapshot.traffic.pings_out;
         snapshot.uptime = now - self.started_at;
         snapshot.open = self.sessions.len() as u64;
+        snapshot.memory_used = self.state.memory.used() as u64;
+        snapshot.memory_peak = self.state.memory.peak() as u64;
         snapshot.waiting = self.admission.waiting() as u64;
         snapshot
     }

@@ -13,6 +13,9 @@ use super::websocket::WebSocketSession;
 use crate::protocol::violation::Violation;
 use crate::transport::termination::TerminationReason;
 
+/// Reason of a Close 1013 ("try again later") for a session that needs more memory than the server has for it.
+const OUT_OF_MEMORY: &str = "the server is short of memory";
+
 impl WebSocketSession {
     /// Sends a Close of the endpoint. The session then discards messages until the peer's Close.
     pub(super) fn close(&mut self, code: u16, reason: String) {
@@ -50,6 +53,9 @@ impl WebSocketSession {
     /// another Close was sent before.
     pub(super) fn close_with_error(&mut self, error: Error) -> (SessionEnd, Finish) {
         let (code, reason) = match error {
+            Error::Io(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                (1013, OUT_OF_MEMORY.to_owned())
+            }
             Error::Io(error) => match violation_in(&error) {
                 Some(violation) => (violation.close_code().into(), violation.to_string()),
                 None => return (self.io_failed(&error), Finish::Close),

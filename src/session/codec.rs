@@ -6,8 +6,9 @@ use tungstenite::error::CapacityError;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 use crate::config::{Config, DEFAULT_DEFLATE_LEVEL};
+use crate::platform::memory_budget::Reservation;
 use crate::protocol::deflate::{deflate, deflate_if_smaller};
-use crate::protocol::inflate::{InflateError, inflate};
+use crate::protocol::inflate::{InflateError, inflate_within};
 use crate::protocol::message_info::{MessageInfo, MessageKind};
 use crate::protocol::negotiation::Negotiated;
 use crate::protocol::violation::Violation;
@@ -41,23 +42,33 @@ impl Codec {
     ///
     /// # Errors
     /// Returns [`Error::Capacity`] if the inflated message exceeds the limit, or [`Error::Io`] with a [`Violation`] if
-    /// it does not inflate or is a text message that is not UTF-8.
-    pub(crate) fn decode(&mut self, message: Message, info: MessageInfo) -> Result<Message, Error> {
+    /// it does not inflate or is a text message that is not UTF-8. The error is of the kind `OutOfMemory` if `memory` has
+    /// not enough for the inflated message; else it is reserved, until the next count.
+    pub(crate) fn decode(
+        &mut self,
+        message: Message,
+        info: MessageInfo,
+        memory: &mut Reservation,
+    ) -> Result<Message, Error> {
         let MessageInfo::Compressed(kind) = info else {
             self.last_compressed = Some(false);
             return Ok(message);
         };
         self.last_compressed = Some(true);
-        let inflated = inflate(&message.into_data(), self.max_message).map_err(|error| match error {
-            InflateError::TooLarge => {
-                // `inflate` stops at the limit, so the full size is unknown.
-                Error::Capacity(CapacityError::MessageTooLong {
-                    size: self.max_message.saturating_add(1),
-                    max_size: self.max_message,
-                })
-            }
-            InflateError::Corrupt => violation_error(Violation::CorruptDeflate),
-        })?;
+        let held = memory.bytes();
+        let reserve = |capacity: usize| memory.resize(held.saturating_add(capacity));
+        let inflated =
+            inflate_within(&message.into_data(), self.max_message, reserve).map_err(|error| match error {
+                InflateError::TooLarge => {
+                    // `inflate` stops at the limit, so the full size is unknown.
+                    Error::Capacity(CapacityError::MessageTooLong {
+                        size: self.max_message.saturating_add(1),
+                        max_size: self.max_message,
+                    })
+                }
+                InflateError::OutOfMemory => Error::Io(io::ErrorKind::OutOfMemory.into()),
+                InflateError::Corrupt => violation_error(Violation::CorruptDeflate),
+            })?;
         let payload = Bytes::from(inflated);
         match kind {
             MessageKind::Binary => Ok(Message::Binary(payload)),

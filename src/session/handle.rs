@@ -9,6 +9,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::{Bytes, Message};
 
 use crate::metrics::counters::Counters;
+use crate::platform::memory_budget::MemoryBudget;
 use crate::platform::readiness::ReadinessSet;
 use crate::platform::turn_state::TurnState;
 use crate::transport::connection::Connection;
@@ -39,19 +40,25 @@ pub struct SessionHandle {
 /// Why a message was not pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushError {
-    /// The session is inside a fragmented message, or too many unsent bytes are queued. A later call may succeed.
+    /// The session is inside a fragmented message, too many unsent bytes are queued, or the server is short of memory. A later call may succeed.
     Busy,
     /// The session is not open yet, is closed, or has failed.
     Closed,
 }
 
 impl SessionHandle {
-    /// Creates the handle of an accepted connection. The socket must be non-blocking.
-    pub(crate) fn new(id: u64, peer: SocketAddr, socket: TcpStream, readiness: Arc<ReadinessSet>) -> Self {
+    /// Creates the handle of an accepted connection. The socket must be non-blocking. `memory` counts unsent bytes.
+    pub(crate) fn new(
+        id: u64,
+        peer: SocketAddr,
+        socket: TcpStream,
+        readiness: Arc<ReadinessSet>,
+        memory: &Arc<MemoryBudget>,
+    ) -> Self {
         Self {
             id,
             peer,
-            connection: Arc::new(Connection::new(socket, RecordLayer::Plain)),
+            connection: Arc::new(Connection::new(socket, RecordLayer::Plain, memory)),
             upgraded: AtomicBool::new(false),
             turn: TurnState::default(),
             readiness,

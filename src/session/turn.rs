@@ -84,6 +84,9 @@ impl WebSocketSession {
     pub(crate) fn turn(&mut self, endpoint: &mut dyn Endpoint) -> TurnEnd {
         let mut end = self.run_steps(endpoint);
         endpoint.before_wait(self);
+        if !matches!(end, TurnEnd::Ended(..)) && !self.count_memory() {
+            end = self.close_for_memory();
+        }
         if !matches!(end, TurnEnd::Ended(..)) {
             end = match self.handle.writer().flush() {
                 Ok(true) => end,
@@ -134,12 +137,21 @@ impl WebSocketSession {
                     self.apply(next);
                 }
                 Received::Nothing if woken => {}
-                Received::Nothing if self.reading_paused => return TurnEnd::Wait(Interest::Nothing),
+                Received::Nothing if self.reading_paused => return self.wait_without_reading(),
                 Received::Nothing => return TurnEnd::Wait(Interest::Read),
                 Received::Ended(end, finish) => return TurnEnd::Ended(end, finish),
             }
         }
         TurnEnd::Yield
+    }
+
+    /// Waits while the endpoint wants no messages. epoll(7) reports a reset connection even to a session that waits for
+    /// nothing; without a look at the error it would report it again and again.
+    fn wait_without_reading(&self) -> TurnEnd {
+        match self.handle.writer().socket().take_error() {
+            Ok(None) => TurnEnd::Wait(Interest::Nothing),
+            Ok(Some(error)) | Err(error) => TurnEnd::Ended(self.io_failed(&error), Finish::Close),
+        }
     }
 
     /// Returns what keeps the endpoint from being called: owed bytes, or the end of the session.
@@ -183,7 +195,7 @@ impl WebSocketSession {
             match self.context.read(&mut self.transport) {
                 Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                     let info = self.transport.next_message_info();
-                    match self.codec.decode(message, info) {
+                    match self.codec.decode(message, info, &mut self.memory) {
                         Ok(message) => {
                             self.count_received(&message);
                             return Received::Message(message);
@@ -204,6 +216,15 @@ impl WebSocketSession {
                 Err(error) => return self.end_with_error(error),
             }
         }
+    }
+
+    /// Ends a session that needs more memory than the server has for it.
+    fn close_for_memory(&mut self) -> TurnEnd {
+        if self.handle.phase() > Phase::Open {
+            return TurnEnd::Ended(self.end_without_reply(), Finish::Linger);
+        }
+        let (end, finish) = self.close_with_error(Error::Io(io::ErrorKind::OutOfMemory.into()));
+        TurnEnd::Ended(end, finish)
     }
 
     fn end_with_error(&mut self, error: Error) -> Received {

@@ -16,6 +16,7 @@ use super::handle::SessionHandle;
 use crate::config::Config;
 use crate::http::headers::Headers;
 use crate::logging::EscapedPreview;
+use crate::platform::memory_budget::{MemoryBudget, Reservation};
 pub use crate::transport::record_layer::TlsInfo;
 use crate::transport::stream::SessionStream;
 use crate::transport::write_queue::single_frame_header;
@@ -70,6 +71,10 @@ pub struct WebSocketSession {
     pub(super) release_buffers_at: Option<Instant>,
     /// A large message came since `release_buffers_at` was set.
     pub(super) large_buffers_used: bool,
+    /// Payload of messages that the endpoint keeps, in bytes.
+    pub(super) kept_by_endpoint: usize,
+    /// The memory that this session holds, beside the write queue.
+    pub(super) memory: Reservation,
 }
 
 impl WebSocketSession {
@@ -80,6 +85,7 @@ impl WebSocketSession {
         handle: Arc<SessionHandle>,
         request: SessionRequest,
         config: Arc<Config>,
+        memory: &Arc<MemoryBudget>,
     ) -> Self {
         let context = new_context(&config);
         Self {
@@ -96,6 +102,8 @@ impl WebSocketSession {
             dropping: None,
             release_buffers_at: None,
             large_buffers_used: false,
+            kept_by_endpoint: 0,
+            memory: Reservation::new(memory),
         }
     }
 
@@ -150,6 +158,17 @@ impl WebSocketSession {
         !self.handle.writer().has_unsent() && self.send_error.is_none()
     }
 
+    /// Counts messages that the endpoint keeps: `added` bytes more, `removed` bytes less. The count is checked against the
+    /// server's memory at the end of the turn.
+    pub(crate) fn count_kept(&mut self, added: usize, removed: usize) {
+        self.kept_by_endpoint = (self.kept_by_endpoint + added).saturating_sub(removed);
+    }
+
+    /// Counts the memory that this session holds. Returns `false` if the server has not enough for it.
+    pub(super) fn count_memory(&mut self) -> bool {
+        self.memory.resize(self.transport.held_bytes().saturating_add(self.kept_by_endpoint))
+    }
+
     /// Releases tungstenite's buffers by replacing its state. Returns `false`, and does nothing, while they hold part of
     /// a message.
     pub(super) fn release_buffers(&mut self) -> bool {
@@ -158,6 +177,7 @@ impl WebSocketSession {
             // The old state may hold an unsent Pong. If this fails, the next read fails as well.
             let _ = self.context.flush(&mut self.transport);
             self.context = new_context(&self.config);
+            self.transport.buffers_released();
             self.handle.writer().shrink();
         }
         between_messages
@@ -176,6 +196,11 @@ impl WebSocketSession {
     /// Sends a text message of `prefix` and `text`, as [`send`](Self::send) does.
     pub fn send_text(&mut self, prefix: &str, text: impl Into<Utf8Bytes>) {
         self.send_parts(Data::Text, prefix, &Bytes::from(text.into()));
+    }
+
+    /// Sends a text message of `prefix` and `payload`, which must be UTF-8, as [`send`](Self::send) does.
+    pub(crate) fn send_text_parts(&mut self, prefix: &str, payload: &Bytes) {
+        self.send_parts(Data::Text, prefix, payload);
     }
 
     /// Keeps the first error of a send; the turn ends with it. Returns whether the frame was added.

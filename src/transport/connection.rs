@@ -1,12 +1,14 @@
 //! What the worker of a connection and other threads share.
 
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 
 use super::frame_writer::FrameWriter;
 use super::phase::Phase;
 use super::record_layer::RecordLayer;
 use super::waiting::{AtomicWaiting, Waiting};
 use crate::metrics::counters::Counters;
+use crate::platform::memory_budget::MemoryBudget;
 
 /// The frame writer, the counters and what the session waits for. All methods may be called from any thread.
 #[derive(Debug)]
@@ -20,9 +22,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Creates the state of an accepted connection in [`Phase::Handshake`].
-    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer) -> Self {
+    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
         Self {
-            writer: FrameWriter::new(socket, record_layer),
+            writer: FrameWriter::new(socket, record_layer, memory),
             counters: Counters::default(),
             waiting: AtomicWaiting::default(),
         }

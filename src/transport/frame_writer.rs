@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
@@ -13,6 +13,7 @@ use super::phase::{AtomicPhase, Phase};
 use super::record_layer::{CountingSocket, RecordLayer, TlsInfo};
 use super::termination::TerminationReason;
 use super::write_queue::{FLUSH_THRESHOLD, WriteQueue};
+use crate::platform::memory_budget::MemoryBudget;
 use crate::platform::tune::tuning;
 use crate::protocol::opcode::{self, first_opcode};
 
@@ -65,10 +66,10 @@ pub(crate) struct FrameWriter {
 
 impl FrameWriter {
     /// Creates the frame writer of a connection whose handshake has not begun. The socket must be non-blocking.
-    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer) -> Self {
+    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
         Self {
             socket: CountingSocket::new(socket),
-            queue: Mutex::new(WriteQueue::new(record_layer)),
+            queue: Mutex::new(WriteQueue::new(record_layer, memory)),
             unsent: AtomicBool::new(false),
             phase: AtomicPhase::default(),
             termination_reason: AtomicU8::new(0),
@@ -316,6 +317,7 @@ impl FrameWriter {
                     // A part of a frame may have been sent, and the peer would read anything else as its rest.
                     self.advance_to(Phase::Closing);
                     queue.discard();
+                    queue.count_memory();
                     return Err(error);
                 }
             };
@@ -326,6 +328,7 @@ impl FrameWriter {
             }
         }
         queue.append_shared(rest);
+        queue.count_memory();
         let sent = queue.is_sent();
         self.unsent.store(!sent, Relaxed);
         Ok(sent)

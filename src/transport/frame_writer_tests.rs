@@ -10,6 +10,7 @@ use super::frame_writer::*;
 use super::push::Pushed;
 use super::record_layer::RecordLayer;
 use super::write_queue::{FLUSH_THRESHOLD, single_frame_header};
+use crate::platform::memory_budget::MemoryBudget;
 
 /// Length of the header of a frame with a payload of more than 65,535 bytes (RFC 6455, 5.2).
 const LONG_HEADER: usize = 10;
@@ -21,7 +22,7 @@ fn writer_and_peer() -> (FrameWriter, TcpStream) {
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let (socket, _) = listener.accept().unwrap();
     socket.set_nonblocking(true).unwrap();
-    let writer = FrameWriter::new(socket, RecordLayer::Plain);
+    let writer = FrameWriter::new(socket, RecordLayer::Plain, &MemoryBudget::new(usize::MAX));
     writer.queue_upgrade(b"").unwrap();
     (writer, peer)
 }

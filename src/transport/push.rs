@@ -23,7 +23,7 @@ pub(crate) enum Pushed {
     /// The bytes were queued and wait for room in the socket since this call. The caller has to give the session a
     /// turn, in which it begins to wait for room.
     Blocked,
-    /// Nothing was added: the queue is full, or a fragmented message is unfinished. A later call may succeed.
+    /// Nothing was added: the queue is full, memory is short, or a fragmented message is unfinished. A later call may succeed.
     Full,
     /// Nothing was added: the session is not open yet, or a Close frame was queued.
     Closed,
@@ -32,7 +32,7 @@ pub(crate) enum Pushed {
 impl FrameWriter {
     /// Adds one whole frame of another thread and sends the queue.
     ///
-    /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, or if a data frame would
+    /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, if memory is short, or if a data frame would
     /// fall between two fragments of a message.
     pub(crate) fn push(&self, header: &FrameHeader, payload: &Bytes) -> io::Result<Pushed> {
         match self.push_queued(header, payload, HIGH_WATER_MARK)? {
@@ -54,6 +54,10 @@ impl FrameWriter {
         }
         let full = !queue.is_empty() && queue.len() + payload.len() > limit;
         if full || queue.would_split_message(header) {
+            return Ok(Pushed::Full);
+        }
+        let copied = if payload.len() < direct_write_min() { payload.len() } else { 0 };
+        if !queue.reserve(copied) {
             return Ok(Pushed::Full);
         }
         queue.append_header(header, payload.len());

@@ -127,6 +127,15 @@ impl ReadAhead {
         self.buffer.is_some()
     }
 
+    /// Returns the size of the buffer made by [`shrink`](Self::shrink), in bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.buffer {
+            Some(Held::Own(own)) => own.capacity(),
+            Some(Held::Pooled(_)) | None => 0,
+        }
+    }
+
     /// Reads what has arrived into a pooled buffer. Keeps the buffer only if there are bytes in it.
     fn read_ahead(&mut self, source: &mut impl ByteSource) -> io::Result<()> {
         let mut buffer = READ_BUFFERS.acquire(|_| true).unwrap_or_else(ReadBuffer::new);

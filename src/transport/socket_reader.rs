@@ -93,6 +93,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
+    use crate::platform::memory_budget::MemoryBudget;
     use crate::transport::record_layer::RecordLayer;
 
     /// Returns a reader and its peer.
@@ -100,7 +101,14 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, _) = listener.accept().unwrap();
-        (SocketReader::new(Arc::new(Connection::new(socket, RecordLayer::Plain))), peer)
+        (
+            SocketReader::new(Arc::new(Connection::new(
+                socket,
+                RecordLayer::Plain,
+                &MemoryBudget::new(usize::MAX),
+            ))),
+            peer,
+        )
     }
 
     /// Waits until `count` bytes have arrived.

@@ -9,7 +9,10 @@ use super::socket_reader::SocketReader;
 use super::tls_reader::{TlsHandshakeError, TlsReadBuffer};
 use super::waiting::Waiting;
 use crate::protocol::opcode::{self, first_opcode};
-use crate::protocol::{frame_inspector::FrameInspector, message_info::MessageInfo, violation::Violation};
+use crate::protocol::{
+    frame_inspector::FrameInspector, frame_splitter::FrameSplitter, message_info::MessageInfo,
+    violation::Violation,
+};
 
 /// Payload to come, in bytes, from which on a turn begins with a large receive.
 const LARGE_REST: u64 = 4 << 10;
@@ -31,6 +34,7 @@ pub(crate) struct SessionStream {
     tls: Option<TlsReadBuffer>,
     /// Present after the upgrade.
     inspector: Option<FrameInspector>,
+    splitter: FrameSplitter,
     /// Pongs are discarded: a fault that an endpoint injects.
     suppress_pongs: bool,
 }
@@ -45,6 +49,7 @@ impl SessionStream {
             read_ahead: ReadAhead::default(),
             tls: None,
             inspector: None,
+            splitter: FrameSplitter::new(0),
             suppress_pongs: false,
         }
     }
@@ -77,8 +82,9 @@ impl SessionStream {
     }
 
     /// Begins the session: the following reads return frames, first those in `leftover`, and `inspector`
-    /// checks them.
-    pub(crate) fn upgrade(&mut self, leftover: Vec<u8>, inspector: FrameInspector) {
+    /// checks them. `max_message`: maximum size of a message.
+    pub(crate) fn upgrade(&mut self, leftover: Vec<u8>, inspector: FrameInspector, max_message: usize) {
+        self.splitter = FrameSplitter::new(max_message);
         self.leftover = leftover;
         self.leftover_read = 0;
         self.inspector = Some(inspector);
@@ -111,6 +117,18 @@ impl SessionStream {
     /// `false` over TLS.
     pub(crate) fn has_more(&self) -> bool {
         self.read_ahead.has_more()
+    }
+
+    /// Returns the number of bytes that this session holds of messages that are not complete, and of those not read.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let messages = self.inspector.as_ref().map_or(0, |inspector| self.splitter.held_bytes(inspector));
+        let messages = usize::try_from(messages).unwrap_or(usize::MAX);
+        messages.saturating_add(self.read_ahead.held_bytes()).saturating_add(self.leftover.capacity())
+    }
+
+    /// To be called when tungstenite's buffers were released.
+    pub(crate) fn buffers_released(&mut self) {
+        self.splitter.buffers_released();
     }
 
     fn violation(&self) -> Option<Violation> {
@@ -163,18 +181,26 @@ impl SessionStream {
 
 impl Read for SessionStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut n = 0;
+        let mut passed = 0;
         // After a violation tungstenite first gets the bytes before it. It reads again only when it has
         // processed them.
-        if self.violation().is_none() {
-            n = if self.leftover.is_empty() { self.receive(buffer)? } else { self.read_leftover(buffer) };
-            if let Some(inspector) = &mut self.inspector {
-                n = inspector.scan(&mut buffer[..n]);
+        while passed == 0 && self.violation().is_none() {
+            if let Some(n) = self.splitter.next_header(buffer) {
+                return Ok(n);
             }
+            let (start, end) = self.splitter.space(buffer).ok_or(io::ErrorKind::InvalidInput)?;
+            let free = &mut buffer[start..end];
+            let n = if self.leftover.is_empty() { self.receive(free)? } else { self.read_leftover(free) };
+            let Some(inspector) = &mut self.inspector else { return Ok(n) };
+            if n == 0 {
+                return Ok(0);
+            }
+            let accepted = start + inspector.scan(&mut buffer[start..start + n]);
+            passed = self.splitter.rewrite(&mut buffer[..accepted], inspector);
         }
         match self.violation() {
-            Some(violation) if n == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, violation)),
-            _ => Ok(n),
+            Some(violation) if passed == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, violation)),
+            _ => Ok(passed),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! copy, so that a message to many peers is in memory once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
@@ -11,6 +12,7 @@ use tungstenite::protocol::frame::coding::{Control, OpCode};
 
 use super::parts::Parts;
 use super::record_layer::RecordLayer;
+use crate::platform::memory_budget::{MemoryBudget, Reservation};
 
 /// The worker sends the queue when it grows past this, in bytes. Bounds the memory that a burst of messages
 /// takes. With 32 KiB a tenth fewer messages of 8 KiB are echoed; see scripts/TUNING.md.
@@ -33,11 +35,14 @@ pub(super) struct WriteQueue {
     pub(super) record_layer: RecordLayer,
     /// The last data frame was not the final fragment of its message.
     inside_message: bool,
+    /// Bytes of chunks that nothing else uses, as of the last count.
+    own_chunk_bytes: usize,
+    memory: Reservation,
 }
 
 impl WriteQueue {
     /// Creates the queue of a connection whose handshake has not begun.
-    pub(super) fn new(record_layer: RecordLayer) -> Self {
+    pub(super) fn new(record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
         Self {
             chunks: VecDeque::new(),
             gathered: Vec::new(),
@@ -45,6 +50,8 @@ impl WriteQueue {
             chunk_bytes: 0,
             record_layer,
             inside_message: false,
+            own_chunk_bytes: 0,
+            memory: Reservation::new(memory),
         }
     }
 
@@ -79,6 +86,19 @@ impl WriteQueue {
         }
         self.chunk_bytes += bytes.len();
         self.chunks.push_back(bytes);
+    }
+
+    /// Counts the memory of the queue. Chunks that others use, such as messages of a room, are counted by those, or by the
+    /// last one that is left.
+    pub(super) fn count_memory(&mut self) {
+        let own = self.chunks.iter().filter(|chunk| chunk.is_unique());
+        self.own_chunk_bytes = own.map(Bytes::len).sum();
+        self.memory.force(self.own_chunk_bytes + self.gathered_len());
+    }
+
+    /// Reserves the memory for `length` more gathered bytes. Returns `false` if there is not enough.
+    pub(super) fn reserve(&mut self, length: usize) -> bool {
+        self.memory.resize(self.own_chunk_bytes + self.gathered_len() + length)
     }
 
     /// Adds the header of a frame with a payload of `length` bytes. The caller adds the payload.
@@ -182,7 +202,7 @@ mod tests {
     #[test]
     fn write_queue_keeps_the_order_of_copied_and_shared_bytes() {
         for step in 1..=9 {
-            let mut queue = WriteQueue::new(RecordLayer::Plain);
+            let mut queue = WriteQueue::new(RecordLayer::Plain, &MemoryBudget::new(usize::MAX));
             queue.append(b"12");
             queue.append_shared(Bytes::from_static(b"345"));
             queue.append(b"6");

@@ -40,6 +40,7 @@ mod layers;
 mod limits;
 mod logging;
 mod memory;
+mod memory_budget;
 mod metrics;
 mod page;
 mod proc_status;

@@ -22,6 +22,11 @@ impl ProcStatus {
         self.field("RssFile:") << 10
     }
 
+    /// Address space in bytes.
+    pub fn virtual_size(self) -> u64 {
+        self.field("VmSize:") << 10
+    }
+
     /// Number of threads.
     pub fn threads(self) -> u64 {
         self.field("Threads:")

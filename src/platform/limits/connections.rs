@@ -1,11 +1,10 @@
 //! How many connections the limits allow.
 
-use std::fs;
-
 use rlimit::Resource;
 
 use super::limit::{Limit, choose};
-use super::system::{control_groups, kernel_setting, status_number, sysctl};
+use super::memory::usable_memory;
+use super::system::{kernel_setting, sysctl};
 use crate::error::{Error, Limited};
 
 /// Fewer connections than this by default are worth a warning.
@@ -78,19 +77,7 @@ fn epoll_watches() -> Option<Limit> {
 
 /// Returns how many connections fit into half of the memory that the process may use.
 fn connections_in_memory() -> Option<usize> {
-    let total =
-        fs::read_to_string("/proc/meminfo").ok().and_then(|text| status_number(&text, "MemTotal:"))?;
-    let allowed = (total << 10).min(cgroup_memory().unwrap_or(u64::MAX));
-    usize::try_from(allowed / 2 / MEMORY_PER_CONNECTION).ok()
-}
-
-/// Returns the smallest memory limit of the control group of the process and of its parents, in bytes.
-fn cgroup_memory() -> Option<u64> {
-    let files = ["memory.max", "memory.limit_in_bytes"];
-    let limits = control_groups("memory").into_iter().flat_map(|group| {
-        files.map(|file| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok())
-    });
-    limits.flatten().min()
+    usize::try_from(usable_memory()? / 2 / MEMORY_PER_CONNECTION).ok()
 }
 
 /// Returns the number of file descriptors that are free if `used` of them are taken by sessions and queued
