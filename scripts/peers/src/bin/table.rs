@@ -6,8 +6,8 @@
 //! p99 in µs, user and system CPU time in µs for each message, memory in KiB, errors. A row with three columns
 //! has scenario, server, and the reason why the server cannot run the scenario.
 //!
-//! There is a table for measurements while the processors were near and one for those while they were apart.
-//! Both list all servers of all scenarios.
+//! All measurements are in the tables of the first section. The two tables after it have those while the processors
+//! were near and those while they were apart.
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +32,8 @@ const ERRORS: usize = 8;
 /// Highest core-to-core latency of near processors, in ns. Measured on these machines: 30 to 80 near, 300 to
 /// 450 apart.
 const NEAR_MAX: f64 = 150.0;
+/// Core-to-core latency that core-latency prints if it could not measure it, in ns.
+const NOT_MEASURED: f64 = 2000.0;
 /// Height of a row of the chart, in pixels.
 const ROW_HEIGHT: f64 = 15.0;
 /// Distance of the bars from the left end of their column.
@@ -102,14 +104,14 @@ fn parse(text: &str) -> Result<Results, Box<dyn Error>> {
 enum Processors {
     Near,
     Apart,
-    /// The core-to-core latency was not measured.
+    /// The core-to-core latency was not measured, or could not be: both threads ran on one processor.
     Unknown,
 }
 
 impl Processors {
     fn of(row: &[f64; FIELDS]) -> Self {
         match row[CORE_LATENCY] {
-            0.0 => Self::Unknown,
+            latency if latency == 0.0 || latency >= NOT_MEASURED => Self::Unknown,
             latency if latency <= NEAR_MAX => Self::Near,
             _ => Self::Apart,
         }
@@ -119,7 +121,7 @@ impl Processors {
         match self {
             Self::Near => "Processors near: they shared a cache before and after the measurement",
             Self::Apart => "Processors apart: they shared no cache before or after the measurement",
-            Self::Unknown => "All measurements",
+            Self::Unknown => "Processors not known",
         }
     }
 
@@ -179,21 +181,66 @@ fn cpu(row: &[f64; FIELDS]) -> f64 {
 }
 
 fn markdown(results: &Results, title: &str) -> Result<String, std::fmt::Error> {
-    let mut text = format!("{title}\n");
-    let all = || results.iter().flat_map(|(_, servers)| servers).flat_map(|measured| &measured.rounds);
-    for processors in [Processors::Near, Processors::Apart, Processors::Unknown] {
-        let count = all().filter(|row| Processors::of(row) == processors).count();
-        if count > 0 {
-            write!(text, "\n## {}\n\n{count} of {} measurements.\n", processors.heading(), all().count())?;
-            write_scenarios(&mut text, results, processors)?;
-        } else if processors != Processors::Unknown && all().any(|row| row[CORE_LATENCY] > 0.0) {
-            write!(text, "\n## {}\n\nIn this run there was no such measurement.\n", processors.heading())?;
+    let mut text = format!("{title}\n\n## All measurements\n");
+    write_scenarios(&mut text, results)?;
+    let all: Vec<_> = results.iter().flat_map(|(_, servers)| servers).flat_map(|one| &one.rounds).collect();
+    let count = |processors| all.iter().filter(|row| Processors::of(row) == processors).count();
+    if count(Processors::Unknown) == all.len() {
+        return Ok(text + "\nWhere the processors were is not known.\n");
+    }
+    for processors in [Processors::Near, Processors::Apart] {
+        write!(text, "\n## {}\n\n", processors.heading())?;
+        if count(processors) == 0 {
+            text.push_str("In this run there was no such measurement.\n");
+        } else {
+            writeln!(text, "{} of {} measurements.\n", count(processors), all.len())?;
+            write_processors(&mut text, results, processors)?;
         }
+    }
+    if count(Processors::Unknown) > 0 {
+        write!(
+            text,
+            "\n## {}\n\n{} of {} measurements, which are in the first section alone: other programs kept the \
+             core-to-core latency from being measured.\n",
+            Processors::Unknown.heading(),
+            count(Processors::Unknown),
+            all.len()
+        )?;
     }
     Ok(text)
 }
 
-fn write_scenarios(text: &mut String, results: &Results, processors: Processors) -> fmt::Result {
+/// Writes the table of the measurements with these processors.
+fn write_processors(text: &mut String, results: &Results, processors: Processors) -> fmt::Result {
+    text.push_str(
+        "| scenario | server | rounds | rate | ratio to the first (range) | CPU µs | ratio to the first (range) |\n\
+         |---|---|--:|--:|--:|--:|--:|\n",
+    );
+    for (scenario, servers) in results {
+        let first = servers.first().map(|first| processors.select(&first.rounds)).unwrap_or_default();
+        for Measured { server, rounds, reason } in servers {
+            let rounds = processors.select(rounds);
+            if rounds.is_empty() {
+                let reason = reason.as_deref().unwrap_or("no measurement");
+                writeln!(text, "| {scenario} | {server} | 0 | {reason} | | | |")?;
+                continue;
+            }
+            writeln!(
+                text,
+                "| {scenario} | {server} | {} | {} | {} | {:.2} | {} |",
+                rounds.len(),
+                grouped(Sample::of(&rounds, RATE).median()),
+                Sample::ratios(&rounds, &first, |row| row[RATE]),
+                Sample::sorted(rounds.iter().map(cpu)).median(),
+                Sample::ratios(&rounds, &first, cpu),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a table for each scenario, with all measurements.
+fn write_scenarios(text: &mut String, results: &Results) -> fmt::Result {
     for (scenario, servers) in results {
         let Some(first) = servers.first() else { continue };
         write!(
@@ -203,9 +250,7 @@ fn write_scenarios(text: &mut String, results: &Results, processors: Processors)
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
             first.server
         )?;
-        let first_rounds = processors.select(&first.rounds);
         for Measured { server, rounds, reason } in servers {
-            let rounds = processors.select(rounds);
             if rounds.is_empty() {
                 let reason = reason.as_deref().unwrap_or("no measurement");
                 writeln!(text, "| {server} | 0 | {reason} | | | | | | | |")?;
@@ -213,15 +258,15 @@ fn write_scenarios(text: &mut String, results: &Results, processors: Processors)
             }
             let [rate, p50, p99, user, system, memory, errors] =
                 [RATE, P50, P99, USER, SYSTEM, MEMORY, ERRORS]
-                    .map(|field| Sample::of(&rounds, field).median());
+                    .map(|field| Sample::of(rounds, field).median());
             let total = Sample::sorted(rounds.iter().map(cpu)).median();
             writeln!(
                 text,
                 "| {server} | {} | {} | {} | {total:.2} ({user:.2} + {system:.2}) | {} | {:.2} | {:.2} | {:.1} | {errors:.0} |",
                 rounds.len(),
                 grouped(rate),
-                Sample::ratios(&rounds, &first_rounds, |row| row[RATE]),
-                Sample::ratios(&rounds, &first_rounds, cpu),
+                Sample::ratios(rounds, &first.rounds, |row| row[RATE]),
+                Sample::ratios(rounds, &first.rounds, cpu),
                 p50 / 1e3,
                 p99 / 1e3,
                 memory / 1024.0,
