@@ -8,16 +8,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tungstenite::Message;
+use tungstenite::{Message, Utf8Bytes};
 
 use super::parameters::Parameters;
 use super::rooms::{Membership, Rooms};
 use super::route::{EndpointContext, Route};
+use crate::session::end::OUT_OF_MEMORY;
 use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
 
 /// Maximum size of a message in a room, in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
+
+/// Size of a message, in bytes, from which on all members send it from the same memory.
+const SHARED_MIN: usize = 16 << 10;
 
 /// Time between two looks at members whose queues are long.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
@@ -45,6 +49,9 @@ impl Endpoint for Member {
         if message.len() > MAX_MESSAGE {
             return Next::Close(1009, "message exceeds 1 MiB, the limit of a room".to_owned());
         }
+        let Some(message) = counted(message, session) else {
+            return Next::Close(1013, OUT_OF_MEMORY.to_owned());
+        };
         if let Some(membership) = &self.membership {
             self.unsent = true;
             if membership.room.queue(&message) {
@@ -70,6 +77,21 @@ impl Endpoint for Member {
         {
             membership.room.flush();
         }
+    }
+}
+
+/// Returns a message that is counted as memory once for all members. Small ones are copied to the queues of the members,
+/// which count them. Returns `None` if memory is short.
+fn counted(message: Message, session: &WebSocketSession) -> Option<Message> {
+    if message.len() < SHARED_MIN {
+        return Some(message);
+    }
+    let is_text = message.is_text();
+    let payload = session.memory_budget().count_shared(message.into_data())?;
+    if is_text {
+        Utf8Bytes::try_from(payload).ok().map(Message::Text)
+    } else {
+        Some(Message::Binary(payload))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use tungstenite::Bytes;
+
 /// Unit in which memory is counted, in bytes. What is smaller is not counted, so a session with small messages needs no
 /// access to the shared counter.
 const UNIT: usize = 8 << 10;
@@ -36,6 +38,13 @@ impl MemoryBudget {
         self.used.load(Relaxed)
     }
 
+    /// Returns the bytes as an owner of memory that is reserved until the last reference to it is dropped: for a message
+    /// that many sessions send. Returns `None` if the budget does not allow that.
+    pub(crate) fn count_shared(self: &Arc<Self>, bytes: Bytes) -> Option<Bytes> {
+        let mut memory = Reservation::new(self);
+        memory.resize(bytes.len()).then(|| Bytes::from_owner(Counted { bytes, _memory: memory }))
+    }
+
     /// Returns the maximum of [`used`](Self::used) so far.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Relaxed)
@@ -52,6 +61,18 @@ impl MemoryBudget {
     }
 }
 
+/// Bytes with the memory that is reserved for them.
+struct Counted {
+    bytes: Bytes,
+    _memory: Reservation,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// A part of a budget. Dropping it gives the part back.
 #[derive(Debug)]
 pub(crate) struct Reservation {
@@ -64,6 +85,11 @@ impl Reservation {
     /// Creates a reservation of nothing.
     pub(crate) fn new(budget: &Arc<MemoryBudget>) -> Self {
         Self { budget: Arc::clone(budget), reserved: 0 }
+    }
+
+    /// Returns the budget.
+    pub(crate) fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
     }
 
     /// Returns the number of bytes.
@@ -133,6 +159,18 @@ mod tests {
         assert_eq!(budget.used(), (1 << 20) + (1 << 17));
         assert!(large.resize(0));
         drop(small);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn memory_budget_counts_shared_bytes_until_the_last_reference_is_dropped() {
+        let budget = MemoryBudget::new(1 << 20);
+        let shared = budget.count_shared(Bytes::from(vec![7; 1 << 19])).unwrap();
+        assert!(budget.count_shared(Bytes::from(vec![7; 1 << 19])).is_none());
+        let part = shared.slice(1..3);
+        drop(shared);
+        assert_eq!((budget.used(), &part[..]), (1 << 19, &[7, 7][..]));
+        drop(part);
         assert_eq!(budget.used(), 0);
     }
 }

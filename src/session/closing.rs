@@ -7,14 +7,11 @@ use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
 
-use super::end::{NO_CODE, SessionEnd, Side};
+use super::end::{NO_CODE, OUT_OF_MEMORY, SessionEnd, Side};
 use super::turn::Finish;
 use super::websocket::WebSocketSession;
 use crate::protocol::violation::Violation;
 use crate::transport::termination::TerminationReason;
-
-/// Reason of a Close 1013 ("try again later") for a session that needs more memory than the server has for it.
-const OUT_OF_MEMORY: &str = "the server is short of memory";
 
 impl WebSocketSession {
     /// Sends a Close of the endpoint. The session then discards messages until the peer's Close.

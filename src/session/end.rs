@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Reason of a Close 1013 ("try again later") for a session that needs more memory than the server has for it.
+pub(crate) const OUT_OF_MEMORY: &str = "the server is short of memory";
+
 /// Close code of a Close frame without a code (RFC 6455, 7.4.1). Never sent.
 pub const NO_CODE: u16 = 1005;
 

@@ -164,6 +164,11 @@ impl WebSocketSession {
         self.kept_by_endpoint = (self.kept_by_endpoint + added).saturating_sub(removed);
     }
 
+    /// Returns the budget of all sessions.
+    pub(crate) fn memory_budget(&self) -> &Arc<MemoryBudget> {
+        self.memory.budget()
+    }
+
     /// Counts the memory that this session holds. Returns `false` if the server has not enough for it.
     pub(super) fn count_memory(&mut self) -> bool {
         self.memory.resize(self.transport.held_bytes().saturating_add(self.kept_by_endpoint))

@@ -1,9 +1,12 @@
 //! `/broadcast`: a message of one client is sent to all members of its room.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, masked, text};
+use socket2::{Domain, Socket, Type};
+
+use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, masked, metric, text};
 use ws_echo::Config;
 
 /// Joins a room. The client has joined when its own message comes back.
@@ -125,4 +128,62 @@ fn broadcast_message_over_the_room_limit_closes_with_1009() {
     let mut sender = join(&server, "small");
     sender.send(masked(0x82, vec![1; (1 << 20) + 1]));
     assert_eq!(sender.read_frame(), Frame::close(1009, "message exceeds 1 MiB, the limit of a room"));
+}
+
+/// Connects with small buffers, so that few messages fill them.
+fn open_small(server: &TestServer, path: &str) -> Client {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+    Client { stream }.open(path)
+}
+
+#[test]
+fn broadcast_bytes_that_a_socket_did_not_take_are_sent_when_it_has_room() {
+    // The metrics are brought up to date every 20 ms.
+    let server = TestServer::with(Config { close_timeout: Duration::from_millis(100), ..config() });
+    let mut sender = join(&server, "quiet");
+    let mut late = open_small(&server, "/broadcast?room=quiet");
+    late.send(text("here"));
+    assert_eq!(late.read_text(), "here");
+    assert_eq!(sender.read_text(), "here");
+    let mut sent = 0;
+    // Unsent bytes are counted from 8 KiB on.
+    while metric(server.address, "ws_echo_memory_used_bytes") == 0 {
+        assert!(sent < 10_000, "the socket takes everything");
+        sender.send(masked(0x82, vec![7; 1000]));
+        assert_eq!(sender.read_frame().payload.len(), 1000);
+        sent += 1;
+    }
+    // No session but the late one has anything to do from here on.
+    sender.close();
+    for n in 0..sent {
+        assert!(late.read_frame() == Frame::new(0x82, vec![7; 1000]), "message {n} of {sent}");
+    }
+    late.send(text("alone"));
+    assert_eq!(late.read_text(), "alone");
+    late.close();
+}
+
+#[test]
+fn broadcast_burst_reaches_healthy_members_in_order_beside_members_that_never_read() {
+    let (healthy, mute, count, burst) = (60, 20, 1000, 16);
+    let server = TestServer::with(Config { connections: 100, ..config() });
+    let mut members: Vec<_> = (0..healthy).map(|_| server.open("/broadcast?room=burst")).collect();
+    let mutes: Vec<_> = (0..mute).map(|_| open_small(&server, "/broadcast?room=burst")).collect();
+    let (sender, receivers) = members.split_first_mut().unwrap();
+    let payload = |n: usize| format!("{n:0100}");
+    std::thread::scope(|scope| {
+        for receiver in receivers {
+            scope.spawn(move || (0..count).for_each(|n| assert_eq!(receiver.read_text(), payload(n))));
+        }
+        for first in (0..count).step_by(burst) {
+            let numbers = first..count.min(first + burst);
+            sender.send(numbers.clone().flat_map(|n| text(&payload(n))).collect::<Vec<_>>());
+            numbers.for_each(|n| assert_eq!(sender.read_text(), payload(n)));
+        }
+    });
+    drop(mutes);
 }
