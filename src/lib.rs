@@ -3,10 +3,10 @@
 //! # The threads
 //!
 //! ```text
-//! main: accept loop ──► admission ──► readiness set: sessions that wait for bytes, for room in their socket, or a time
-//!             │ full                    │ ready      ▲ nothing to do
-//!             ▼                         ▼            │
-//!          rejector (503)           ThreadPool, N workers: read what is there, run the endpoint, write what is owed
+//! main: accept loop ──────► readiness set: sessions that wait for bytes, for room in their socket, or a time
+//!                                       │ ready      ▲ nothing to do
+//!                                       ▼            │
+//!                                    ThreadPool, N workers: read what is there, run the endpoint, write what is owed
 //!                                       │ Opened(handle) / Closed(report)    bounded crossbeam channel
 //!                                       ▼
 //! signals ───── stop ──────────────► supervisor: select! over events, stop and a tick
@@ -30,7 +30,7 @@
 //! |---|---|
 //! | `main.rs` | the program: options, listeners, run, summary, exit code |
 //! | [`cli`] | options, environment variables, their values |
-//! | [`server`] | listeners, accept loops, admission, scheduler, workers, rejector, supervisor, shutdown |
+//! | [`server`] | listeners, accept loops, admission, scheduler, workers, supervisor, shutdown |
 //! | [`endpoints`] | the table of endpoints, their parameters, one file for each endpoint |
 //! | [`session`] | one WebSocket session: its turns, its endpoint, its end; the handle for other threads |
 //! | [`http`] | request head, header fields, responses, opening handshake, files of the page |
@@ -60,7 +60,7 @@
 //!
 //! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. A SIGINT after it exits the process with code 130.
 //! 2. `Supervisor::run` (`server/supervisor.rs`) receives it and calls `begin_drain` (`server/drain.rs`).
-//! 3. `Admission::close` rejects new connections, and the queued ones get 503 from the rejector.
+//! 3. `Admission::close` gives no more places: requests that come now, and those that wait for a place, get 503.
 //! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::respond`, and Close 1001 to
 //!    sessions, through `FrameWriter::terminate`.
 //! 5. `InterruptibleListener::interrupt` (`server/listener.rs`) wakes the accept loops, which end.

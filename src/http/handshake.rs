@@ -27,11 +27,10 @@ pub(crate) struct AcceptedUpgrade {
 }
 
 /// Returns whether the request is meant as a WebSocket upgrade, valid or not: it has `Upgrade: websocket` or any
-/// `Sec-WebSocket-` field. An upgrade in an HTTP/1.0 request is ignored (RFC 9110, 7.8).
+/// `Sec-WebSocket-` field.
 pub(crate) fn is_upgrade_request(head: &RequestHead) -> bool {
-    let has_websocket_field = head.headers.contains_token("Upgrade", "websocket")
-        || head.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("sec-websocket-"));
-    has_websocket_field && head.minor > 0
+    head.headers.contains_token("Upgrade", "websocket")
+        || head.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("sec-websocket-"))
 }
 
 impl AcceptedUpgrade {
@@ -43,6 +42,12 @@ impl AcceptedUpgrade {
         if head.method != "GET" {
             return Err(Response::text(405, "a WebSocket handshake must use the method GET")
                 .with("Allow", "GET, HEAD"));
+        }
+        // An upgrade in an HTTP/1.0 request must be ignored (RFC 9110, 7.8).
+        if head.minor == 0 {
+            let sentence =
+                "a WebSocket handshake needs HTTP/1.1; nginx sends it with `proxy_http_version 1.1`";
+            return Err(Response::text(426, sentence).with("Upgrade", "websocket"));
         }
         if head.headers.get_single("Host").is_none() {
             return Err(bad_request("the request needs one Host header"));

@@ -76,6 +76,9 @@ impl HeadReader {
                 }
                 Ok(_) | Err(_) => return Err(HeadError::Disconnected),
             }
+            if let Some(sentence) = other_protocol(&self.bytes) {
+                return Err(HeadError::Malformed(sentence));
+            }
             // A head ends with a line feed. Without a new one, the bytes need not be parsed again.
             if self.bytes[start..].contains(&b'\n')
                 && let Some((head, length)) = RequestHead::parse(&self.bytes)?
@@ -123,6 +126,19 @@ impl RequestHead {
         };
         Ok(Some((head, length)))
     }
+}
+
+/// Returns a sentence if a connection begins with one of the other protocols that are often sent by mistake.
+fn other_protocol(bytes: &[u8]) -> Option<String> {
+    // The PROXY protocol, versions 1 and 2; a TLS record (RFC 8446, 5.1); HTTP/2 (RFC 9113, 3.4).
+    let known = [
+        (&b"PROXY "[..], "a PROXY protocol header"),
+        (b"\r\n\r\n\0\r\nQUIT\n", "a PROXY protocol header"),
+        (b"\x16\x03", "a TLS handshake, as for wss:// or https://"),
+        (b"PRI * HTTP/2.0", "HTTP/2"),
+    ];
+    let (_, name) = known.iter().find(|(start, _)| bytes.starts_with(start))?;
+    Some(format!("not an HTTP/1.1 request but {name}, which this port does not take"))
 }
 
 /// Returns the path and the query of a request target in origin form or absolute form (RFC 9112, 3.2).

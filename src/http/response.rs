@@ -35,6 +35,14 @@ impl Response {
         self
     }
 
+    /// Returns the text of an error response behind a colon, for a log line; empty for other responses.
+    pub(crate) fn sentence(&self) -> String {
+        match std::str::from_utf8(&self.body) {
+            Ok(text) if self.status >= 400 => format!(": {}", text.trim_end()),
+            _ => String::new(),
+        }
+    }
+
     /// Serializes the response. `head_only` omits the body but keeps its `Content-Length`, for the method HEAD
     /// (RFC 9110, 9.3.2). `served_by` is the name of this instance.
     pub(crate) fn to_bytes(&self, head_only: bool, served_by: &str) -> Vec<u8> {

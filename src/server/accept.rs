@@ -1,5 +1,4 @@
-//! The accept loops: each accepts connections of one listener and hands them to the admission or to the
-//! rejector.
+//! The accept loops: each accepts connections of one listener and hands them to the scheduler.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,9 +10,9 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 
 use super::address_limit::AddressLimit;
-use super::admission::{AcceptedConnection, Admission, AdmitResult};
+use super::admission::AcceptedConnection;
 use super::listener::{InterruptibleListener, Listener};
-use super::rejector::{RejectReason, Rejector};
+use super::reject_reason::RejectReason;
 use super::scheduler::Scheduler;
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
@@ -86,13 +85,10 @@ impl Acceptor {
     }
 }
 
-/// Hands accepted connections to the scheduler, to the queue, or to the rejector. All accept loops share it.
+/// Hands accepted connections to the scheduler. All accept loops share it.
 #[derive(Clone)]
 pub(super) struct ConnectionDispatcher {
-    pub(super) admission: Arc<Admission>,
     pub(super) scheduler: Arc<Scheduler>,
-    /// Sends 503.
-    pub(super) rejector: Rejector,
     /// Counts the connections of each address, if the configuration limits them.
     pub(super) address_limit: Option<Arc<AddressLimit>>,
     /// The configuration and the channel to the supervisor.
@@ -113,8 +109,7 @@ impl ConnectionDispatcher {
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
                     let peer = without_mapping(peer);
-                    let accepted_at = Instant::now();
-                    self.dispatch(AcceptedConnection { socket, peer, accepted_at, tls, permit: None });
+                    self.dispatch(AcceptedConnection { socket, peer, tls, permit: None, reject: None });
                     yielded = false;
                 }
                 // The peer reset the connection before it was accepted, or a signal arrived.
@@ -147,7 +142,7 @@ impl ConnectionDispatcher {
         let _ = self.state.events.send(Event::AcceptLoopEnded);
     }
 
-    /// Sets the socket options and starts to serve the connection, or rejects it.
+    /// Sets the socket options and starts to serve the connection. Closes it if there are too many.
     fn dispatch(&self, mut connection: AcceptedConnection) {
         let socket = &connection.socket;
         // These fail only if the connection is already closed.
@@ -159,22 +154,15 @@ impl ConnectionDispatcher {
         if let Some(limit) = &self.address_limit {
             connection.permit = limit.acquire(connection.peer.ip());
             if connection.permit.is_none() {
-                return self.reject(connection, RejectReason::AddressLimit);
+                connection.reject = Some(RejectReason::AddressLimit);
             }
         }
-        match self.admission.admit(connection) {
-            AdmitResult::Admitted(connection, permit) => self.scheduler.start(connection, permit),
-            AdmitResult::Queued => {}
-            AdmitResult::QueueFull(connection) => self.reject(connection, RejectReason::QueueFull),
-            AdmitResult::ShuttingDown(connection) => self.reject(connection, RejectReason::ShuttingDown),
+        if let Some(permit) = self.state.admission.enter() {
+            return self.scheduler.start(connection, permit);
         }
-    }
-
-    /// Counts a rejected connection and passes it to the rejector, which sends 503. Does not wait for the
-    /// peer.
-    fn reject(&self, connection: AcceptedConnection, reason: RejectReason) {
-        let _ = self.state.events.send(Event::Rejected(reason));
-        self.rejector.reject(connection, reason);
+        let peer = connection.peer;
+        debug!(peer:%; "{peer} closed without a response: too many connections");
+        let _ = self.state.events.send(Event::Overflowed);
     }
 }
 

@@ -1,13 +1,20 @@
-//! Admission: decides in one critical section whether a connection is served, waits for a place or is rejected.
+//! Admission: how many connections there are, which of them have a place, and which wait for one.
+//!
+//! A connection needs a place when its request has come: so a client that sends nothing takes none, probes need
+//! none, and a rejection is the response to a request.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rustls::ServerConfig;
 
 use super::address_limit::AddressPermit;
+use super::reject_reason::RejectReason;
+
+/// Connections beyond those with a place and those that wait for one: they have sent no request, or get a
+/// rejection.
+const MAX_OTHERS: usize = 8192;
 
 /// An accepted connection from which no byte has been read.
 #[derive(Debug)]
@@ -15,25 +22,21 @@ pub(crate) struct AcceptedConnection {
     /// In non-blocking mode.
     pub(crate) socket: TcpStream,
     pub(crate) peer: SocketAddr,
-    /// Time of the accept, or of the end of a freeze after it. The time in the queue counts from here.
-    pub(crate) accepted_at: Instant,
     /// TLS configuration of the listener; `None` for plain TCP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Counts the connection for the limit of its address, if there is a limit.
     pub(crate) permit: Option<AddressPermit>,
+    /// Why its request will be rejected, if that is known.
+    pub(crate) reject: Option<RejectReason>,
 }
 
-/// What [`Admission::admit`] did with a connection.
+/// The answer to a request for a place.
 #[derive(Debug)]
-pub(crate) enum AdmitResult {
-    /// The connection has a place: the caller serves it.
-    Admitted(AcceptedConnection, Permit),
-    /// All places are taken, and the connection is in the queue.
+pub(crate) enum Place {
+    Granted(PlacePermit),
+    /// All places are taken. When one is free, [`Admission::grant_next`] returns the number of the connection.
     Queued,
-    /// All places are taken and the queue is full.
-    QueueFull(AcceptedConnection),
-    /// The server shuts down.
-    ShuttingDown(AcceptedConnection),
+    Rejected(RejectReason),
 }
 
 /// The places for connections, and the bounded queue of those that wait for one.
@@ -44,24 +47,39 @@ pub(crate) struct Admission {
     places: usize,
     /// Maximum number of connections in the queue.
     queue_limit: usize,
+    /// Maximum number of connections.
+    max_connections: usize,
 }
 
 /// The part of [`Admission`] that the lock protects.
 #[derive(Debug, Default)]
 struct AdmissionState {
-    /// Places that are taken.
+    connections: usize,
+    /// Places that are taken or granted.
     taken: usize,
-    /// Connections without a place, oldest first.
-    queue: VecDeque<AcceptedConnection>,
-    /// The server shuts down: no connection is admitted.
+    /// Numbers of the connections that wait for a place, oldest first.
+    queue: VecDeque<u64>,
+    /// Numbers of the connections that have left the queue with a place and have not taken it.
+    granted: HashSet<u64>,
+    /// The server shuts down: no place is given.
     closed: bool,
 }
 
-/// A place. Dropping it makes the place free; [`Admission::next_waiting`] gives it to a queued connection.
+/// Counts a connection until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Admission>);
+pub(crate) struct ConnectionPermit(Arc<Admission>);
 
-impl Drop for Permit {
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.0.lock().connections -= 1;
+    }
+}
+
+/// A place. Dropping it makes the place free; [`Admission::grant_next`] gives it to a queued connection.
+#[derive(Debug)]
+pub(crate) struct PlacePermit(Arc<Admission>);
+
+impl Drop for PlacePermit {
     fn drop(&mut self) {
         self.0.lock().taken -= 1;
     }
@@ -69,58 +87,80 @@ impl Drop for Permit {
 
 impl Admission {
     /// Creates `places` free places and an empty queue for at most `queue_limit` connections (0 is allowed).
-    pub(crate) fn new(places: usize, queue_limit: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), places, queue_limit })
+    /// `spare_files` is the number of descriptors for other connections.
+    pub(crate) fn new(places: usize, queue_limit: usize, spare_files: usize) -> Arc<Self> {
+        let others = spare_files.clamp(1, MAX_OTHERS);
+        let max_connections = places.saturating_add(queue_limit).saturating_add(others);
+        Arc::new(Self { state: Mutex::default(), places, queue_limit, max_connections })
     }
 
-    /// Gives a connection a place, or queues it. Does not block.
-    pub(crate) fn admit(self: &Arc<Self>, connection: AcceptedConnection) -> AdmitResult {
+    /// Counts a connection. Returns `None` if there are too many.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let mut state = self.lock();
+        if state.connections >= self.max_connections {
+            return None;
+        }
+        state.connections += 1;
+        Some(ConnectionPermit(Arc::clone(self)))
+    }
+
+    /// Gives a connection a place, or queues it. Call again when [`grant_next`](Self::grant_next) has returned the
+    /// number of a queued connection.
+    pub(crate) fn request_place(self: &Arc<Self>, id: u64) -> Place {
+        let mut state = self.lock();
+        if state.granted.remove(&id) {
+            return Place::Granted(PlacePermit(Arc::clone(self)));
+        }
         if state.closed {
-            return AdmitResult::ShuttingDown(connection);
+            return Place::Rejected(RejectReason::ShuttingDown);
+        }
+        if state.queue.contains(&id) {
+            return Place::Queued;
         }
         if state.taken < self.places && state.queue.is_empty() {
             state.taken += 1;
-            return AdmitResult::Admitted(connection, Permit(Arc::clone(self)));
+            return Place::Granted(PlacePermit(Arc::clone(self)));
         }
         if state.queue.len() >= self.queue_limit {
-            return AdmitResult::QueueFull(connection);
+            return Place::Rejected(RejectReason::QueueFull);
         }
-        state.queue.push_back(connection);
-        AdmitResult::Queued
+        state.queue.push_back(id);
+        Place::Queued
     }
 
-    /// Gives a free place to the connection that has waited longest. Returns `None` if there is no such place or no such
-    /// connection. Call after a place has become free.
-    pub(crate) fn next_waiting(self: &Arc<Self>) -> Option<(AcceptedConnection, Permit)> {
+    /// Gives a free place to the connection that has waited longest, and returns its number. Call after a place has
+    /// become free, until it returns `None`.
+    pub(crate) fn grant_next(&self) -> Option<u64> {
         let mut state = self.lock();
         if state.taken >= self.places {
             return None;
         }
-        let connection = state.queue.pop_front()?;
+        let id = state.queue.pop_front()?;
         state.taken += 1;
-        Some((connection, Permit(Arc::clone(self))))
+        state.granted.insert(id);
+        Some(id)
     }
 
-    /// Removes and returns the queued connections that were accepted before `cutoff`.
-    pub(crate) fn take_expired(&self, cutoff: Instant) -> Vec<AcceptedConnection> {
+    /// Takes a connection that ends out of the queue. Frees the place that it was given and has not taken.
+    pub(crate) fn leave_queue(&self, id: u64) {
         let mut state = self.lock();
-        let expired = state.queue.partition_point(|connection| connection.accepted_at < cutoff);
-        state.queue.drain(..expired).collect()
-    }
-
-    /// Restarts the time in the queue of all queued connections.
-    pub(crate) fn restart_waits(&self, now: Instant) {
-        for connection in &mut self.lock().queue {
-            connection.accepted_at = now;
+        state.queue.retain(|queued| *queued != id);
+        if state.granted.remove(&id) {
+            state.taken -= 1;
         }
     }
 
-    /// Stops admitting connections. Removes and returns all queued ones.
-    pub(crate) fn close(&self) -> Vec<AcceptedConnection> {
+    /// Gives no more places.
+    pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        std::mem::take(&mut state.queue).into()
+        state.queue.clear();
+    }
+
+    /// Returns whether a request would get a place, or wait for one.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.lock();
+        !state.closed && (state.taken < self.places || state.queue.len() < self.queue_limit)
     }
 
     /// Returns the number of queued connections.
@@ -136,83 +176,60 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-    use std::time::Duration;
-
     use super::*;
 
-    fn connection() -> AcceptedConnection {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        AcceptedConnection {
-            peer: socket.peer_addr().unwrap(),
-            socket,
-            accepted_at: Instant::now(),
-            tls: None,
-            permit: None,
-        }
-    }
-
-    fn admitted(admission: &Arc<Admission>) -> Permit {
-        match admission.admit(connection()) {
-            AdmitResult::Admitted(_, permit) => permit,
+    fn granted(admission: &Arc<Admission>, id: u64) -> PlacePermit {
+        match admission.request_place(id) {
+            Place::Granted(permit) => permit,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn admission_is_full_beyond_places_and_queue() {
-        let admission = Admission::new(1, 1);
-        let permit = admitted(&admission);
-        assert!(matches!(admission.admit(connection()), AdmitResult::Queued));
-        assert!(matches!(admission.admit(connection()), AdmitResult::QueueFull(_)));
-        assert!(admission.next_waiting().is_none(), "the place is taken");
+        let admission = Admission::new(1, 1, 9);
+        let permit = granted(&admission, 1);
+        assert!(admission.has_room());
+        assert!(matches!(admission.request_place(2), Place::Queued));
+        assert!(matches!(admission.request_place(2), Place::Queued), "it is queued once");
+        assert_eq!((admission.has_room(), admission.waiting()), (false, 1));
+        assert!(matches!(admission.request_place(3), Place::Rejected(RejectReason::QueueFull)));
+        assert_eq!(admission.grant_next(), None, "the place is taken");
         drop(permit);
-        let next = admission.next_waiting().expect("a place is free");
-        assert_eq!(admission.waiting(), 0);
-        assert!(matches!(admission.admit(connection()), AdmitResult::Queued), "the place is taken again");
-        drop(next);
+        assert_eq!(admission.grant_next(), Some(2));
+        assert!(matches!(admission.request_place(4), Place::Queued), "the place is granted");
+        drop(granted(&admission, 2));
+        assert_eq!(admission.grant_next(), Some(4));
     }
 
     #[test]
     fn admission_gives_a_free_place_to_the_oldest_queued_connection() {
-        let admission = Admission::new(1, 2);
-        let permit = admitted(&admission);
-        let peers: Vec<_> = (0..2)
-            .map(|_| {
-                let connection = connection();
-                let peer = connection.peer;
-                assert!(matches!(admission.admit(connection), AdmitResult::Queued));
-                peer
-            })
-            .collect();
+        let admission = Admission::new(1, 3, 9);
+        let permit = granted(&admission, 1);
+        (2..=4).for_each(|id| assert!(matches!(admission.request_place(id), Place::Queued)));
+        admission.leave_queue(2);
         drop(permit);
-        assert!(matches!(admission.admit(connection()), AdmitResult::QueueFull(_)), "queued ones come first");
-        let (first, permit) = admission.next_waiting().unwrap();
-        drop(permit);
-        let (second, _) = admission.next_waiting().unwrap();
-        assert_eq!([first.peer, second.peer], peers[..]);
+        assert!(matches!(admission.request_place(5), Place::Queued), "queued ones come first");
+        assert_eq!((admission.grant_next(), admission.grant_next()), (Some(3), None));
+        admission.leave_queue(3);
+        assert_eq!(admission.grant_next(), Some(4), "connection 3 has ended with its place");
     }
 
     #[test]
-    fn admission_rejects_connections_after_close() {
-        let admission = Admission::new(1, 5);
-        let permit = admitted(&admission);
-        let _ = admission.admit(connection());
-        assert_eq!(admission.close().len(), 1);
-        assert!(matches!(admission.admit(connection()), AdmitResult::ShuttingDown(_)));
-        drop(permit);
-        assert!(admission.next_waiting().is_none());
+    fn admission_gives_no_place_after_close() {
+        let admission = Admission::new(2, 5, 9);
+        let _permit = granted(&admission, 1);
+        admission.close();
+        assert!(matches!(admission.request_place(2), Place::Rejected(RejectReason::ShuttingDown)));
+        assert_eq!((admission.grant_next(), admission.has_room()), (None, false));
     }
 
     #[test]
-    fn admission_expires_only_connections_accepted_before_the_cutoff() {
-        let admission = Admission::new(1, 5);
-        let _permit = admitted(&admission);
-        let _ = admission.admit(connection());
-        let cutoff = Instant::now() + Duration::from_secs(1);
-        let _ = admission.admit(AcceptedConnection { accepted_at: cutoff, ..connection() });
-        assert_eq!(admission.take_expired(cutoff).len(), 1);
-        assert_eq!(admission.waiting(), 1);
+    fn admission_counts_connections() {
+        let admission = Admission::new(1, 1, 1);
+        let mut permits: Vec<_> = (0..3).map(|_| admission.enter().expect("there is room")).collect();
+        assert!(admission.enter().is_none());
+        permits.pop();
+        assert!(admission.enter().is_some());
     }
 }

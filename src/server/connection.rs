@@ -10,9 +10,9 @@ use log::{error, info};
 use socket2::SockRef;
 
 use super::address_limit::AddressPermit;
-use super::admission::{AcceptedConnection, Permit};
+use super::admission::{AcceptedConnection, ConnectionPermit};
 use super::lingering::Lingering;
-use super::opening::{Opening, OpeningStep, opening_outcome};
+use super::opening::{Opening, OpeningStep, PlaceOutcome, opening_outcome};
 use super::state::{Event, ServerState, SessionReport};
 use crate::http::response::Response;
 use crate::metrics::snapshot::Traffic;
@@ -45,7 +45,8 @@ struct Body {
     /// The socket is to be closed with a RST, that is without `shutdown(2)` before, which would send a FIN.
     reset: bool,
     /// Counts the connection for the limits until it is reported.
-    permits: Option<(Permit, Option<AddressPermit>)>,
+    permits: Option<(ConnectionPermit, Option<AddressPermit>)>,
+    outcome: PlaceOutcome,
 }
 
 /// How far a connection has come.
@@ -64,11 +65,11 @@ impl ConnectionTask {
     pub(super) fn new(
         id: u64,
         connection: AcceptedConnection,
-        permit: Permit,
+        permit: ConnectionPermit,
         readiness: &Arc<ReadinessSet>,
         state: &ServerState,
     ) -> Self {
-        let AcceptedConnection { socket, peer, tls, permit: address_permit, .. } = connection;
+        let AcceptedConnection { socket, peer, tls, permit: address_permit, reject } = connection;
         let handle = Arc::new(SessionHandle::new(id, peer, socket, Arc::clone(readiness), &state.memory));
         let opening = Opening::new(Arc::clone(&handle), tls);
         // Fails only if the supervisor has ended: after the drain it does not wait for this connection.
@@ -81,8 +82,14 @@ impl ConnectionTask {
             panicked: false,
             reset: false,
             permits: Some((permit, address_permit)),
+            outcome: PlaceOutcome { place: None, rejected: reject },
         };
         Self { handle, body: Mutex::new(body) }
+    }
+
+    /// Gives the connection a turn on a worker.
+    pub(super) fn wake(&self) {
+        self.handle.wake();
     }
 
     /// Returns the number of the connection.
@@ -151,9 +158,10 @@ impl ConnectionTask {
         if !body.reset {
             handle.finish();
         }
-        let report =
-            SessionReport { id: handle.id(), end: body.end.clone(), upgraded, panicked: body.panicked };
-        drop(permits);
+        let PlaceOutcome { place, rejected } = std::mem::take(&mut body.outcome);
+        let (id, end, panicked) = (handle.id(), body.end.clone(), body.panicked);
+        let report = SessionReport { id, end, rejected, upgraded, panicked };
+        drop((permits, place));
         let _ = state.events.send(Event::Closed(report));
     }
 
@@ -173,7 +181,8 @@ impl Body {
     fn turn(&mut self, handle: &Arc<SessionHandle>, readable: bool, state: &ServerState) -> TurnEnd {
         let mut current = std::mem::replace(&mut self.stage, Stage::Ended);
         current.begin_turn(readable);
-        let outcome = catch_unwind(AssertUnwindSafe(|| current.run(handle, state)));
+        let place = &mut self.outcome;
+        let outcome = catch_unwind(AssertUnwindSafe(|| current.run(handle, place, state)));
         let end = outcome.unwrap_or_else(|_| {
             let (id, peer) = (handle.id(), handle.peer());
             error!(session = id, peer:%; "#{id} {peer} handler panicked");
@@ -181,7 +190,7 @@ impl Body {
             let end = catch_unwind(AssertUnwindSafe(|| close_after_panic(handle, &state.config.name)))
                 .unwrap_or(SessionEnd::Aborted);
             current = Stage::lingering(handle, end, Phase::Lingering);
-            current.run(handle, state)
+            current.run(handle, &mut self.outcome, state)
         });
         self.stage = current;
         end
@@ -212,10 +221,15 @@ impl Stage {
     }
 
     /// Takes a turn with this stage and those that follow it.
-    fn run(&mut self, handle: &Arc<SessionHandle>, state: &ServerState) -> TurnEnd {
+    fn run(
+        &mut self,
+        handle: &Arc<SessionHandle>,
+        outcome: &mut PlaceOutcome,
+        state: &ServerState,
+    ) -> TurnEnd {
         loop {
             let (end, finish) = match self {
-                Self::Opening(opening) => match opening.turn(state) {
+                Self::Opening(opening) => match opening.turn(outcome, state) {
                     OpeningStep::Wait(interest) => return TurnEnd::Wait(interest),
                     OpeningStep::Opened(mut session, mut endpoint) => {
                         session.open(endpoint.as_mut());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::rejector::RejectReason;
+use super::reject_reason::RejectReason;
 use super::session_timers::SessionTimers;
 use super::supervisor::{Supervisor, abort};
 use crate::config::Config;
@@ -17,6 +17,10 @@ use crate::transport::termination::TerminationReason;
 /// Time after the drain deadline for workers to notice that their sockets were shut down. A worker notices it after
 /// the message that it inflates or deflates. README.md gives this time.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+/// Time after the begin of the drain for a request to come, so that its 503 is a response: some proxies take one that
+/// comes before the request for an error of the server. Then 503 is sent to connections in their handshake.
+const OPENING_GRACE: Duration = Duration::from_millis(500);
 
 impl Supervisor {
     /// Announces the stop: `/readyz` responds 503 from now on, so that a balancer sends no further clients. The server goes
@@ -39,9 +43,8 @@ impl Supervisor {
         self.state.draining.store(true, SeqCst);
         self.spread_closes(now);
         self.drain_deadline = Some(now.checked_add(timeout).unwrap_or(now + Config::MAX_TIMEOUT));
-        for connection in self.admission.close() {
-            self.reject(connection, RejectReason::ShuttingDown);
-        }
+        self.drain_began = Some(now);
+        self.state.admission.close();
         self.continue_drain(now);
         // Last, because a connect may take a while. `drain` drops the supervisor's clone of each listener, so
         // that the listener closes when its loop ends.
@@ -71,7 +74,12 @@ impl Supervisor {
         let served_by = &*self.state.config.name;
         let reason =
             if self.state.config.restart { TerminationReason::Restart } else { TerminationReason::Shutdown };
+        let openings_over = expired || self.drain_began.is_some_and(|begin| now - begin >= OPENING_GRACE);
         for (id, timers) in &mut self.sessions {
+            let opening = timers.handle.phase() == Phase::Handshake && !timers.handle.is_queued();
+            if opening && !openings_over {
+                continue;
+            }
             if !expired && self.close_times.get(id).is_some_and(|time| now < *time) {
                 continue;
             }

@@ -11,7 +11,13 @@ use crate::metrics::snapshot::Snapshot;
 /// Paths that are served for any host: probes send the address of the server, and the response tells nothing.
 const PROBES: [&str; 3] = ["/health", "/livez", "/readyz"];
 
-/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`. `ready`: no stop was requested.
+/// Returns whether a request needs no place among the connections.
+pub(super) fn is_probe(head: &RequestHead) -> bool {
+    PROBES.contains(&head.path.as_str()) || head.path == "/metrics"
+}
+
+/// Returns the response to a request without an upgrade. `/metrics` shows `snapshot`. `ready`: a
+/// new session would be served.
 pub(crate) fn respond(head: &RequestHead, config: &Config, snapshot: &Snapshot, ready: bool) -> Response {
     if head.method != "GET" && head.method != "HEAD" {
         return Response::text(405, "only GET and HEAD are supported").with("Allow", "GET, HEAD");
@@ -31,9 +37,9 @@ pub(crate) fn respond(head: &RequestHead, config: &Config, snapshot: &Snapshot, 
         return response;
     }
     match head.path.as_str() {
-        "/health" => Response::text(200, "ok"),
+        "/health" | "/livez" => Response::text(200, "ok"),
         "/readyz" if ready => Response::text(200, "ready"),
-        "/readyz" => Response::text(503, "the server is shutting down"),
+        "/readyz" => Response::text(503, "a new session would be rejected: the server is full or shuts down"),
         "/metrics" => {
             Response::new(200, "text/plain; version=0.0.4; charset=utf-8", snapshot.exposition().into_bytes())
         }

@@ -1,4 +1,4 @@
-//! The server: listeners and accept loops, admission, scheduler, workers, rejector, supervisor, shutdown.
+//! The server: listeners and accept loops, admission, scheduler, workers, supervisor, shutdown.
 
 mod accept;
 mod address_limit;
@@ -11,8 +11,7 @@ mod lingering;
 pub mod listener;
 mod opening;
 pub mod ready;
-mod rejected_connection;
-mod rejector;
+mod reject_reason;
 mod scheduler;
 mod session_timers;
 pub mod shutdown;

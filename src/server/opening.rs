@@ -1,12 +1,15 @@
 //! The opening of a connection: TLS handshake, request head, and the response to it.
 
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError};
 
-use log::{debug, error, info};
+use log::{Level, debug, error, info, log};
 use rustls::ServerConfig;
 
+use super::admission::{Place, PlacePermit};
 use super::http_routes;
+use super::reject_reason::RejectReason;
 use super::state::ServerState;
 use crate::http::handshake::{self, AcceptedUpgrade};
 use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, HeadReader, RequestHead};
@@ -20,10 +23,15 @@ use crate::session::endpoint::Endpoint;
 use crate::session::handle::SessionHandle;
 use crate::session::turn::Finish;
 use crate::session::websocket::{SessionRequest, WebSocketSession};
+use crate::transport::phase::Phase;
 use crate::transport::record_layer::RecordLayer;
 use crate::transport::stream::SessionStream;
 use crate::transport::termination::TerminationReason;
 use crate::transport::tls_reader::TlsHandshakeError;
+
+/// Bytes behind a queued request that are read before it has a place. A client must wait for the 101 (RFC 6455, 4.1), but
+/// its end of stream is seen only by a read.
+const MAX_QUEUED_BYTES: usize = 4 << 10;
 
 /// A connection that has not become a session. The supervisor bounds the time of all this by the handshake time-out
 /// (`session_timers`).
@@ -32,6 +40,17 @@ pub(super) struct Opening {
     stream: SessionStream,
     tls: Tls,
     head: HeadReader,
+    /// A request that waits for a place, and the bytes behind it.
+    queued: Option<(RequestHead, Vec<u8>)>,
+}
+
+/// Whether a connection has got a place, and if not, why.
+#[derive(Debug, Default)]
+pub(super) struct PlaceOutcome {
+    /// Held until the end of the connection.
+    pub(super) place: Option<PlacePermit>,
+    /// Decided at the accept, or when the request had come.
+    pub(super) rejected: Option<RejectReason>,
 }
 
 /// How far the TLS handshake has come.
@@ -61,7 +80,7 @@ impl Opening {
             let _ = handle.writer().set_record_layer(RecordLayer::TlsExpected);
             Tls::Expected(config)
         });
-        Self { handle, stream, tls, head: HeadReader::default() }
+        Self { handle, stream, tls, head: HeadReader::default(), queued: None }
     }
 
     pub(super) fn begin_turn(&mut self, readable: bool) {
@@ -69,7 +88,7 @@ impl Opening {
     }
 
     /// Takes a turn.
-    pub(super) fn turn(&mut self, state: &ServerState) -> OpeningStep {
+    pub(super) fn turn(&mut self, outcome: &mut PlaceOutcome, state: &ServerState) -> OpeningStep {
         match self.handle.writer().flush() {
             Ok(true) => {}
             Ok(false) => return OpeningStep::Wait(Interest::Write),
@@ -81,8 +100,11 @@ impl Opening {
             Ok(false) => return OpeningStep::Wait(Interest::Read),
             Err(step) => return step,
         }
+        if let Some((head, leftover)) = self.queued.take() {
+            return self.continue_queued(head, leftover, outcome, state);
+        }
         match self.head.read(&mut self.stream) {
-            Ok(Some((head, leftover))) => self.respond_to(head, leftover, state),
+            Ok(Some((head, leftover))) => self.admit(head, leftover, outcome, state),
             Ok(None) => OpeningStep::Wait(Interest::Read),
             Err(error) => self.reject_head(error, state),
         }
@@ -150,7 +172,71 @@ impl Opening {
             }
             HeadError::Malformed(sentence) => Response::text(400, &sentence),
         };
+        let (id, peer, status) = (self.handle.id(), self.handle.peer(), response.status);
+        info!(session = id, peer:%, status; "#{id} {peer} {status}{}", response.sentence());
         self.send_response(&response, false, state)
+    }
+
+    /// Responds to a probe, or to a request that has got a place. Rejects or queues other requests.
+    fn admit(
+        &mut self,
+        head: RequestHead,
+        leftover: Vec<u8>,
+        outcome: &mut PlaceOutcome,
+        state: &ServerState,
+    ) -> OpeningStep {
+        if http_routes::is_probe(&head) {
+            outcome.rejected = None;
+            return self.respond_to(head, leftover, state);
+        }
+        if outcome.rejected.is_none() {
+            match state.admission.request_place(self.handle.id()) {
+                Place::Granted(place) => outcome.place = Some(place),
+                Place::Rejected(reason) => outcome.rejected = Some(reason),
+                Place::Queued => {
+                    self.handle.set_queued(true);
+                    let keeps_reading = leftover.len() < MAX_QUEUED_BYTES;
+                    self.queued = Some((head, leftover));
+                    // The peer may end the connection meanwhile.
+                    return OpeningStep::Wait(if keeps_reading { Interest::Read } else { Interest::Nothing });
+                }
+            }
+        }
+        match outcome.rejected {
+            Some(reason) => self.respond(&head, &reason.response(), state),
+            None => self.respond_to(head, leftover, state),
+        }
+    }
+
+    /// Continues with a request that waits for a place, or ends it: the peer has ended the connection, or the supervisor
+    /// has responded.
+    fn continue_queued(
+        &mut self,
+        head: RequestHead,
+        mut leftover: Vec<u8>,
+        outcome: &mut PlaceOutcome,
+        state: &ServerState,
+    ) -> OpeningStep {
+        let mut more = [0; 512];
+        let received = if leftover.len() < MAX_QUEUED_BYTES {
+            self.stream.read(&mut more)
+        } else {
+            Err(ErrorKind::WouldBlock.into())
+        };
+        if self.handle.phase() != Phase::Handshake {
+            outcome.rejected = match self.handle.termination_reason() {
+                Some(TerminationReason::QueueTimeout) => Some(RejectReason::QueueTimeout),
+                _ => Some(RejectReason::ShuttingDown),
+            };
+            return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Linger);
+        }
+        match received {
+            Ok(n @ 1..) => leftover.extend_from_slice(&more[..n]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close),
+        }
+        self.handle.set_queued(false);
+        self.admit(head, leftover, outcome, state)
     }
 
     /// Responds to a request: opens the session, or sends the response that rejects it.
@@ -158,8 +244,8 @@ impl Opening {
         let handle = &self.handle;
         if !handshake::is_upgrade_request(&head) {
             let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
-            let response =
-                http_routes::respond(&head, &state.config, &snapshot, !state.stopping.load(SeqCst));
+            let ready = !state.stopping.load(SeqCst) && state.admission.has_room();
+            let response = http_routes::respond(&head, &state.config, &snapshot, ready);
             return self.respond(&head, &response, state);
         }
         let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
@@ -187,7 +273,9 @@ impl Opening {
     fn respond(&self, head: &RequestHead, response: &Response, state: &ServerState) -> OpeningStep {
         let (id, peer, status) = (self.handle.id(), self.handle.peer(), response.status);
         let (method, path) = (EscapedPreview(&head.method), EscapedPreview(&head.path));
-        info!(session = id, peer:%, path:%, status; "#{id} {peer} {method} {path}: {status}");
+        let level = if http_routes::is_probe(head) { Level::Debug } else { Level::Info };
+        let sentence = response.sentence();
+        log!(level, session = id, peer:%, path:%, status; "#{id} {peer} {method} {path}: {status}{sentence}");
         self.send_response(response, head.method == "HEAD", state)
     }
 
@@ -232,7 +320,9 @@ pub(super) fn opening_outcome(handle: &SessionHandle) -> SessionEnd {
         _ if handle.counters().reads.get() == 0 => SessionEnd::NoRequest,
         _ if handle.writer().is_handshaking() => SessionEnd::TlsFailed,
         Some(TerminationReason::HandshakeTimeout) => SessionEnd::HttpResponse(408),
-        Some(TerminationReason::Shutdown | TerminationReason::Restart) => SessionEnd::HttpResponse(503),
+        Some(TerminationReason::Shutdown | TerminationReason::Restart | TerminationReason::QueueTimeout) => {
+            SessionEnd::HttpResponse(503)
+        }
         _ => SessionEnd::AbnormalClosure,
     }
 }

@@ -10,7 +10,6 @@ use super::accept::{Acceptor, ConnectionDispatcher, run_accept_loops};
 use super::address_limit::AddressLimit;
 use super::admission::Admission;
 use super::listener::{Listener, Listeners};
-use super::rejector::Rejector;
 use super::scheduler::Scheduler;
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
@@ -57,19 +56,21 @@ impl Server {
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
         let port = acceptors.first().map_or(0, |acceptor| acceptor.listener.port());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
+        let spare_files = limits::spare_files(config.connections.saturating_add(config.waiting));
+        let admission = Admission::new(config.connections, config.waiting, spare_files);
         let state = Arc::new(ServerState {
             memory: MemoryBudget::new(config.memory.unwrap_or_else(limits::default_memory)),
             config: Arc::new(config),
+            admission,
             routes,
             events: event_sender,
             snapshot: Arc::default(),
             stopping: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         });
-        let admission = Admission::new(state.config.connections, state.config.waiting);
-        let scheduler = Scheduler::new(Arc::clone(&admission), Arc::clone(&state)).map_err(Error::Files)?;
+        let scheduler = Scheduler::new(Arc::clone(&state)).map_err(Error::Files)?;
         let workers = Workers::start(format!("ws:{port}"), state.config.workers, &Arc::new(scheduler))?;
-        Ok(ReadyServer { acceptors, port, workers, admission, state, events })
+        Ok(ReadyServer { acceptors, port, workers, state, events })
     }
 
     /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
@@ -87,7 +88,6 @@ pub struct ReadyServer {
     /// Port of the first listener; part of the thread names.
     port: u16,
     workers: Workers,
-    admission: Arc<Admission>,
     state: Arc<ServerState>,
     /// The supervisor's end of the event channel.
     events: Receiver<Event>,
@@ -103,18 +103,11 @@ impl ReadyServer {
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, port, workers, admission, state, events } = self;
-        let (connections, queue_limit) = (state.config.connections, state.config.waiting);
+        let Self { acceptors, port, workers, state, events } = self;
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
-        let spare_files = limits::spare_files(connections.saturating_add(queue_limit));
-        let (rejector, rejector_thread) =
-            Rejector::start(format!("ws:{port}:503"), spare_files, state.config.name.clone())
-                .map_err(thread_error("rejections"))?;
         let supervisor = Supervisor::new(
             Arc::clone(&state),
             events,
-            Arc::clone(&admission),
-            rejector.clone(),
             acceptors.iter().map(|acceptor| acceptor.listener.clone()).collect(),
         );
         let supervisor_stop = stop.clone();
@@ -124,13 +117,10 @@ impl ReadyServer {
             .map_err(thread_error("supervision"))?;
         let scheduler = Arc::clone(workers.scheduler());
         let address_limit = state.config.max_per_ip.map(AddressLimit::new);
-        let dispatcher = ConnectionDispatcher { admission, scheduler, rejector, address_limit, state };
+        let dispatcher = ConnectionDispatcher { scheduler, address_limit, state };
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // The thread ends because all its senders are dropped. A panic of the rejector is ignored: it was
-        // printed, and no session depends on it.
-        let _ = rejector_thread.join();
         accepted.map(|()| summary)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::error;
 
-use super::admission::{AcceptedConnection, Admission, Permit};
+use super::admission::{AcceptedConnection, ConnectionPermit};
 use super::connection::ConnectionTask;
 use super::state::ServerState;
 use crate::platform::readiness::{ReadinessSet, Ready, Waiter};
@@ -23,7 +23,6 @@ pub(crate) struct Scheduler {
     connections: [Mutex<HashMap<u64, Arc<ConnectionTask>>>; SHARDS],
     /// Number of the connection that was started last; 0 before the first.
     last_id: AtomicU64,
-    admission: Arc<Admission>,
     state: Arc<ServerState>,
 }
 
@@ -32,18 +31,17 @@ impl Scheduler {
     ///
     /// # Errors
     /// Those of [`ReadinessSet::new`].
-    pub(crate) fn new(admission: Arc<Admission>, state: Arc<ServerState>) -> io::Result<Self> {
+    pub(crate) fn new(state: Arc<ServerState>) -> io::Result<Self> {
         Ok(Self {
             readiness: Arc::new(ReadinessSet::new()?),
             connections: std::array::from_fn(|_| Mutex::default()),
             last_id: AtomicU64::new(0),
-            admission,
             state,
         })
     }
 
     /// Starts to serve a connection: it waits for its first bytes.
-    pub(crate) fn start(&self, connection: AcceptedConnection, permit: Permit) {
+    pub(crate) fn start(&self, connection: AcceptedConnection, permit: ConnectionPermit) {
         let id = self.last_id.fetch_add(1, Relaxed) + 1;
         let peer = connection.peer;
         let task = Arc::new(ConnectionTask::new(id, connection, permit, &self.readiness, &self.state));
@@ -88,12 +86,17 @@ impl Scheduler {
         }
     }
 
-    /// Ends a connection, and starts one that waited for its place.
+    /// Ends a connection, and wakes one that waited for its place.
     fn remove(&self, task: &ConnectionTask) {
         self.shard(task.id()).remove(&task.id());
         task.end(&self.readiness, &self.state);
-        while let Some((connection, permit)) = self.admission.next_waiting() {
-            self.start(connection, permit);
+        self.state.admission.leave_queue(task.id());
+        while let Some(id) = self.state.admission.grant_next() {
+            let next = self.shard(id).get(&id).map(Arc::clone);
+            match next {
+                Some(next) => next.wake(),
+                None => self.state.admission.leave_queue(id),
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! | time-out | from | to |
 //! |---|---|---|
-//! | handshake time-out | the connection gets a place | the 101 or another response |
+//! | handshake time-out | the accept | the request head |
+//! | handshake time-out | the request head, if it waits for a place | the place |
 //! | ping interval | the last read that returned bytes | the Ping |
 //! | pong time-out | the Ping | Close 1011 |
 //! | message time-out | the first byte of a message, while the session waits for the rest | Close 1008 |
@@ -11,9 +12,6 @@
 //! | write time-out | the last byte that the kernel took | abort of a peer that does not read |
 //! | close time-out | the Close | abort |
 //! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
-//!
-//! The handshake time-out applies twice: here to a connection with a place (TLS handshake and request head
-//! together), and before that to a connection in the queue (`Supervisor::reject_expired`).
 //!
 //! The supervisor polls the timers at each tick, those of open sessions at intervals of [`Config::open_tick`]. The time
 //! between two ticks is a fifth of the shortest time-out, 10 ms to 1 s ([`Config::tick`]), and 10 ms during the drain.
@@ -38,7 +36,9 @@ pub(super) struct SessionTimers {
     /// When the session was registered.
     pub(super) opened_at: Instant,
     phase: Phase,
-    /// When `phase` was first seen.
+    /// Whether the request waits for a place.
+    queued: bool,
+    /// When `phase` or `queued` last changed.
     phase_since: Instant,
     /// Count of reads that returned bytes.
     reads: u64,
@@ -72,6 +72,8 @@ pub(super) struct SessionTimers {
 pub(super) enum TimeoutAction {
     /// The handshake time-out has passed: send 408.
     HandshakeTimeout,
+    /// The request has waited for a place for the handshake time-out: send 503.
+    QueueTimeout,
     /// The ping interval has passed: send a Ping.
     SendPing,
     /// The pong time-out has passed: send Close 1011.
@@ -91,6 +93,7 @@ impl SessionTimers {
             handle,
             opened_at: now,
             phase: Phase::Handshake,
+            queued: false,
             phase_since: now,
             reads: 0,
             last_read_at: now,
@@ -148,9 +151,11 @@ impl SessionTimers {
         match self.phase {
             Phase::Lingering => (in_phase >= LINGER_TIMEOUT).then_some(TimeoutAction::CloseTimeout),
             _ if draining => None,
-            Phase::Handshake => {
-                (in_phase >= config.handshake_timeout).then_some(TimeoutAction::HandshakeTimeout)
-            }
+            Phase::Handshake => (in_phase >= config.handshake_timeout).then_some(if self.queued {
+                TimeoutAction::QueueTimeout
+            } else {
+                TimeoutAction::HandshakeTimeout
+            }),
             Phase::Open => self
                 .limit_exceeded(now, config)
                 .map(TimeoutAction::Close)
@@ -168,7 +173,9 @@ impl SessionTimers {
     /// Updates the fields from the session's counters.
     fn observe(&mut self, now: Instant) {
         let phase = self.handle.phase();
-        if phase != self.phase {
+        let queued = self.handle.is_queued();
+        if phase != self.phase || queued != self.queued {
+            self.queued = queued;
             self.phase = phase;
             self.phase_since = now;
             self.last_message_at = now;

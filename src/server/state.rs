@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use crossbeam_channel::Sender;
 
-use super::rejector::RejectReason;
+use super::admission::Admission;
+use super::reject_reason::RejectReason;
 use crate::config::Config;
 use crate::endpoints::routes::Routes;
 use crate::metrics::snapshot::SharedSnapshot;
@@ -16,7 +17,8 @@ use crate::session::handle::SessionHandle;
 /// The state that all connections of a server share.
 pub(crate) struct ServerState {
     pub(crate) config: Arc<Config>,
-    /// Maps paths to handlers.
+    pub(crate) admission: Arc<Admission>,
+    /// Maps paths to endpoints.
     pub(crate) routes: Routes,
     /// The channel to the supervisor.
     pub(crate) events: Sender<Event>,
@@ -37,8 +39,8 @@ pub(crate) enum Event {
     Opened(Arc<SessionHandle>),
     /// A connection has ended.
     Closed(SessionReport),
-    /// An accept loop has rejected a connection.
-    Rejected(RejectReason),
+    /// An accept loop has closed a connection without a response, because there are too many.
+    Overflowed,
     /// An accept loop has ended.
     AcceptLoopEnded,
 }
@@ -49,6 +51,8 @@ pub(crate) struct SessionReport {
     /// Number of the connection among those that the server has served, from 1.
     pub(crate) id: u64,
     pub(crate) end: SessionEnd,
+    /// Why the connection got no place, if it got none.
+    pub(crate) rejected: Option<RejectReason>,
     /// The 101 was sent: this was a WebSocket session.
     pub(crate) upgraded: bool,
     /// The handler or the handshake panicked.

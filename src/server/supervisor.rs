@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, after, never, select, tick};
 use log::{info, warn};
 
-use super::admission::{AcceptedConnection, Admission};
 use super::freeze::FreezeDetector;
 use super::listener::InterruptibleListener;
-use super::rejector::{RejectReason, Rejector};
+use super::reject_reason::RejectReason;
 use super::session_timers::{SessionTimers, TimeoutAction};
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState, SessionReport};
@@ -45,9 +44,6 @@ pub(crate) struct Supervisor {
     pub(super) state: Arc<ServerState>,
     /// Events of workers and accept loops.
     pub(super) events: Receiver<Event>,
-    /// The queue of connections that wait for a place.
-    pub(super) admission: Arc<Admission>,
-    rejector: Rejector,
     /// To unblock the accept loops; emptied when the drain begins.
     pub(super) listeners: Vec<InterruptibleListener>,
     /// Number of accept loops that run.
@@ -61,6 +57,8 @@ pub(crate) struct Supervisor {
     last_logged: (Instant, Snapshot),
     /// When all remaining sessions are aborted; `None` before the stop request.
     pub(super) drain_deadline: Option<Instant>,
+    /// When the drain began.
+    pub(super) drain_began: Option<Instant>,
     /// When the drain sends the Close to each session that was open at its begin; empty without `drain_spread`.
     pub(super) close_times: HashMap<u64, Instant>,
 }
@@ -70,8 +68,6 @@ impl Supervisor {
     pub(crate) fn new(
         state: Arc<ServerState>,
         events: Receiver<Event>,
-        admission: Arc<Admission>,
-        rejector: Rejector,
         listeners: Vec<InterruptibleListener>,
     ) -> Self {
         let now = Instant::now();
@@ -88,8 +84,6 @@ impl Supervisor {
         Self {
             state,
             events,
-            admission,
-            rejector,
             accept_loops: listeners.len(),
             listeners,
             sessions: HashMap::new(),
@@ -97,6 +91,7 @@ impl Supervisor {
             started_at: now,
             last_logged: (now, Snapshot::default()),
             drain_deadline: None,
+            drain_began: None,
             close_times: HashMap::new(),
         }
     }
@@ -151,7 +146,6 @@ impl Supervisor {
         for timers in self.sessions.values_mut() {
             timers.restart(now);
         }
-        self.admission.restart_waits(now);
         if let Some(deadline) = &mut self.drain_deadline {
             *deadline += frozen;
         }
@@ -162,7 +156,7 @@ impl Supervisor {
         match event {
             Event::Opened(handle) => self.on_opened(handle),
             Event::Closed(report) => self.on_closed(&report),
-            Event::Rejected(reason) => self.count_rejection(reason),
+            Event::Overflowed => self.count_rejection(RejectReason::QueueFull),
             Event::AcceptLoopEnded => self.accept_loops -= 1,
         }
     }
@@ -176,7 +170,12 @@ impl Supervisor {
 
     /// Removes a session and adds its counters to the totals.
     fn on_closed(&mut self, report: &SessionReport) {
-        self.totals.record_end(report.end.labels(), report.end.is_clean());
+        if let Some(reason) = report.rejected {
+            self.count_rejection(reason);
+            self.totals.accepted -= 1;
+        } else {
+            self.totals.record_end(report.end.labels(), report.end.is_clean());
+        }
         self.totals.panics += u64::from(report.panicked);
         let Some(mut timers) = self.sessions.remove(&report.id) else { return };
         self.totals.traffic += timers.uncounted_traffic();
@@ -190,15 +189,8 @@ impl Supervisor {
         *self.totals.rejected.entry(reason.label()).or_default() += 1;
     }
 
-    /// Counts a queued connection as rejected and passes it to the rejector, which sends 503.
-    pub(super) fn reject(&mut self, connection: AcceptedConnection, reason: RejectReason) {
-        self.count_rejection(reason);
-        self.rejector.reject(connection, reason);
-    }
-
-    /// Polls the timers of all sessions and of the queue; publishes the totals, or continues the drain.
+    /// Polls the timers of all sessions; publishes the totals, or continues the drain.
     fn on_tick(&mut self, now: Instant) {
-        self.reject_expired(now);
         let draining = self.drain_deadline.is_some();
         let all = draining || self.sessions.len() <= MANY_SESSIONS;
         for timers in self.sessions.values_mut().filter(|timers| all || timers.is_due(now)) {
@@ -211,15 +203,6 @@ impl Supervisor {
             self.continue_drain(now);
         } else {
             self.publish_snapshot(now);
-        }
-    }
-
-    /// Rejects connections that have been queued for longer than the handshake time-out.
-    fn reject_expired(&mut self, now: Instant) {
-        if let Some(cutoff) = now.checked_sub(self.state.config.handshake_timeout) {
-            for connection in self.admission.take_expired(cutoff) {
-                self.reject(connection, RejectReason::QueueTimeout);
-            }
         }
     }
 
@@ -255,7 +238,7 @@ impl Supervisor {
         snapshot.open = self.sessions.len() as u64;
         snapshot.memory_used = self.state.memory.used() as u64;
         snapshot.memory_peak = self.state.memory.peak() as u64;
-        snapshot.waiting = self.admission.waiting() as u64;
+        snapshot.waiting = self.state.admission.waiting() as u64;
         snapshot
     }
 }
@@ -268,6 +251,10 @@ fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant, served
     let handle = &timers.handle;
     let result = match action {
         TimeoutAction::HandshakeTimeout => send_request_timeout(handle, served_by),
+        TimeoutAction::QueueTimeout => {
+            let response = RejectReason::QueueTimeout.response();
+            handle.respond(&response.to_bytes(false, served_by), TerminationReason::QueueTimeout)
+        }
         TimeoutAction::SendPing => handle.send_ping(),
         TimeoutAction::KeepaliveTimeout => handle.terminate(TerminationReason::Keepalive),
         TimeoutAction::Close(reason) => handle.terminate(reason),
@@ -306,6 +293,8 @@ fn send_request_timeout(handle: &SessionHandle, served_by: &str) -> io::Result<b
         return Err(io::ErrorKind::TimedOut.into());
     }
     let response = Response::text(408, "the request head was not complete in time");
+    let (id, peer) = (handle.id(), handle.peer());
+    info!(session = id, peer:%, status = 408; "#{id} {peer} 408{}", response.sentence());
     handle.respond(&response.to_bytes(false, served_by), TerminationReason::HandshakeTimeout)
 }
 

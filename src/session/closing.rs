@@ -89,6 +89,7 @@ impl WebSocketSession {
         Some(match termination_reason {
             TerminationReason::WriteStalled => SessionEnd::Aborted,
             TerminationReason::HandshakeTimeout => SessionEnd::HttpResponse(408),
+            TerminationReason::QueueTimeout => SessionEnd::HttpResponse(503),
             TerminationReason::Shutdown
             | TerminationReason::Restart
             | TerminationReason::Keepalive

@@ -32,6 +32,8 @@ pub struct SessionHandle {
     connection: Arc<Connection>,
     /// Whether the 101 response was queued.
     upgraded: AtomicBool,
+    /// Whether the request waits for a place.
+    queued: AtomicBool,
     /// Which thread owns the session.
     turn: TurnState,
     readiness: Arc<ReadinessSet>,
@@ -60,6 +62,7 @@ impl SessionHandle {
             peer,
             connection: Arc::new(Connection::new(socket, RecordLayer::Plain, memory)),
             upgraded: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             turn: TurnState::default(),
             readiness,
         }
@@ -217,6 +220,16 @@ impl SessionHandle {
     /// Returns why another thread terminated the session, or `None` if none did.
     pub(crate) fn termination_reason(&self) -> Option<TerminationReason> {
         self.writer().termination_reason()
+    }
+
+    /// Records whether the request waits for a place.
+    pub(crate) fn set_queued(&self, queued: bool) {
+        self.queued.store(queued, Relaxed);
+    }
+
+    /// Returns whether the request waits for a place.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued.load(Relaxed)
     }
 
     /// Records that the 101 response was queued.

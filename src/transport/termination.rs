@@ -5,6 +5,8 @@
 pub(crate) enum TerminationReason {
     /// The request head was not complete at the handshake deadline.
     HandshakeTimeout = 1,
+    /// The request waited too long for a place.
+    QueueTimeout,
     /// The server shuts down.
     Shutdown,
     /// The server shuts down, and another one takes its place.
@@ -28,6 +30,7 @@ impl TerminationReason {
     pub(crate) fn from_u8(number: u8) -> Option<Self> {
         [
             Self::HandshakeTimeout,
+            Self::QueueTimeout,
             Self::Shutdown,
             Self::Restart,
             Self::Keepalive,
@@ -59,7 +62,7 @@ impl TerminationReason {
             Self::Idle => (1001, "idle timeout: no message came in time"),
             Self::MaxAge => (1001, "maximum session age reached"),
             Self::MessageTimeout => (1008, "message timeout: a message was not complete in time"),
-            Self::HandshakeTimeout | Self::WriteStalled => (1006, ""),
+            Self::HandshakeTimeout | Self::QueueTimeout | Self::WriteStalled => (1006, ""),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! More connections than places.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, TestServer, config, eventually, metric, text, upgrade};
+use crate::harness::{Client, TestServer, config, eventually, exchange, metric, text, upgrade};
 use ws_echo::Config;
 
 #[test]
@@ -59,7 +60,8 @@ fn queue_of_zero_rejects_the_next_connection() {
     let server = TestServer::with(Config { connections: 1, waiting: 0, ..config() });
     let served = server.open("/echo");
     let mut rejected = server.connect();
-    assert!(rejected.read_head().starts_with("HTTP/1.1 503 "), "before it has sent anything");
+    rejected.send(upgrade("/echo"));
+    assert!(rejected.read_head().starts_with("HTTP/1.1 503 "));
     served.close();
     // The place is free when a worker has read the end of the stream.
     eventually("service", || {
@@ -67,6 +69,59 @@ fn queue_of_zero_rejects_the_next_connection() {
         client.send(upgrade("/echo"));
         client.read_head().starts_with("HTTP/1.1 101 ")
     });
+}
+
+#[test]
+fn rejection_is_the_response_to_a_request() {
+    let server = TestServer::with(Config { connections: 1, waiting: 0, ..config() });
+    let served = server.open("/echo");
+    let mut rejected = server.connect();
+    let request = upgrade("/echo");
+    let (first, rest) = request.split_at(request.len() - 2);
+    rejected.send(first);
+    // A probe that came later has its response, so the server has seen the bytes before.
+    assert!(exchange(server.address, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    rejected.stream.set_nonblocking(true).unwrap();
+    let early = rejected.stream.peek(&mut [0]).expect_err("a response before the request was complete");
+    assert_eq!(early.kind(), ErrorKind::WouldBlock);
+    rejected.stream.set_nonblocking(false).unwrap();
+    rejected.send(rest);
+    assert!(rejected.read_head().starts_with("HTTP/1.1 503 "));
+    served.close();
+}
+
+#[test]
+fn probes_are_answered_while_the_server_is_full() {
+    let server = TestServer::with(Config { connections: 1, waiting: 1, ..config() });
+    let address = server.address;
+    let probe = |path: &str| exchange(address, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(probe("/readyz").starts_with("HTTP/1.1 200 "));
+    let served = server.open("/echo");
+    let mut queued = server.connect();
+    queued.send(upgrade("/echo"));
+    eventually("it is queued", || metric(address, "ws_echo_connections_waiting") == 1);
+    let mute: Vec<_> = (0..500).map(|_| server.connect()).collect();
+    for (path, status) in [("/livez", 200), ("/health", 200), ("/readyz", 503), ("/metrics", 200)] {
+        let since = Instant::now();
+        let response = probe(path);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {response}");
+        assert!(since.elapsed() < Duration::from_secs(1), "{path} took {:?}", since.elapsed());
+    }
+    drop(mute);
+    served.close();
+    assert!(queued.read_head().starts_with("HTTP/1.1 101 "));
+    let totals = server.finish().totals;
+    assert_eq!(totals.rejected["full"], 0, "probes are not rejected: {totals:?}");
+}
+
+#[test]
+fn mute_connections_take_no_place() {
+    let server = TestServer::with(Config { connections: 1, waiting: 0, ..config() });
+    let mute: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    let mut client = server.open("/echo");
+    client.send(text("served"));
+    assert_eq!(client.read_text(), "served");
+    drop(mute);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn incomplete_upgrade_is_400_and_names_what_is_missing() {
 #[test]
 fn http_1_0_request_is_not_upgraded_and_needs_no_host() {
     let server = TestServer::start();
-    expect(&server, upgrade("/health").replace("HTTP/1.1", "HTTP/1.0"), 200, "\r\n\r\nok\n");
+    expect(&server, upgrade("/").replace("HTTP/1.1", "HTTP/1.0"), 426, "proxy_http_version 1.1");
     expect(&server, "GET /health HTTP/1.0\r\n\r\n", 200, "\r\n\r\nok\n");
     expect(&server, "GET /health HTTP/1.1\r\n\r\n", 400, "one Host");
 }
@@ -97,7 +97,10 @@ fn oversize_request_head_is_431() {
 #[test]
 fn bytes_that_are_not_http_are_400() {
     let server = TestServer::start();
-    expect(&server, "\x16\x03\x01\x02\r\n\r\n", 400, "not a valid HTTP/1.1 request");
+    expect(&server, "\x16\x03\x01\x02", 400, "not an HTTP/1.1 request but a TLS handshake");
+    expect(&server, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", 400, "but a PROXY protocol header");
+    expect(&server, "\r\n\r\n\0\r\nQUIT\n", 400, "but a PROXY protocol header");
+    expect(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "but HTTP/2");
     expect(&server, "GET / HTTP/2.0\r\n\r\n", 400, "not a valid HTTP/1.1 request");
 }
 

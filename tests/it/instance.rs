@@ -46,7 +46,7 @@ fn name_is_in_every_response() {
 fn name_is_in_responses_to_connections_without_a_place() {
     let server = TestServer::with(Config { connections: 1, waiting: 0, ..named() });
     let _held = server.open("/echo");
-    let response = exchange(server.address, "");
+    let response = exchange(server.address, upgrade("/echo"));
     assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     assert_eq!(served_by(&response), "web-1");
 }
