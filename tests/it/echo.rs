@@ -9,6 +9,7 @@ both_transports! {
     other_paths_echo_verbatim,
     empty_messages_are_echoed_empty,
     message_of_any_size_is_echoed_in_one_frame,
+    large_messages_are_echoed_whole_and_in_fragments,
     ping_gets_a_pong_with_its_payload,
     fragments_are_joined_and_a_ping_between_them_gets_its_pong_at_once,
     burst_is_echoed_in_order,
@@ -51,6 +52,26 @@ fn empty_messages_are_echoed_empty(transport: Transport) {
         client.send(masked(first, ""));
         assert_eq!(client.read_frame(), Frame::new(first, ""));
     }
+}
+
+/// Large frames reach tungstenite as fragments, unless one of their size came before.
+fn large_messages_are_echoed_whole_and_in_fragments(transport: Transport) {
+    let server = transport.start();
+    let mut client = server.open("/echo");
+    let large = "grüße ".repeat(16 << 20 >> 3);
+    for text in [&large[..300_000], &large[..1 << 20], &large[..1 << 20], &large] {
+        client.send(masked(0x81, text));
+        assert!(client.read_frame() == Frame::new(0x81, text), "{} bytes", text.len());
+        let (start, end) = text.as_bytes().split_at(text.len() / 2 + 1);
+        client.send([masked(0x01, start), masked(0x89, "p"), masked(0x80, end)].concat());
+        assert_eq!(client.read_frame(), Frame::new(0x8a, "p"));
+        assert!(client.read_frame() == Frame::new(0x81, text), "{} bytes in fragments", text.len());
+    }
+    let mut wrong = large.into_bytes();
+    wrong.truncate(700_000);
+    wrong[650_001] = 0xff;
+    client.send(masked(0x81, wrong));
+    assert_eq!(client.read_frame().code(), 1007);
 }
 
 fn message_of_any_size_is_echoed_in_one_frame(transport: Transport) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::deflate_client::{OFFER, deflated};
+use crate::deflate_client::{OFFER, deflated, inflated};
 use crate::harness::{Client, Frame, eventually, masked, metric, request, text};
 use crate::proc_status::ProcStatus;
 use crate::server_process::{ServerProcess, command, command_after};
@@ -84,6 +84,29 @@ fn memory_limit_closes_sessions_that_ask_for_more_and_no_others() {
     let (code, out, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("  memory       ") && out.contains(" of 64.0 MiB used at most"), "{out}");
+}
+
+#[test]
+fn compressed_frames_that_are_large_are_inflated() {
+    let process = ServerProcess::start(&["--workers", "2"]);
+    let mut client = Client::connect(process.address);
+    client.send(request("/echo", &[("Sec-WebSocket-Extensions", OFFER)]));
+    client.read_head();
+    // Bytes that do not shrink.
+    let mut state = 1_u64;
+    let message: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(4 * MIB)
+    .collect();
+    let payload = deflated(&message);
+    assert!(payload.len() > 2 * MIB);
+    for _ in 0..2 {
+        client.send(masked(0xc2, &payload));
+        let echo = client.read_frame();
+        assert!(echo.first == 0xc2 && inflated(&echo.payload) == message);
+    }
 }
 
 #[test]
