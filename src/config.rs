@@ -27,14 +27,15 @@ pub const ANY_SUBPROTOCOL: &str = "*";
 /// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Name of this instance: letters, digits and `-._~:@/+`, at most [`MAX_NAME_LENGTH`] bytes. Clients get it in `X-Served-By` and in `/info`.
+    /// Name of this instance: letters, digits and `-._~:@/+`, at most [`MAX_NAME_LENGTH`] bytes. Clients get
+    /// it in `X-Served-By` and in `/info`.
     pub name: String,
     /// Number of worker threads, at least 1. A connection that waits needs none.
     pub workers: usize,
     /// Maximum number of connections at once, at least 1.
     pub connections: usize,
-    /// Maximum number of connections that wait until another one ends, when `connections` are open; further ones are
-    /// rejected with 503. May be 0.
+    /// Maximum number of connections that wait until another one ends, when `connections` are open; further
+    /// ones are rejected with 503. May be 0.
     pub waiting: usize,
     /// Maximum number of connections from one IPv4 address or one IPv6 network of 64 bits; further ones are
     /// rejected with 429. `None`: no limit.
@@ -42,12 +43,13 @@ pub struct Config {
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
-    /// Memory, in bytes, that all sessions together may use for messages, inflated or not complete, for replies that
-    /// their peers have not read, and for messages that an endpoint delays or sends to a room. A session that asks for
-    /// more closes with 1013. `None`: half of what the process may use
+    /// Memory, in bytes, that all sessions together may use for messages, inflated or not complete, for
+    /// replies that their peers have not read, and for messages that an endpoint delays or sends to a room. A
+    /// session that asks for more closes with 1013. `None`: half of what the process may use
     /// ([`default_memory`](crate::platform::limits::default_memory)).
     pub memory: Option<usize>,
-    /// Maximum time to wait for a place among the connections, and then for the TLS handshake and the request head together.
+    /// Maximum time to wait for a place among the connections, and then for the TLS handshake and the request
+    /// head together.
     pub handshake_timeout: Duration,
     /// Time without received data after which the supervisor sends a Ping (RFC 6455, section 5.5.2). Zero
     /// disables Pings.
@@ -66,9 +68,11 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Maximum age of a session; then it closes with 1001. Zero: no limit.
     pub max_session_age: Duration,
-    /// Time from the stop request to the drain. The server goes on accepting and serving, and `/readyz` responds 503.
+    /// Time from the stop request to the drain. The server goes on accepting and serving, and `/readyz`
+    /// responds 503.
     pub shutdown_delay: Duration,
-    /// Time over which the drain spreads the Closes of open sessions, at most `drain_timeout`. Zero: all at once.
+    /// Time over which the drain spreads the Closes of open sessions, at most `drain_timeout`. Zero: all at
+    /// once.
     pub drain_spread: Duration,
     /// The drain closes sessions with 1012, service restart, instead of 1001.
     pub restart: bool,
@@ -76,14 +80,14 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Prefix of text replies on `/`.
     pub reply_prefix: String,
-    /// Allowed values of `Origin`; empty allows any, and [`SAME_ORIGIN`] one with the host and port of `Host`.
-    /// Clients that send no `Origin` are always allowed, because only browsers must send it (RFC 6455, section
-    /// 10.2).
+    /// Allowed values of `Origin`; empty allows any, and [`SAME_ORIGIN`] one with the host and port of
+    /// `Host`. Clients that send no `Origin` are always allowed, because only browsers must send it (RFC
+    /// 6455, section 10.2).
     pub allow_origin: Vec<String>,
     /// Allowed values of `Host`; empty allows any. One without a port allows every port.
     pub allow_host: Vec<String>,
-    /// Supported subprotocols in order of preference (RFC 6455, section 1.9). [`ANY_SUBPROTOCOL`] is the first one
-    /// that the client offers.
+    /// Supported subprotocols in order of preference (RFC 6455, section 1.9). [`ANY_SUBPROTOCOL`] is the
+    /// first one that the client offers.
     pub subprotocols: Vec<String>,
     /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9. `None` declines the
     /// offer.
@@ -92,14 +96,15 @@ pub struct Config {
     pub disabled: Vec<String>,
 }
 
-/// Returns the default number of worker threads: one for each processor, and two at least, so that one session that
-/// keeps its worker busy does not hold up the others. See scripts/TUNING.md.
+/// Returns the default number of worker threads: one for each processor, and two at least, so that one
+/// session that keeps its worker busy does not hold up the others. See scripts/TUNING.md.
 #[must_use]
 pub fn default_workers() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get).max(2)
 }
 
-/// Returns the default name of the instance: the host name, with `-` for each character that a name must not have.
+/// Returns the default name of the instance: the host name, with `-` for each character that a name must not
+/// have.
 #[must_use]
 pub fn default_name() -> String {
     let host = rustix::system::uname();
@@ -108,7 +113,8 @@ pub fn default_name() -> String {
     if name.is_empty() { "ws-echo".to_owned() } else { name }
 }
 
-/// Returns whether a character may be in a name: it needs no quotes in a header field, in JSON and in a metric label.
+/// Returns whether a character may be in a name: it needs no quotes in a header field, in JSON and in a
+/// metric label.
 pub(crate) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~:@/+".contains(c)
 }
@@ -163,8 +169,8 @@ impl Config {
         shortest.min(self.open_tick()).clamp(MIN_TICK, MAX_TICK)
     }
 
-    /// Returns the interval at which the supervisor looks at an open session: a fifth of the shortest time-out of open
-    /// sessions, at least 10 ms.
+    /// Returns the interval at which the supervisor looks at an open session: a fifth of the shortest
+    /// time-out of open sessions, at least 10 ms.
     pub(crate) fn open_tick(&self) -> Duration {
         [
             self.ping_interval,

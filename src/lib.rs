@@ -13,14 +13,14 @@
 //!                                    owns the registry of sessions, the timers and the totals
 //! ```
 //!
-//! A session holds a worker only for a turn: from the time when bytes have arrived, or when it asked to be woken, until it
-//! has nothing more to do. All workers wait in one `epoll(7)` set. The supervisor compares the counters of each session at
-//! each tick, and sends Ping and Close frames through the session's frame writer, a mutex that the worker uses too. As a
-//! last resort it calls `shutdown(2)`, which makes the session ready. A second accept loop, for TLS, has a thread of its
-//! own.
+//! A session holds a worker only for a turn: from the time when bytes have arrived, or when it asked to be
+//! woken, until it has nothing more to do. All workers wait in one `epoll(7)` set. The supervisor compares
+//! the counters of each session at each tick, and sends Ping and Close frames through the session's frame
+//! writer, a mutex that the worker uses too. As a last resort it calls `shutdown(2)`, which makes the session
+//! ready. A second accept loop, for TLS, has a thread of its own.
 //!
-//! A thread that logs a line adds it to a bounded queue and never waits. The thread `log` writes the lines to standard
-//! error. Lines that do not fit are dropped and counted ([`logging::start`]).
+//! A thread that logs a line adds it to a bounded queue and never waits. The thread `log` writes the lines to
+//! standard error. Lines that do not fit are dropped and counted ([`logging::start`]).
 //!
 //! # The folders
 //!
@@ -43,31 +43,35 @@
 //!
 //! # The path of a message
 //!
-//! 1. A worker gets the number of a ready session from `Waiter::next` (`platform/readiness.rs`) and takes the session
-//!    (`platform/turn_state.rs`); `WebSocketSession::turn` (`session/turn.rs`) begins.
+//! 1. A worker gets the number of a ready session from `Waiter::next` (`platform/readiness.rs`) and takes the
+//!    session (`platform/turn_state.rs`); `WebSocketSession::turn` (`session/turn.rs`) begins.
 //! 2. `SocketReader::receive` (`transport/socket_reader.rs`) receives bytes without waiting.
-//! 3. `FrameInspector::scan` (`protocol/frame_inspector.rs`) follows the frames, rejects what breaks a rule, and clears
-//!    RSV1 of compressed messages, which tungstenite does not support.
-//! 4. tungstenite unmasks and joins the frames. `WebSocketSession::next_message` (`session/turn.rs`) takes the
-//!    message, inflates it with `Codec::decode` (`session/codec.rs`), counts it, and passes it to the [`Endpoint`], such as
-//!    `endpoints::echo`.
+//! 3. `FrameInspector::scan` (`protocol/frame_inspector.rs`) follows the frames, rejects what breaks a rule,
+//!    and clears RSV1 of compressed messages, which tungstenite does not support.
+//! 4. tungstenite unmasks and joins the frames. `WebSocketSession::next_message` (`session/turn.rs`) takes
+//!    the message, inflates it with `Codec::decode` (`session/codec.rs`), counts it, and passes it to the
+//!    [`Endpoint`], such as `endpoints::echo`.
 //! 5. `WebSocketSession::send` deflates the reply with `Codec::encode` and calls `FrameWriter::send`
-//!    (`transport/frame_writer.rs`), which appends a whole frame to the write queue, or sends a large one at once.
-//! 6. When nothing more has arrived, the turn sends the queue in one system call, arms the socket again, and gives the
-//!    session up. If the socket has no room, the session waits for room and reads nothing meanwhile.
+//!    (`transport/frame_writer.rs`), which appends a whole frame to the write queue, or sends a large one at
+//!    once.
+//! 6. When nothing more has arrived, the turn sends the queue in one system call, arms the socket again, and
+//!    gives the session up. If the socket has no room, the session waits for room and reads nothing
+//!    meanwhile.
 //!
 //! # The path of a stop
 //!
-//! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. A SIGINT after it exits the process with code 130.
+//! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. A SIGINT after it exits the process with
+//!    code 130.
 //! 2. `Supervisor::run` (`server/supervisor.rs`) receives it and calls `begin_drain` (`server/drain.rs`).
-//! 3. `Admission::close` gives no more places: requests that come now, and those that wait for a place, get 503.
-//! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::respond`, and Close 1001 to
-//!    sessions, through `FrameWriter::terminate`.
+//! 3. `Admission::close` gives no more places: requests that come now, and those that wait for a place, get
+//!    503.
+//! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::respond`, and Close 1001
+//!    to sessions, through `FrameWriter::terminate`.
 //! 5. `InterruptibleListener::interrupt` (`server/listener.rs`) wakes the accept loops, which end.
-//! 6. A worker that receives the Close of a peer ends that session; `ConnectionTask::end` (`server/connection.rs`) reports
-//!    it.
-//! 7. After [`Config::drain_timeout`] the supervisor aborts the remaining sessions. `has_stopped` returns `true` when
-//!    none remains, and `run` returns the [`Summary`].
+//! 6. A worker that receives the Close of a peer ends that session; `ConnectionTask::end`
+//!    (`server/connection.rs`) reports it.
+//! 7. After [`Config::drain_timeout`] the supervisor aborts the remaining sessions. `has_stopped` returns
+//!    `true` when none remains, and `run` returns the [`Summary`].
 //!
 //! # Example: an endpoint of your own
 //!

@@ -82,8 +82,8 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     server.run(&stop)
 }
 
-/// Prints to standard output, behind all log lines. Waits for at most [`PRINT_TIMEOUT`], so that a reader that has
-/// stalled does not stop the server. Errors are ignored, for example if standard output is closed.
+/// Prints to standard output, behind all log lines. Waits for at most [`PRINT_TIMEOUT`], so that a reader
+/// that has stalled does not stop the server. Errors are ignored, for example if standard output is closed.
 fn print(text: String) {
     logging::flush();
     let (done, printed) = mpsc::channel::<()>();

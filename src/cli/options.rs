@@ -38,8 +38,8 @@ pub(super) struct Capacity {
     #[arg(long, env = "WS_ECHO_MAX_MESSAGE", value_name = "SIZE")]
     #[arg(default_value = "16MiB", value_parser = message_size)]
     pub(super) max_message: usize,
-    /// Memory for messages and unsent replies of all sessions; one that asks for more closes with 1013 [default:
-    /// half of RAM or of the cgroup's limit]
+    /// Memory for messages and unsent replies of all sessions; one that asks for more closes with 1013
+    /// [default: half of RAM or of the cgroup's limit]
     #[arg(long, env = "WS_ECHO_MEMORY", value_name = "SIZE", value_parser = memory_size)]
     pub(super) memory: Option<usize>,
 }

@@ -1,12 +1,13 @@
-//! Parsers of `--allow-origin` and `--allow-host`. Values that no browser sends are rejected: they would never match.
+//! Parsers of `--allow-origin` and `--allow-host`. Values that no browser sends are rejected: they would
+//! never match.
 
 use crate::config::SAME_ORIGIN;
 
 /// Default ports, which browsers leave out.
 const DEFAULT_PORTS: [(&str, &str); 2] = [("https", "443"), ("http", "80")];
 
-/// Parses an origin as browsers send it: scheme, host and port, or `null` (RFC 6454, section 7), or `same-origin`.
-/// Returns it in lower case.
+/// Parses an origin as browsers send it: scheme, host and port, or `null` (RFC 6454, section 7), or
+/// `same-origin`. Returns it in lower case.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let text = text.to_ascii_lowercase();
     if text == "null" || text == SAME_ORIGIN {
@@ -35,7 +36,8 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Parses a host as the `Host` field has it: a name or an address, with or without a port. Returns it in lower case.
+/// Parses a host as the `Host` field has it: a name or an address, with or without a port. Returns it in
+/// lower case.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let expected = "expected HOST or HOST:PORT, for example example.com, localhost:1234 or [::1]";
     if text.contains("://") {

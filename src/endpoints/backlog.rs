@@ -12,8 +12,9 @@ const MAX_MESSAGES: usize = 1024;
 /// Payload, in bytes, from which no further message is queued. The last message may exceed it.
 const MAX_BYTES: usize = 1 << 20;
 
-/// A bounded queue for endpoints that echo late. While it has room, the session reads, so that Pings get their Pongs
-/// and a Close is seen. When it is full, the session stops reading and TCP flow control stops the peer.
+/// A bounded queue for endpoints that echo late. While it has room, the session reads, so that Pings get
+/// their Pongs and a Close is seen. When it is full, the session stops reading and TCP flow control stops the
+/// peer.
 pub(super) struct Backlog<T> {
     /// Messages with what the endpoint adds, oldest first.
     queue: VecDeque<(T, Message)>,

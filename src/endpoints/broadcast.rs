@@ -1,9 +1,10 @@
 //! `/broadcast`: sends each message to all members of a room.
 //!
-//! The worker of the sending session queues the message for every member, including its own session, under the lock of
-//! the room. Therefore all members receive the messages in the same order. It sends the queues before its session waits,
-//! so a burst of messages takes one write for each member. No thread waits for a member: while a member's queue is long,
-//! the sender's session reads nothing, and a member whose queue stays long is evicted.
+//! The worker of the sending session queues the message for every member, including its own session, under
+//! the lock of the room. Therefore all members receive the messages in the same order. It sends the queues
+//! before its session waits, so a burst of messages takes one write for each member. No thread waits for a
+//! member: while a member's queue is long, the sender's session reads nothing, and a member whose queue stays
+//! long is evicted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,8 +81,8 @@ impl Endpoint for Member {
     }
 }
 
-/// Returns a message that is counted as memory once for all members. Small ones are copied to the queues of the members,
-/// which count them. Returns `None` if memory is short.
+/// Returns a message that is counted as memory once for all members. Small ones are copied to the queues of
+/// the members, which count them. Returns `None` if memory is short.
 fn counted(message: Message, session: &WebSocketSession) -> Option<Message> {
     if message.len() < SHARED_MIN {
         return Some(message);

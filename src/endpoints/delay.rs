@@ -11,7 +11,8 @@ use crate::platform::random::Random;
 use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
 
-/// Echoes each message between `mean - jitter` and `mean + jitter` after its receipt, in the order of receipt.
+/// Echoes each message between `mean - jitter` and `mean + jitter` after its receipt, in the order of
+/// receipt.
 struct Delay {
     mean: Duration,
     jitter: Duration,

@@ -5,8 +5,8 @@ use tungstenite::{Bytes, Message};
 
 use crate::session::websocket::{WebSocketSession, kind_and_payload};
 
-/// What remains to be sent of a message. A fragment of a text may end inside a character: only the whole message must
-/// be UTF-8 (RFC 6455, 8.1).
+/// What remains to be sent of a message. A fragment of a text may end inside a character: only the whole
+/// message must be UTF-8 (RFC 6455, 8.1).
 pub(super) struct Fragments {
     /// The kind of the next frame.
     kind: Data,

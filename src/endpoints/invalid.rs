@@ -9,8 +9,8 @@ use crate::session::websocket::WebSocketSession;
 /// Values of the parameter `kind`.
 pub(super) const KINDS: &[&str] = &["utf8", "rsv", "opcode", "mask", "length", "control", "continuation"];
 
-/// Builds `/invalid`: echoes `after` messages, sends the invalid frame, then discards messages: the client is expected
-/// to send a Close.
+/// Builds `/invalid`: echoes `after` messages, sends the invalid frame, then discards messages: the client is
+/// expected to send a Close.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     let frame = invalid_frame(parameters.text("kind"));

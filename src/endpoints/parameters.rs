@@ -95,7 +95,8 @@ impl ParameterKind {
         }
     }
 
-    /// Returns the smallest and the largest value: milliseconds, bytes or a number. Of a text, its length in bytes.
+    /// Returns the smallest and the largest value: milliseconds, bytes or a number. Of a text, its length in
+    /// bytes.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
         let milliseconds = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         match self {

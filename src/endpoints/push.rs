@@ -43,8 +43,8 @@ static PADDING: SharedBlock = SharedBlock::new(|size| {
 
 const PADDING_END: &[u8] = br#""}"#;
 
-/// Returns a message as JSON with its number and the time, padded to `size` bytes, in two parts: large padding is shared
-/// by all sessions.
+/// Returns a message as JSON with its number and the time, padded to `size` bytes, in two parts: large
+/// padding is shared by all sessions.
 fn message(number: u64, size: usize) -> (String, Bytes) {
     let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
     let unpadded = json!({ "n": number, "time": time }).to_string();

@@ -12,12 +12,12 @@ use crate::transport::push::HIGH_WATER_MARK;
 /// Maximum number of rooms.
 const MAX_ROOMS: usize = 1024;
 
-/// Time for which the queue of a member may stay longer than 256 KiB; then the member is evicted as a slow reader.
-/// Longer than a burst that fills the queue of a member that reads.
+/// Time for which the queue of a member may stay longer than 256 KiB; then the member is evicted as a slow
+/// reader. Longer than a burst that fills the queue of a member that reads.
 const SLOW_MEMBER_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Length of a member's queue, in bytes, at which the member is evicted at once. Large messages are in memory once for
-/// all members.
+/// Length of a member's queue, in bytes, at which the member is evicted at once. Large messages are in memory
+/// once for all members.
 const MAX_QUEUE: usize = 4 << 20;
 
 /// The rooms of a server, by name.
@@ -65,8 +65,8 @@ impl Rooms {
 }
 
 impl Room {
-    /// Queues a message for all members, in the order of joining. Returns whether the queue of a member is long: then the
-    /// sender has to wait until [`has_slow_members`](Self::has_slow_members) returns `false`.
+    /// Queues a message for all members, in the order of joining. Returns whether the queue of a member is
+    /// long: then the sender has to wait until [`has_slow_members`](Self::has_slow_members) returns `false`.
     pub(super) fn queue(&self, message: &Message) -> bool {
         let mut slow = false;
         lock(&self.0).members.retain_mut(|member| match member.handle.push_queued(message, MAX_QUEUE) {
@@ -100,7 +100,8 @@ impl Room {
         slow
     }
 
-    /// Sends the queues of all members, as far as the kernel takes them at once. The members' own sessions send the rest.
+    /// Sends the queues of all members, as far as the kernel takes them at once. The members' own sessions
+    /// send the rest.
     pub(super) fn flush(&self) {
         // Not under the lock: members may join and leave meanwhile.
         let handles: Vec<_> = lock(&self.0).members.iter().map(|member| Arc::clone(&member.handle)).collect();

@@ -34,8 +34,8 @@ impl Routes {
         Self { custom: BTreeMap::new(), rooms: Arc::default() }
     }
 
-    /// Adds an endpoint for a path, or replaces one of the table. `create` is called for each session. A session whose
-    /// endpoint panics is closed with 1011.
+    /// Adds an endpoint for a path, or replaces one of the table. `create` is called for each session. A
+    /// session whose endpoint panics is closed with 1011.
     #[must_use]
     pub fn with<F, E>(mut self, path: &str, create: F) -> Self
     where
@@ -49,8 +49,8 @@ impl Routes {
     /// Creates the endpoint of an upgrade request.
     ///
     /// # Errors
-    /// The response that rejects the request: 404 for a disabled endpoint, 400 for a query that the endpoint does
-    /// not accept, or that of `/status/CODE`.
+    /// The response that rejects the request: 404 for a disabled endpoint, 400 for a query that the endpoint
+    /// does not accept, or that of `/status/CODE`.
     pub(crate) fn route(
         &self,
         path: &str,
@@ -96,9 +96,9 @@ pub(crate) fn check_enabled(path: &str, config: &Config) -> Result<(), Response>
     }
 }
 
-/// Returns the response to a plain HTTP request for the path of an endpoint; `None` for any other path. It is the one
-/// that an upgrade request with this query would be rejected with, or 426 if it would be accepted: browsers do not show a
-/// page why a handshake failed, and the page asks with a plain request.
+/// Returns the response to a plain HTTP request for the path of an endpoint; `None` for any other path. It is
+/// the one that an upgrade request with this query would be rejected with, or 426 if it would be accepted:
+/// browsers do not show a page why a handshake failed, and the page asks with a plain request.
 pub(crate) fn plain_response(path: &str, query: &str, config: &Config) -> Option<Response> {
     table::find(path)?;
     let accepted = Routes::standard().route(path, query, config, &SharedSnapshot::default()).map(|_| {

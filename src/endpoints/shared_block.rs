@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tungstenite::Bytes;
 
-/// A block of bytes that grows to the largest size that was asked for. Sessions that began before it grew keep the old
-/// one; its size doubles, so all of them together take less than twice the largest.
+/// A block of bytes that grows to the largest size that was asked for. Sessions that began before it grew
+/// keep the old one; its size doubles, so all of them together take less than twice the largest.
 pub(super) struct SharedBlock {
     /// Makes a block of this size.
     make: fn(usize) -> Vec<u8>,

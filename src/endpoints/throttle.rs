@@ -20,8 +20,8 @@ const MAX_FRAGMENT: usize = 16 << 10;
 /// Shorter waits are added to the next one: timers of the system are not more exact than this.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// Echoes with a rate of payload. Messages are fragmented, so that control frames can be sent between the fragments of a
-/// message that takes long.
+/// Echoes with a rate of payload. Messages are fragmented, so that control frames can be sent between the
+/// fragments of a message that takes long.
 struct Throttle {
     bytes_per_second: usize,
     /// Payload of each fragment, in bytes.

@@ -46,8 +46,8 @@ pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -
     })))
 }
 
-/// Builds `/sink`: receives messages until an empty one, or until `count` of them (0: no limit), then sends a summary and
-/// begins anew.
+/// Builds `/sink`: receives messages until an empty one, or until `count` of them (0: no limit), then sends a
+/// summary and begins anew.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_sink(parameters: &Parameters, _: &EndpointContext) -> Result<Route, String> {
     let count = parameters.number("count");

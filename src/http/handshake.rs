@@ -1,7 +1,7 @@
 //! The server side of the opening handshake (RFC 6455, 4.2).
 //!
-//! tungstenite's own `accept` closes the connection without a response when the request is invalid. This module
-//! validates the request instead, and returns a response for each error.
+//! tungstenite's own `accept` closes the connection without a response when the request is invalid. This
+//! module validates the request instead, and returns a response for each error.
 
 use tungstenite::handshake::derive_accept_key;
 
@@ -26,8 +26,8 @@ pub(crate) struct AcceptedUpgrade {
     pub(crate) deflate: Option<Negotiated>,
 }
 
-/// Returns whether the request is meant as a WebSocket upgrade, valid or not: it has `Upgrade: websocket` or any
-/// `Sec-WebSocket-` field.
+/// Returns whether the request is meant as a WebSocket upgrade, valid or not: it has `Upgrade: websocket` or
+/// any `Sec-WebSocket-` field.
 pub(crate) fn is_upgrade_request(head: &RequestHead) -> bool {
     head.headers.contains_token("Upgrade", "websocket")
         || head.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("sec-websocket-"))
@@ -75,8 +75,8 @@ impl AcceptedUpgrade {
     }
 }
 
-/// Returns the bytes of the 101 response (RFC 6455, 4.2.2). `Sec-WebSocket-Accept` is the base64 form of the SHA-1
-/// hash of `key` and a fixed GUID. `served_by` is the name of this instance.
+/// Returns the bytes of the 101 response (RFC 6455, 4.2.2). `Sec-WebSocket-Accept` is the base64 form of the
+/// SHA-1 hash of `key` and a fixed GUID. `served_by` is the name of this instance.
 fn switching_protocols(
     key: &str,
     subprotocol: Option<&str>,
@@ -108,7 +108,8 @@ fn bad_request(message: &str) -> Response {
     Response::text(400, message)
 }
 
-/// Checks that the version is 13. The 426 response for another version lists the supported one (RFC 6455, 4.4).
+/// Checks that the version is 13. The 426 response for another version lists the supported one (RFC 6455,
+/// 4.4).
 fn check_version(head: &RequestHead) -> Result<(), Response> {
     match head.headers.get_single("Sec-WebSocket-Version") {
         Some(VERSION) => Ok(()),
@@ -125,8 +126,8 @@ fn check_version(head: &RequestHead) -> Result<(), Response> {
     }
 }
 
-/// Returns the key if it is the base64 form of 16 bytes (RFC 6455, 4.2.1, item 5): 22 symbols and `==`. The last
-/// symbol may have any of the bits that the padding leaves unused, as in the example of section 4.1.
+/// Returns the key if it is the base64 form of 16 bytes (RFC 6455, 4.2.1, item 5): 22 symbols and `==`. The
+/// last symbol may have any of the bits that the padding leaves unused, as in the example of section 4.1.
 fn check_key(head: &RequestHead) -> Result<&str, Response> {
     let key = head
         .headers

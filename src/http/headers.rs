@@ -5,7 +5,8 @@
 pub struct Headers {
     /// All names and values, concatenated.
     text: Box<str>,
-    /// End offsets in `text` of the name and the value of each field. `u16` is enough: a head has at most 16 KiB.
+    /// End offsets in `text` of the name and the value of each field. `u16` is enough: a head has at most 16
+    /// KiB.
     ends: Box<[(u16, u16)]>,
 }
 

@@ -21,8 +21,8 @@ pub(crate) fn check_origin(head: &RequestHead, allowed: &[String]) -> Result<(),
 
 /// Checks that `Host` is in `allowed`. An empty list allows all hosts.
 ///
-/// This stops DNS rebinding: the name of a page resolves to the address of this server after the page was loaded, so
-/// that the browser takes both for one origin. Its requests have the name of the page in `Host`.
+/// This stops DNS rebinding: the name of a page resolves to the address of this server after the page was
+/// loaded, so that the browser takes both for one origin. Its requests have the name of the page in `Host`.
 pub(crate) fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), Response> {
     let host = head.headers.get_single("Host").unwrap_or_default();
     let is_allowed = |allowed: &String| {
@@ -34,7 +34,8 @@ pub(crate) fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), R
     Err(Response::text(403, "requests for the host in the Host header are not allowed"))
 }
 
-/// Returns whether an origin has the host and port of `Host`. The scheme is not compared: a proxy may have ended TLS.
+/// Returns whether an origin has the host and port of `Host`. The scheme is not compared: a proxy may have
+/// ended TLS.
 fn is_same_origin(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     // Browsers leave out the default port in both; other clients and proxies may add it to `Host`.

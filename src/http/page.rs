@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use super::request_head::RequestHead;
 use super::response::Response;
 
-/// Content-Security-Policy of the page. It may load its script from this server, and connect to any WebSocket server,
-/// because users test other servers from it. The hash is that of the style sheet in the document.
+/// Content-Security-Policy of the page. It may load its script from this server, and connect to any WebSocket
+/// server, because users test other servers from it. The hash is that of the style sheet in the document.
 const PAGE_POLICY: &str = concat!(
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src '",
     env!("WS_ECHO_STYLE_HASH"),
@@ -47,8 +47,8 @@ static SCRIPT: File = File {
     compressed: LazyLock::new(|| gzip(SCRIPT.content)),
 };
 
-/// Returns the file of the page at the path of a request, or `None` if there is none. It is compressed if the client
-/// accepts that, and replaced by a 304 if the client has it already.
+/// Returns the file of the page at the path of a request, or `None` if there is none. It is compressed if the
+/// client accepts that, and replaced by a 304 if the client has it already.
 pub(crate) fn respond(head: &RequestHead) -> Option<Response> {
     let (file, caching) = match head.path.as_str() {
         "/" => (&DOCUMENT, REVALIDATE),

@@ -7,15 +7,15 @@ use super::headers::Headers;
 /// Maximum length of a request head, in bytes, including the empty line at its end.
 pub(crate) const HEAD_LIMIT: usize = 16 << 10;
 
-/// Bytes per read of a request head. A typical head takes one read. Larger than the 1032 bytes that glibc caches per
-/// thread when they are freed; see scripts/TUNING.md.
+/// Bytes per read of a request head. A typical head takes one read. Larger than the 1032 bytes that glibc
+/// caches per thread when they are freed; see scripts/TUNING.md.
 const HEAD_READ: usize = 1280;
 
 /// Maximum number of header fields in a request.
 pub(crate) const HEADER_LIMIT: usize = 100;
 
-/// Header fields that fit the table on the stack. Requests with more fields use a table of [`HEADER_LIMIT`] fields on
-/// the heap, so that worker stacks stay small; see scripts/TUNING.md.
+/// Header fields that fit the table on the stack. Requests with more fields use a table of [`HEADER_LIMIT`]
+/// fields on the heap, so that worker stacks stay small; see scripts/TUNING.md.
 const STACK_HEADERS: usize = 24;
 
 /// A request head (RFC 9112, 2 to 5).
@@ -50,8 +50,8 @@ pub(crate) struct HeadReader {
 }
 
 impl HeadReader {
-    /// Reads until the head is complete. Returns the head and the bytes received after it, or `None` if `transport`
-    /// returns `WouldBlock` before.
+    /// Reads until the head is complete. Returns the head and the bytes received after it, or `None` if
+    /// `transport` returns `WouldBlock` before.
     ///
     /// # Errors
     /// Returns [`HeadError`] if the connection ended, or if the head is too large or malformed.

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-/// Header field with the name of the instance that responds, as proxies and caches send it. It is not registered.
+/// Header field with the name of the instance that responds, as proxies and caches send it. It is not
+/// registered.
 pub(crate) const SERVED_BY: &str = "X-Served-By";
 
 /// An HTTP response other than 101. The connection ends after it.
@@ -43,8 +44,8 @@ impl Response {
         }
     }
 
-    /// Serializes the response. `head_only` omits the body but keeps its `Content-Length`, for the method HEAD
-    /// (RFC 9110, 9.3.2). `served_by` is the name of this instance.
+    /// Serializes the response. `head_only` omits the body but keeps its `Content-Length`, for the method
+    /// HEAD (RFC 9110, 9.3.2). `served_by` is the name of this instance.
     pub(crate) fn to_bytes(&self, head_only: bool, served_by: &str) -> Vec<u8> {
         let Self { status, content_type, headers, body } = self;
         // `Connection` must list the hop-by-hop field `Upgrade` (RFC 9110, 7.6.1 and 7.8).
@@ -59,8 +60,8 @@ impl Response {
         if !headers.iter().any(|(name, _)| *name == "Cache-Control") {
             text.push_str("Cache-Control: no-store\r\n");
         }
-        // 204 and 304 have no body and no Content-Length (RFC 9110, 8.6, 15.3.5 and 15.4.5). 205 has an empty body
-        // (15.3.6).
+        // 204 and 304 have no body and no Content-Length (RFC 9110, 8.6, 15.3.5 and 15.4.5). 205 has an empty
+        // body (15.3.6).
         let has_body = !matches!(status, 204 | 304);
         let body: &[u8] = if *status == 205 { b"" } else { body };
         if has_body {

@@ -19,8 +19,9 @@ const PREVIEW_CHARS: usize = 120;
 pub enum LogFormat {
     /// Human-readable text.
     Text,
-    /// One JSON object per line with `time`, `level`, `target`, `message`, and what is known of `session`, `peer`, `path`,
-    /// `status`, `code`, `messages_in`, `messages_out`, `bytes_in`, `bytes_out`, `duration_ms`.
+    /// One JSON object per line with `time`, `level`, `target`, `message`, and what is known of `session`,
+    /// `peer`, `path`, `status`, `code`, `messages_in`, `messages_out`, `bytes_in`, `bytes_out`,
+    /// `duration_ms`.
     Json,
 }
 
@@ -36,14 +37,16 @@ impl LogFormat {
     }
 }
 
-/// Writes a line as `[TIME LEVEL TARGET] MESSAGE`, the level in colour on a terminal. The time is in UTC (RFC 3339).
+/// Writes a line as `[TIME LEVEL TARGET] MESSAGE`, the level in colour on a terminal. The time is in UTC (RFC
+/// 3339).
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let time = humantime::format_rfc3339_seconds(SystemTime::now());
     let (level, style) = (record.level(), out.default_level_style(record.level()));
     writeln!(out, "[{time} {style}{level:<5}{style:#} {}] {}", record.target(), record.args())
 }
 
-/// Writes a line as a JSON object with the fields of the record. The time is in UTC, with milliseconds (RFC 3339).
+/// Writes a line as a JSON object with the fields of the record. The time is in UTC, with milliseconds (RFC
+/// 3339).
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut fields = JsonFields(serde_json::Map::new());
     record.key_values().visit(&mut fields).map_err(io::Error::other)?;

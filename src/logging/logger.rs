@@ -1,4 +1,5 @@
-//! The logger of the process. No thread that logs waits for standard error: a thread of its own writes the lines.
+//! The logger of the process. No thread that logs waits for standard error: a thread of its own writes the
+//! lines.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;
@@ -25,11 +26,11 @@ const STACK_SIZE: usize = 128 << 10;
 /// The lines that wait for the thread `log`. Not set before [`start`].
 static QUEUE: OnceLock<Arc<LineQueue>> = OnceLock::new();
 
-/// Starts logging to standard error for the lifetime of the process, and logs panics too. `RUST_LOG` is the filter;
-/// the default is `info`. No effect if a logger is installed.
+/// Starts logging to standard error for the lifetime of the process, and logs panics too. `RUST_LOG` is the
+/// filter; the default is `info`. No effect if a logger is installed.
 ///
-/// The thread that logs a line formats it, because the line may borrow its values. The thread `log` writes it. Up to
-/// 1 MiB of lines wait; further ones are dropped and counted ([`dropped_lines`]).
+/// The thread that logs a line formats it, because the line may borrow its values. The thread `log` writes
+/// it. Up to 1 MiB of lines wait; further ones are dropped and counted ([`dropped_lines`]).
 pub fn start(format: LogFormat) {
     let queue = Arc::new(LineQueue::default());
     // Used by the thread `log` without the queue: the line about dropped lines stands where they are missing.
@@ -59,8 +60,8 @@ pub fn start(format: LogFormat) {
     }
 }
 
-/// Returns the number of log lines since the start that were dropped, because standard error was not read in time, or
-/// that could not be written.
+/// Returns the number of log lines since the start that were dropped, because standard error was not read in
+/// time, or that could not be written.
 #[must_use]
 pub fn dropped_lines() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.dropped_total())

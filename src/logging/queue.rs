@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Maximum size of the lines that wait, in bytes: about 10,000 lines. As much again may be in the hands of the
-/// writing thread. Lines stand one behind the other, so that their number needs no limit of its own.
+/// Maximum size of the lines that wait, in bytes: about 10,000 lines. As much again may be in the hands of
+/// the writing thread. Lines stand one behind the other, so that their number needs no limit of its own.
 const CAPACITY: usize = 1 << 20;
 
 /// Buffers above this size, in bytes, are freed after they were written.
@@ -37,7 +37,8 @@ struct QueueState {
 }
 
 impl LineQueue {
-    /// Adds a line with its line feed, or drops it if it does not fit or there is no memory for it. Never blocks.
+    /// Adds a line with its line feed, or drops it if it does not fit or there is no memory for it. Never
+    /// blocks.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         let fits = state.dropped == 0 && state.pending.len() + line.len() <= CAPACITY;
@@ -57,8 +58,8 @@ impl LineQueue {
         self.dropped_total.load(Relaxed)
     }
 
-    /// Writes lines to `output` as they come, and calls `report` with the number of lines that were dropped after
-    /// those. Never returns. One thread calls this.
+    /// Writes lines to `output` as they come, and calls `report` with the number of lines that were dropped
+    /// after those. Never returns. One thread calls this.
     pub(super) fn write_to(&self, mut output: impl Write, report: impl Fn(u64)) -> ! {
         let mut lines = Vec::new();
         loop {
@@ -73,8 +74,8 @@ impl LineQueue {
         }
     }
 
-    /// Blocks until lines wait or were dropped. Moves them to `lines`, whose content was written; returns the number
-    /// of dropped lines.
+    /// Blocks until lines wait or were dropped. Moves them to `lines`, whose content was written; returns the
+    /// number of dropped lines.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
         lines.clear();
         if lines.capacity() > KEPT_BUFFER {

@@ -10,8 +10,8 @@ use crate::logging;
 use crate::platform::process_usage::ProcessUsage;
 
 impl Snapshot {
-    /// Returns all metrics in the Prometheus text format (exposition format 0.0.4). Those of the process and of the log
-    /// have their present values.
+    /// Returns all metrics in the Prometheus text format (exposition format 0.0.4). Those of the process and
+    /// of the log have their present values.
     #[must_use]
     pub fn exposition(&self) -> String {
         let mut out = String::with_capacity(8192);
@@ -127,8 +127,8 @@ fn write_metric(out: &mut String, name: &str, kind: &str, help: &str, value: imp
     let _ = writeln!(out, "{name} {value}");
 }
 
-/// Appends a histogram: the upper bounds of its buckets, the number of values in each bucket and in the last one, which
-/// has no bound, and the sum of all values.
+/// Appends a histogram: the upper bounds of its buckets, the number of values in each bucket and in the last
+/// one, which has no bound, and the sum of all values.
 fn write_histogram<B: Display>(
     out: &mut String,
     name: &str,

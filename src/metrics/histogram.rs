@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Upper bounds of the buckets of message sizes, in bytes, each four times the one before. A last bucket has the rest.
+/// Upper bounds of the buckets of message sizes, in bytes, each four times the one before. A last bucket has
+/// the rest.
 pub(super) const SIZE_BOUNDS: [u64; 10] =
     [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
 

@@ -1,5 +1,5 @@
-//! The labels of ended connections. Their number is bounded: clients choose codes, and each label is a series of the
-//! monitoring system.
+//! The labels of ended connections. Their number is bounded: clients choose codes, and each label is a series
+//! of the monitoring system.
 
 /// HTTP statuses that the server sends by itself. `/status/CODE` sends any other.
 const OWN_STATUSES: [u16; 10] = [200, 400, 403, 404, 405, 408, 426, 431, 500, 503];
@@ -35,8 +35,8 @@ pub(super) const SHOWN_ENDS: [(&str, u16); 24] = [
 /// The cause whose codes are HTTP statuses.
 const HTTP: &str = "http";
 
-/// Returns the code under which the end of a connection is counted: its own if it is 0, registered (RFC 6455, 11.7) or
-/// sent by the server itself; otherwise the last of its class, for example 4999 for 4000 to 4999.
+/// Returns the code under which the end of a connection is counted: its own if it is 0, registered (RFC 6455,
+/// 11.7) or sent by the server itself; otherwise the last of its class, for example 4999 for 4000 to 4999.
 pub(super) fn counted_code(cause: &str, code: u16) -> u16 {
     let class = if cause == HTTP { 100 } else { 1000 };
     if has_own_label(cause, code) { code } else { (code / class * class).saturating_add(class - 1) }

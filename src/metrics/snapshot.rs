@@ -27,8 +27,9 @@ pub struct Snapshot {
     pub waiting: u64,
     /// Connections rejected with 503, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Ended connections, by cause and by close code or HTTP status (0 if there is neither). Codes that are neither
-    /// registered nor sent by the server itself are counted under the last of their class, for example 4999.
+    /// Ended connections, by cause and by close code or HTTP status (0 if there is neither). Codes that are
+    /// neither registered nor sent by the server itself are counted under the last of their class, for
+    /// example 4999.
     pub closed: BTreeMap<(&'static str, u16), u64>,
     /// Ended WebSocket sessions.
     pub sessions: u64,

@@ -1,5 +1,5 @@
-//! Build script: joins the files of the page, and links `src/platform/malloc.c` into the program `ws-echo` where the C
-//! library is glibc.
+//! Build script: joins the files of the page, and links `src/platform/malloc.c` into the program `ws-echo`
+//! where the C library is glibc.
 
 #[path = "bundle.rs"]
 mod bundle;
@@ -22,8 +22,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes the document and the script of the page into `OUT_DIR`. Sets their tags, which change with the content, and the
-/// hash of the style sheet for the Content-Security-Policy.
+/// Writes the document and the script of the page into `OUT_DIR`. Sets their tags, which change with the
+/// content, and the hash of the style sheet for the Content-Security-Policy.
 fn write_page() -> Result<(), String> {
     println!("cargo::rerun-if-changed=html");
     let variable = |name: &str| env::var(name).map_err(|error| format!("{name}: {error}"));
@@ -48,7 +48,8 @@ fn link_malloc() {
     println!("cargo::rerun-if-changed={SOURCE}");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
-        // An object instead of a library: nothing refers to a constructor, so the linker would leave out a library.
+        // An object instead of a library: nothing refers to a constructor, so the linker would leave out a
+        // library.
         for object in cc::Build::new().file(SOURCE).compile_intermediates() {
             println!("cargo::rustc-link-arg-bin=ws-echo={}", object.display());
         }

@@ -1,7 +1,8 @@
 //! Part of the build script: joins the files of `html/` into one document and one script.
 //!
-//! A module becomes a function that returns its exports, so names of different modules do not collide. This takes the
-//! forms of `import` and `export` that the page uses, each at the start of a line, and fails the build at any other.
+//! A module becomes a function that returns its exports, so names of different modules do not collide. This
+//! takes the forms of `import` and `export` that the page uses, each at the start of a line, and fails the
+//! build at any other.
 
 use std::fmt::Write;
 use std::fs;
@@ -17,8 +18,8 @@ pub(crate) struct Page {
     pub(crate) style: String,
 }
 
-/// Joins the files of a folder. `version` gets into the document. `tag_of` returns a text that changes with the script,
-/// for its URL.
+/// Joins the files of a folder. `version` gets into the document. `tag_of` returns a text that changes with
+/// the script, for its URL.
 ///
 /// # Errors
 /// A sentence that names the file and the problem.
@@ -53,8 +54,8 @@ fn read(folder: &Path, name: &Path) -> Result<String, String> {
     fs::read_to_string(folder.join(name)).map_err(|error| format!("html/{}: {error}", name.display()))
 }
 
-/// Adds a module behind those that it imports. A module that is there already is not added again. `importers` are the
-/// modules that are being added, to find a circle.
+/// Adds a module behind those that it imports. A module that is there already is not added again. `importers`
+/// are the modules that are being added, to find a circle.
 fn add_module(
     folder: &Path,
     name: &Path,

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tungstenite::Bytes;
 
-/// Unit in which memory is counted, in bytes. What is smaller is not counted, so a session with small messages needs no
-/// access to the shared counter.
+/// Unit in which memory is counted, in bytes. What is smaller is not counted, so a session with small
+/// messages needs no access to the shared counter.
 const UNIT: usize = 8 << 10;
 
-/// Size of a reservation, in bytes, above which it may not use the last eighth of the budget: sessions that ask for
-/// little go on when those that ask for much get nothing.
+/// Size of a reservation, in bytes, above which it may not use the last eighth of the budget: sessions that
+/// ask for little go on when those that ask for much get nothing.
 const LARGE: usize = 256 << 10;
 
 /// A limit, and how much of it is reserved.
@@ -38,8 +38,8 @@ impl MemoryBudget {
         self.used.load(Relaxed)
     }
 
-    /// Returns the bytes as an owner of memory that is reserved until the last reference to it is dropped: for a message
-    /// that many sessions send. Returns `None` if the budget does not allow that.
+    /// Returns the bytes as an owner of memory that is reserved until the last reference to it is dropped:
+    /// for a message that many sessions send. Returns `None` if the budget does not allow that.
     pub(crate) fn count_shared(self: &Arc<Self>, bytes: Bytes) -> Option<Bytes> {
         let mut memory = Reservation::new(self);
         memory.resize(bytes.len()).then(|| Bytes::from_owner(Counted { bytes, _memory: memory }))
@@ -97,7 +97,8 @@ impl Reservation {
         self.reserved
     }
 
-    /// Changes the reservation to `bytes`. Returns `false`, and changes nothing, if the budget does not allow that.
+    /// Changes the reservation to `bytes`. Returns `false`, and changes nothing, if the budget does not allow
+    /// that.
     #[must_use]
     pub(crate) fn resize(&mut self, bytes: usize) -> bool {
         let wanted = bytes / UNIT * UNIT;
@@ -114,8 +115,8 @@ impl Reservation {
         true
     }
 
-    /// Changes the reservation to `bytes`, whatever the limit is: for memory that is in use already, and was counted
-    /// elsewhere before.
+    /// Changes the reservation to `bytes`, whatever the limit is: for memory that is in use already, and was
+    /// counted elsewhere before.
     pub(crate) fn force(&mut self, bytes: usize) {
         let wanted = bytes / UNIT * UNIT;
         if wanted > self.reserved {

@@ -1,9 +1,9 @@
-//! The readiness set: the sessions that wait for bytes, for room in their socket, or for a time, and the queue of
-//! those that are ready for a worker.
+//! The readiness set: the sessions that wait for bytes, for room in their socket, or for a time, and the
+//! queue of those that are ready for a worker.
 //!
-//! All workers wait in one `epoll(7)` instance. A session is in it with `EPOLLONESHOT`: an event disarms it, so at
-//! most one worker gets it, and [`ReadinessSet::arm`] arms it again. Events of the kernel, expired wake-up times and
-//! sessions that another thread schedules all pass through one queue.
+//! All workers wait in one `epoll(7)` instance. A session is in it with `EPOLLONESHOT`: an event disarms it,
+//! so at most one worker gets it, and [`ReadinessSet::arm`] arms it again. Events of the kernel, expired
+//! wake-up times and sessions that another thread schedules all pass through one queue.
 
 use std::collections::VecDeque;
 use std::io;
@@ -123,8 +123,8 @@ impl ReadinessSet {
         self.wake_worker();
     }
 
-    /// Puts a session behind the others in the queue, for the calling worker, which takes the next one at once. Wakes no
-    /// other worker: a session that moves between processors is slower.
+    /// Puts a session behind the others in the queue, for the calling worker, which takes the next one at
+    /// once. Wakes no other worker: a session that moves between processors is slower.
     pub(crate) fn requeue(&self, id: u64) {
         self.lock().push_back(Ready { id, cause: Cause::Scheduled });
     }

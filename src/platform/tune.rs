@@ -19,7 +19,8 @@ pub(crate) struct Tuning {
 
 static TUNING: OnceLock<Tuning> = OnceLock::new();
 
-/// Reads the variable. Call once, before the server starts; without this call all constants keep their values.
+/// Reads the variable. Call once, before the server starts; without this call all constants keep their
+/// values.
 ///
 /// # Errors
 /// [`Error::Tuning`] if the variable has an unknown name or a value that is not a number from 1 on.

@@ -12,9 +12,10 @@
 //!
 //! | running | scheduled | the owner, which has used its share; it queues the session |
 //!
-//! One atomic holds the state, so the owner is one thread or none at any time. A thread that finds the session
-//! running leaves a mark instead of waiting, so no event is lost. A session has one entry in the queue for being
-//! scheduled, and only while it is; an event that finds it scheduled is dropped, because that turn comes anyway.
+//! One atomic holds the state, so the owner is one thread or none at any time. A thread that finds the
+//! session running leaves a mark instead of waiting, so no event is lost. A session has one entry in the
+//! queue for being scheduled, and only while it is; an event that finds it scheduled is dropped, because that
+//! turn comes anyway.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -30,8 +31,8 @@ const ENDED: u8 = 4;
 pub(crate) struct TurnState(AtomicU8);
 
 impl TurnState {
-    /// Asks for a turn. Returns whether the caller has to queue the session; otherwise it is queued already, its
-    /// owner takes another turn, or it has ended.
+    /// Asks for a turn. Returns whether the caller has to queue the session; otherwise it is queued already,
+    /// its owner takes another turn, or it has ended.
     pub(crate) fn schedule(&self) -> bool {
         self.update(|state| match state {
             WAITING => Some(SCHEDULED),
@@ -40,9 +41,9 @@ impl TurnState {
         }) == Some(WAITING)
     }
 
-    /// Takes the session, after the caller took it from the queue: the entry of [`schedule`](Self::schedule) or
-    /// [`requeue`](Self::requeue) if `scheduled`, otherwise an event. Returns whether the caller owns it now; otherwise it
-    /// has another turn later, or has ended.
+    /// Takes the session, after the caller took it from the queue: the entry of [`schedule`](Self::schedule)
+    /// or [`requeue`](Self::requeue) if `scheduled`, otherwise an event. Returns whether the caller owns it
+    /// now; otherwise it has another turn later, or has ended.
     pub(crate) fn begin(&self, scheduled: bool) -> bool {
         let from = if scheduled { SCHEDULED } else { WAITING };
         self.update(|state| match state {
@@ -52,8 +53,8 @@ impl TurnState {
         }) == Some(from)
     }
 
-    /// Gives the session up. Returns whether it waits; otherwise the caller has to queue it. Call after the socket was
-    /// armed, and after the last use of the session.
+    /// Gives the session up. Returns whether it waits; otherwise the caller has to queue it. Call after the
+    /// socket was armed, and after the last use of the session.
     pub(crate) fn wait(&self) -> bool {
         self.update(|state| match state {
             RUNNING => Some(WAITING),

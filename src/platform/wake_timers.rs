@@ -1,4 +1,5 @@
-//! Wake-up times of sessions, and the one kernel timer that expires at the earliest of them (`timerfd_create(2)`).
+//! Wake-up times of sessions, and the one kernel timer that expires at the earliest of them
+//! (`timerfd_create(2)`).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -37,8 +38,8 @@ impl WakeTimers {
         Ok(Self { timer, state: Mutex::default() })
     }
 
-    /// Replaces the wake-up time `old` of a session by `new`. `old` must be the time that was set last and has not
-    /// passed to [`take_due`](Self::take_due), or `None`.
+    /// Replaces the wake-up time `old` of a session by `new`. `old` must be the time that was set last and
+    /// has not passed to [`take_due`](Self::take_due), or `None`.
     pub(super) fn replace(&self, id: u64, old: Option<Instant>, new: Option<Instant>) {
         let mut state = self.lock();
         if let Some(old) = old {

@@ -21,8 +21,8 @@ struct Compressor {
     window_bits: u8,
 }
 
-/// Idle compressors of 250 to 380 KB each, shared by all threads: at most as many are in use as workers compress at the
-/// same time (see scripts/TUNING.md).
+/// Idle compressors of 250 to 380 KB each, shared by all threads: at most as many are in use as workers
+/// compress at the same time (see scripts/TUNING.md).
 static COMPRESSORS: Pool<Compressor> = Pool::new(POOL_CAPACITY);
 
 /// Maximum number of idle compressors.

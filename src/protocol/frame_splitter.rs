@@ -1,13 +1,14 @@
-//! Presents a large frame to tungstenite as fragments, so that the memory of a message grows with the bytes that have
-//! come and not with the length that its header announces.
+//! Presents a large frame to tungstenite as fragments, so that the memory of a message grows with the bytes
+//! that have come and not with the length that its header announces.
 //!
-//! tungstenite reserves the announced length as soon as it has parsed a header. The splitter changes the header of a
-//! large frame: it announces the first 64 KiB without FIN. Behind each fragment it adds the header of the next one, a
-//! continuation, and sets FIN in the last one if the client did. tungstenite joins the fragments in a buffer that grows
-//! by doubling. The size of a fragment is a multiple of 4, so all have the same mask.
+//! tungstenite reserves the announced length as soon as it has parsed a header. The splitter changes the
+//! header of a large frame: it announces the first 64 KiB without FIN. Behind each fragment it adds the
+//! header of the next one, a continuation, and sets FIN in the last one if the client did. tungstenite joins
+//! the fragments in a buffer that grows by doubling. The size of a fragment is a multiple of 4, so all have
+//! the same mask.
 //!
-//! A session that sends one large message often sends more. Frames that are no larger than one that came in full are
-//! passed as they are, until the session releases its buffers: this saves a copy and the allocation.
+//! A session that sends one large message often sends more. Frames that are no larger than one that came in
+//! full are passed as they are, until the session releases its buffers: this saves a copy and the allocation.
 
 use super::frame_header::{FIN, LENGTH_IN_8_BYTES, LargeFrame, MASK, MAX_HEADER};
 use super::frame_inspector::FrameInspector;
@@ -71,8 +72,8 @@ impl FrameSplitter {
         }
     }
 
-    /// Copies the header of the next fragment to `buffer`, as much as has room. Returns the number of bytes, or `None`
-    /// if the next bytes are to be received.
+    /// Copies the header of the next fragment to `buffer`, as much as has room. Returns the number of bytes,
+    /// or `None` if the next bytes are to be received.
     pub(crate) fn next_header(&mut self, buffer: &mut [u8]) -> Option<usize> {
         if self.header_length == 0 || self.incomplete {
             return None;
@@ -84,8 +85,8 @@ impl FrameSplitter {
         Some(n)
     }
 
-    /// Prepares `buffer` for a receive: copies the incomplete header to its start. Returns the range to receive into, or
-    /// `None` if there is no room. A receive that fails needs no other call.
+    /// Prepares `buffer` for a receive: copies the incomplete header to its start. Returns the range to
+    /// receive into, or `None` if there is no room. A receive that fails needs no other call.
     pub(crate) fn space(&self, buffer: &mut [u8]) -> Option<(usize, usize)> {
         let (start, mut end) = (self.header_length, buffer.len());
         if self.fragment_to_come > 0 {
@@ -95,8 +96,8 @@ impl FrameSplitter {
         (start < end).then_some((start, end))
     }
 
-    /// Rewrites `bytes`, which are those of [`space`](Self::space) up to the last one that the inspector has accepted.
-    /// Returns how many of them may be passed to tungstenite.
+    /// Rewrites `bytes`, which are those of [`space`](Self::space) up to the last one that the inspector has
+    /// accepted. Returns how many of them may be passed to tungstenite.
     pub(crate) fn rewrite(&mut self, bytes: &mut [u8], inspector: &mut FrameInspector) -> usize {
         (self.header_length, self.incomplete) = (0, false);
         if self.fragment_to_come > 0 {

@@ -59,8 +59,8 @@ pub fn inflate(payload: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
     inflate_within(payload, max, |_| true)
 }
 
-/// Inflates as [`inflate`] does. Asks `reserve` before each allocation for its size, in bytes; the message takes no other
-/// memory.
+/// Inflates as [`inflate`] does. Asks `reserve` before each allocation for its size, in bytes; the message
+/// takes no other memory.
 ///
 /// # Errors
 ///

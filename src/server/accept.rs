@@ -96,8 +96,8 @@ pub(super) struct ConnectionDispatcher {
 }
 
 impl ConnectionDispatcher {
-    /// Accepts connections until an accept fails after the begin of the drain. Usually the backlog of the kernel is
-    /// empty then: connections that were complete at the begin of the drain get a response.
+    /// Accepts connections until an accept fails after the begin of the drain. Usually the backlog of the
+    /// kernel is empty then: connections that were complete at the begin of the drain get a response.
     fn run_accept_loop(&self, acceptor: Acceptor) {
         // Owned, so that the listener closes when its loop ends.
         let Acceptor { listener, certificate } = acceptor;
@@ -166,8 +166,8 @@ impl ConnectionDispatcher {
     }
 }
 
-/// Returns the address of a peer, without the mapping to IPv6 (RFC 4291, 2.5.5.2) that an IPv6 listener adds to
-/// IPv4 addresses.
+/// Returns the address of a peer, without the mapping to IPv6 (RFC 4291, 2.5.5.2) that an IPv6 listener adds
+/// to IPv4 addresses.
 fn without_mapping(peer: SocketAddr) -> SocketAddr {
     match peer.ip().to_canonical() {
         ip if ip.is_ipv4() => SocketAddr::new(ip, peer.port()),

@@ -1,7 +1,7 @@
 //! Admission: how many connections there are, which of them have a place, and which wait for one.
 //!
-//! A connection needs a place when its request has come: so a client that sends nothing takes none, probes need
-//! none, and a rejection is the response to a request.
+//! A connection needs a place when its request has come: so a client that sends nothing takes none, probes
+//! need none, and a rejection is the response to a request.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
@@ -34,7 +34,8 @@ pub(crate) struct AcceptedConnection {
 #[derive(Debug)]
 pub(crate) enum Place {
     Granted(PlacePermit),
-    /// All places are taken. When one is free, [`Admission::grant_next`] returns the number of the connection.
+    /// All places are taken. When one is free, [`Admission::grant_next`] returns the number of the
+    /// connection.
     Queued,
     Rejected(RejectReason),
 }
@@ -104,8 +105,8 @@ impl Admission {
         Some(ConnectionPermit(Arc::clone(self)))
     }
 
-    /// Gives a connection a place, or queues it. Call again when [`grant_next`](Self::grant_next) has returned the
-    /// number of a queued connection.
+    /// Gives a connection a place, or queues it. Call again when [`grant_next`](Self::grant_next) has
+    /// returned the number of a queued connection.
     pub(crate) fn request_place(self: &Arc<Self>, id: u64) -> Place {
         let mut state = self.lock();
         if state.granted.remove(&id) {
@@ -128,8 +129,8 @@ impl Admission {
         Place::Queued
     }
 
-    /// Gives a free place to the connection that has waited longest, and returns its number. Call after a place has
-    /// become free, until it returns `None`.
+    /// Gives a free place to the connection that has waited longest, and returns its number. Call after a
+    /// place has become free, until it returns `None`.
     pub(crate) fn grant_next(&self) -> Option<u64> {
         let mut state = self.lock();
         if state.taken >= self.places {

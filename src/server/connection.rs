@@ -1,5 +1,5 @@
-//! One connection from its first byte to its report: opening, session, end. Each turn does what is possible without
-//! waiting.
+//! One connection from its first byte to its report: opening, session, end. Each turn does what is possible
+//! without waiting.
 
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,8 +60,8 @@ enum Stage {
 }
 
 impl ConnectionTask {
-    /// Creates the task of an accepted connection and reports it to the supervisor. Blocks while the supervisor's
-    /// channel is full.
+    /// Creates the task of an accepted connection and reports it to the supervisor. Blocks while the
+    /// supervisor's channel is full.
     pub(super) fn new(
         id: u64,
         connection: AcceptedConnection,
@@ -177,7 +177,8 @@ impl ConnectionTask {
 }
 
 impl Body {
-    /// Takes a turn. A panic of the endpoint or of the opening ends the connection with 1011 (500 before the 101).
+    /// Takes a turn. A panic of the endpoint or of the opening ends the connection with 1011 (500 before the
+    /// 101).
     fn turn(&mut self, handle: &Arc<SessionHandle>, readable: bool, state: &ServerState) -> TurnEnd {
         let mut current = std::mem::replace(&mut self.stage, Stage::Ended);
         current.begin_turn(readable);
@@ -196,8 +197,8 @@ impl Body {
         end
     }
 
-    /// Sets the wake-up time in the readiness set to `wanted`, unless an earlier one is set: the turn at that time sets
-    /// it then. A session that receives all the time sets few timers in this way.
+    /// Sets the wake-up time in the readiness set to `wanted`, unless an earlier one is set: the turn at that
+    /// time sets it then. A session that receives all the time sets few timers in this way.
     fn set_wake_up(&mut self, id: u64, wanted: Option<Instant>, readiness: &ReadinessSet) {
         match (self.wake_up, wanted) {
             (None, None) => return,

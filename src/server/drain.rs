@@ -14,17 +14,18 @@ use crate::session::handle::SessionHandle;
 use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
 
-/// Time after the drain deadline for workers to notice that their sockets were shut down. A worker notices it after
-/// the message that it inflates or deflates. README.md gives this time.
+/// Time after the drain deadline for workers to notice that their sockets were shut down. A worker notices it
+/// after the message that it inflates or deflates. README.md gives this time.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
-/// Time after the begin of the drain for a request to come, so that its 503 is a response: some proxies take one that
-/// comes before the request for an error of the server. Then 503 is sent to connections in their handshake.
+/// Time after the begin of the drain for a request to come, so that its 503 is a response: some proxies take
+/// one that comes before the request for an error of the server. Then 503 is sent to connections in their
+/// handshake.
 const OPENING_GRACE: Duration = Duration::from_millis(500);
 
 impl Supervisor {
-    /// Announces the stop: `/readyz` responds 503 from now on, so that a balancer sends no further clients. The server goes
-    /// on accepting and serving for the shutdown delay.
+    /// Announces the stop: `/readyz` responds 503 from now on, so that a balancer sends no further clients.
+    /// The server goes on accepting and serving for the shutdown delay.
     pub(super) fn announce_stop(&self) {
         self.state.stopping.store(true, SeqCst);
         let delay = self.state.config.shutdown_delay;
@@ -33,9 +34,9 @@ impl Supervisor {
         }
     }
 
-    /// Starts the drain: rejects queued connections with 503, sends Close 1001 or 1012 to every session, at once
-    /// or at its time, and ends the accept loops. [`continue_drain`](Self::continue_drain) sends the Close to connections that become sessions
-    /// later.
+    /// Starts the drain: rejects queued connections with 503, sends Close 1001 or 1012 to every session, at
+    /// once or at its time, and ends the accept loops. [`continue_drain`](Self::continue_drain) sends the
+    /// Close to connections that become sessions later.
     pub(super) fn begin_drain(&mut self, now: Instant) {
         let timeout = self.state.config.drain_timeout;
         let sessions = self.sessions.len();
@@ -66,8 +67,8 @@ impl Supervisor {
         self.close_times = open.into_iter().zip(0..).map(|(id, n)| (id, now + step * n)).collect();
     }
 
-    /// Sends the shutdown notice to sessions whose time has come and to which it was not sent. After the drain deadline,
-    /// aborts all sessions.
+    /// Sends the shutdown notice to sessions whose time has come and to which it was not sent. After the
+    /// drain deadline, aborts all sessions.
     pub(super) fn continue_drain(&mut self, now: Instant) {
         let Some(deadline) = self.drain_deadline else { return };
         let expired = now >= deadline;
@@ -106,8 +107,8 @@ impl Supervisor {
     }
 }
 
-/// Sends the shutdown notice without blocking: the Close of `reason` to an open session, 503 to a connection in its
-/// handshake. Does nothing if a Close or a response was already sent.
+/// Sends the shutdown notice without blocking: the Close of `reason` to an open session, 503 to a connection
+/// in its handshake. Does nothing if a Close or a response was already sent.
 fn notify_shutdown(handle: &SessionHandle, reason: TerminationReason, served_by: &str) -> io::Result<()> {
     match handle.phase() {
         Phase::Handshake => {

@@ -1,4 +1,5 @@
-//! Detects that the process did not run for a while: SIGSTOP, a frozen control group, a paused virtual machine.
+//! Detects that the process did not run for a while: SIGSTOP, a frozen control group, a paused virtual
+//! machine.
 //!
 //! The clock goes on meanwhile, and the time-outs would end sessions whose peers had no fault. The supervisor
 //! therefore starts all timers again after a freeze.
@@ -11,8 +12,8 @@ const FREEZE_TICKS: u32 = 3;
 /// Shortest time without a wake-up that is a freeze.
 const MIN_FREEZE: Duration = Duration::from_millis(300);
 
-/// Time without a wake-up during the drain that is a freeze. It prolongs the drain, so a busy machine must not reach
-/// it.
+/// Time without a wake-up during the drain that is a freeze. It prolongs the drain, so a busy machine must
+/// not reach it.
 const DRAIN_FREEZE: Duration = Duration::from_secs(1);
 
 /// Compares the times at which a thread wakes up that should do so at each tick.

@@ -1,8 +1,8 @@
-//! The end of a connection: the last bytes are sent, the sending half is shut down, and what the peer still sends is
-//! discarded until it ends its stream or the supervisor aborts the connection.
+//! The end of a connection: the last bytes are sent, the sending half is shut down, and what the peer still
+//! sends is discarded until it ends its stream or the supervisor aborts the connection.
 //!
-//! The kernel resets a connection that is closed with unread bytes, and the peer could then lose the last bytes that
-//! were sent (RFC 9112, 9.6).
+//! The kernel resets a connection that is closed with unread bytes, and the peer could then lose the last
+//! bytes that were sent (RFC 9112, 9.6).
 
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ impl Lingering {
             connection.writer().advance_to(self.phase);
             self.shut_down = true;
         }
-        // After an abort bytes that have arrived can still be read, and a peer could send without an end. They stay
-        // unread, so that the kernel resets the connection.
+        // After an abort bytes that have arrived can still be read, and a peer could send without an end.
+        // They stay unread, so that the kernel resets the connection.
         if connection.is_aborted() {
             return ended;
         }

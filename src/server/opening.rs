@@ -29,12 +29,12 @@ use crate::transport::stream::SessionStream;
 use crate::transport::termination::TerminationReason;
 use crate::transport::tls_reader::TlsHandshakeError;
 
-/// Bytes behind a queued request that are read before it has a place. A client must wait for the 101 (RFC 6455, 4.1), but
-/// its end of stream is seen only by a read.
+/// Bytes behind a queued request that are read before it has a place. A client must wait for the 101 (RFC
+/// 6455, 4.1), but its end of stream is seen only by a read.
 const MAX_QUEUED_BYTES: usize = 4 << 10;
 
-/// A connection that has not become a session. The supervisor bounds the time of all this by the handshake time-out
-/// (`session_timers`).
+/// A connection that has not become a session. The supervisor bounds the time of all this by the handshake
+/// time-out (`session_timers`).
 pub(super) struct Opening {
     handle: Arc<SessionHandle>,
     stream: SessionStream,
@@ -208,8 +208,8 @@ impl Opening {
         }
     }
 
-    /// Continues with a request that waits for a place, or ends it: the peer has ended the connection, or the supervisor
-    /// has responded.
+    /// Continues with a request that waits for a place, or ends it: the peer has ended the connection, or the
+    /// supervisor has responded.
     fn continue_queued(
         &mut self,
         head: RequestHead,

@@ -49,8 +49,8 @@ impl Server {
     /// until [`ReadyServer::run`].
     ///
     /// # Errors
-    /// [`Error::Listen`], [`Error::Files`] or [`Error::Threads`] if sockets, the readiness set or threads cannot be set
-    /// up.
+    /// [`Error::Listen`], [`Error::Files`] or [`Error::Threads`] if sockets, the readiness set or threads
+    /// cannot be set up.
     pub fn start(self) -> Result<ReadyServer, Error> {
         let Self { listeners, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,5 @@
-//! Gives sessions to workers: the readiness set, the connections that it serves by number, and the loop of a worker.
+//! Gives sessions to workers: the readiness set, the connections that it serves by number, and the loop of a
+//! worker.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,11 +14,12 @@ use super::connection::ConnectionTask;
 use super::state::ServerState;
 use crate::platform::readiness::{ReadinessSet, Ready, Waiter};
 
-/// Number of maps among which the connections are distributed, so that workers seldom wait for the lock of one.
+/// Number of maps among which the connections are distributed, so that workers seldom wait for the lock of
+/// one.
 const SHARDS: usize = 16;
 
-/// The connections that a server serves. A connection is in exactly one of these places: in the readiness set, in its
-/// queue, or with a worker ([`TurnState`](crate::platform::turn_state::TurnState)).
+/// The connections that a server serves. A connection is in exactly one of these places: in the readiness
+/// set, in its queue, or with a worker ([`TurnState`](crate::platform::turn_state::TurnState)).
 pub(crate) struct Scheduler {
     readiness: Arc<ReadinessSet>,
     connections: [Mutex<HashMap<u64, Arc<ConnectionTask>>>; SHARDS],

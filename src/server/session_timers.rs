@@ -13,8 +13,9 @@
 //! | close time-out | the Close | abort |
 //! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
 //!
-//! The supervisor polls the timers at each tick, those of open sessions at intervals of [`Config::open_tick`]. The time
-//! between two ticks is a fifth of the shortest time-out, 10 ms to 1 s ([`Config::tick`]), and 10 ms during the drain.
+//! The supervisor polls the timers at each tick, those of open sessions at intervals of
+//! [`Config::open_tick`]. The time between two ticks is a fifth of the shortest time-out, 10 ms to 1 s
+//! ([`Config::tick`]), and 10 ms during the drain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,8 +120,8 @@ impl SessionTimers {
         self.write_blocked_since = self.write_blocked_since.map(|_| now);
     }
 
-    /// Returns whether to look at the session at this tick if there are many. A look at an idle session costs several
-    /// accesses to memory that no cache holds.
+    /// Returns whether to look at the session at this tick if there are many. A look at an idle session costs
+    /// several accesses to memory that no cache holds.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.next_poll || self.handle.phase() != self.phase
     }
@@ -132,7 +133,8 @@ impl SessionTimers {
     }
 
     /// Reads the session's counters and returns the action that is due at `now`; none after an abort. During
-    /// the drain only the write time-out and the linger time-out apply: the drain deadline replaces the others.
+    /// the drain only the write time-out and the linger time-out apply: the drain deadline replaces the
+    /// others.
     pub(super) fn poll_timeouts(
         &mut self,
         now: Instant,
@@ -182,8 +184,8 @@ impl SessionTimers {
         }
         self.observe_messages(now);
         let reads = self.handle.counters().reads.get();
-        // A session that does not read leaves the Pong unread. Another Ping is sent after each ping interval instead:
-        // if the peer's process has ended, its kernel replies with RST.
+        // A session that does not read leaves the Pong unread. Another Ping is sent after each ping interval
+        // instead: if the peer's process has ended, its kernel replies with RST.
         let not_reading = self.handle.waiting() == Some(Waiting::NotReading) && self.ping_sent_at.is_some();
         if reads != self.reads || not_reading {
             self.reads = reads;

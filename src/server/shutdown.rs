@@ -3,8 +3,8 @@
 //! The request sets a flag, which the accept loops read, and wakes the supervisor, which starts the drain.
 //! The supervisor determines when all threads have stopped (`drain`).
 //!
-//! The first SIGINT (Ctrl-C) or SIGTERM requests the stop. A SIGINT after it ends the process at once with exit
-//! code 130: it does not wait for the drain and prints no summary (`platform::signals`).
+//! The first SIGINT (Ctrl-C) or SIGTERM requests the stop. A SIGINT after it ends the process at once with
+//! exit code 130: it does not wait for the drain and prints no summary (`platform::signals`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -70,8 +70,8 @@ impl Default for ShutdownSignal {
 }
 
 /// Installs the signal handlers of the process. SIGINT (Ctrl-C) and SIGTERM request the stop; a SIGINT after
-/// one of them ends the process with exit code 130. SIGHUP requests a reload from `certificate`; without one it
-/// only logs a line.
+/// one of them ends the process with exit code 130. SIGHUP requests a reload from `certificate`; without one
+/// it only logs a line.
 ///
 /// # Errors
 /// [`Error::Signals`] if a handler or the thread `signals` cannot be set up.

@@ -32,7 +32,8 @@ const DRAIN_TICK: Duration = Duration::from_millis(10);
 /// Time between two log lines with totals, while the totals change.
 const TOTALS_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// From this number on the supervisor does not look at each session at each tick: a look costs about half a microsecond.
+/// From this number on the supervisor does not look at each session at each tick: a look costs about half a
+/// microsecond.
 const MANY_SESSIONS: usize = 5000;
 
 /// Time during which events gather after the first one. One wake-up per event took a fifth of the CPU of
@@ -59,7 +60,8 @@ pub(crate) struct Supervisor {
     pub(super) drain_deadline: Option<Instant>,
     /// When the drain began.
     pub(super) drain_began: Option<Instant>,
-    /// When the drain sends the Close to each session that was open at its begin; empty without `drain_spread`.
+    /// When the drain sends the Close to each session that was open at its begin; empty without
+    /// `drain_spread`.
     pub(super) close_times: HashMap<u64, Instant>,
 }
 

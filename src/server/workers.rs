@@ -17,8 +17,9 @@ const STACK_SIZE: usize = 256 << 10;
 /// Number of threads that are started before waiting until they run.
 const BATCH: usize = 16;
 
-/// Address space that a batch may take, in bytes (`ulimit -v`). Without this check the threads that begin to run when
-/// it is used up abort the process: the standard library does so if a thread has no room for its signal stack.
+/// Address space that a batch may take, in bytes (`ulimit -v`). Without this check the threads that begin to
+/// run when it is used up abort the process: the standard library does so if a thread has no room for its
+/// signal stack.
 const BATCH_ADDRESS_SPACE: u64 = 2 * (BATCH * STACK_SIZE) as u64;
 
 /// The workers of one server. Dropping them ends each worker after its current turn.
@@ -76,8 +77,8 @@ impl Drop for Workers {
     }
 }
 
-/// Builds the thread pool with one thread. threadpool panics if the system cannot start a thread; that becomes `None`,
-/// without a panic message.
+/// Builds the thread pool with one thread. threadpool panics if the system cannot start a thread; that
+/// becomes `None`, without a panic message.
 fn build_pool(name: String, stack_size: usize) -> Option<ThreadPool> {
     let builder = threadpool::Builder::new().num_threads(1).thread_name(name).thread_stack_size(stack_size);
     catch_quietly(|| builder.build())

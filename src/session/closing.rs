@@ -46,8 +46,8 @@ impl WebSocketSession {
         end
     }
 
-    /// Returns how the session ends after a read error. Sends the matching Close unless the connection failed or
-    /// another Close was sent before.
+    /// Returns how the session ends after a read error. Sends the matching Close unless the connection failed
+    /// or another Close was sent before.
     pub(super) fn close_with_error(&mut self, error: Error) -> (SessionEnd, Finish) {
         let (code, reason) = match error {
             Error::Io(error) if error.kind() == io::ErrorKind::OutOfMemory => {

@@ -15,9 +15,9 @@ use crate::protocol::violation::Violation;
 
 /// Inflates received messages and deflates sent ones.
 ///
-/// A sent message is compressed if the last received message was. A client that compresses saves bandwidth, one that
-/// does not saves CPU time; the server does the same. Before the first received message, a message is compressed if
-/// that makes it smaller.
+/// A sent message is compressed if the last received message was. A client that compresses saves bandwidth,
+/// one that does not saves CPU time; the server does the same. Before the first received message, a message
+/// is compressed if that makes it smaller.
 #[derive(Debug)]
 pub(crate) struct Codec {
     /// The negotiated parameters; `None` without compression.
@@ -37,13 +37,15 @@ impl Codec {
         Self { negotiated, level, max_message: config.max_message, last_compressed: None }
     }
 
-    /// Returns the message as the client sent it, uncompressed and of its own kind. `message` is what tungstenite
-    /// returned: a compressed message of either kind is binary there. `info` is from the frame inspector.
+    /// Returns the message as the client sent it, uncompressed and of its own kind. `message` is what
+    /// tungstenite returned: a compressed message of either kind is binary there. `info` is from the frame
+    /// inspector.
     ///
     /// # Errors
-    /// Returns [`Error::Capacity`] if the inflated message exceeds the limit, or [`Error::Io`] with a [`Violation`] if
-    /// it does not inflate or is a text message that is not UTF-8. The error is of the kind `OutOfMemory` if `memory` has
-    /// not enough for the inflated message; else it is reserved, until the next count.
+    /// Returns [`Error::Capacity`] if the inflated message exceeds the limit, or [`Error::Io`] with a
+    /// [`Violation`] if it does not inflate or is a text message that is not UTF-8. The error is of the kind
+    /// `OutOfMemory` if `memory` has not enough for the inflated message; else it is reserved, until the next
+    /// count.
     pub(crate) fn decode(
         &mut self,
         message: Message,

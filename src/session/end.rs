@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Reason of a Close 1013 ("try again later") for a session that needs more memory than the server has for it.
+/// Reason of a Close 1013 ("try again later") for a session that needs more memory than the server has for
+/// it.
 pub(crate) const OUT_OF_MEMORY: &str = "the server is short of memory";
 
 /// Close code of a Close frame without a code (RFC 6455, 7.4.1). Never sent.
@@ -20,14 +21,14 @@ pub enum SessionEnd {
         code: u16,
         /// The reason of that Close, 0 to 123 bytes.
         reason: String,
-        /// Whether the other side replied with a Close in time. Always `false` after an error that the server closes
-        /// with, because it does not wait for the reply.
+        /// Whether the other side replied with a Close in time. Always `false` after an error that the server
+        /// closes with, because it does not wait for the reply.
         clean: bool,
     },
     /// The connection ended without a Close (code 1006 of RFC 6455, 7.4.1).
     AbnormalClosure,
-    /// The server aborted the connection without a Close: after a write time-out, or after a panic if no Close could be
-    /// sent.
+    /// The server aborted the connection without a Close: after a write time-out, or after a panic if no
+    /// Close could be sent.
     Aborted,
     /// The endpoint ended the connection without a Close on purpose.
     Dropped,
@@ -44,8 +45,8 @@ pub enum SessionEnd {
 pub enum DropMode {
     /// With a FIN: the peer reads an end of stream.
     Fin,
-    /// With a RST: the peer gets a connection reset. The kernel discards bytes that it has not sent (`SO_LINGER`,
-    /// socket(7)).
+    /// With a RST: the peer gets a connection reset. The kernel discards bytes that it has not sent
+    /// (`SO_LINGER`, socket(7)).
     Rst,
 }
 

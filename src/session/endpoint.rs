@@ -1,4 +1,5 @@
-//! What an endpoint does with a session: at its opening, with each message, and at the times that it asked for.
+//! What an endpoint does with a session: at its opening, with each message, and at the times that it asked
+//! for.
 
 use tungstenite::Message;
 
@@ -10,18 +11,18 @@ use super::websocket::WebSocketSession;
 pub enum Next {
     /// Waits for the next message, or for the time given to [`WebSocketSession::wake_at`].
     Continue,
-    /// Sends a Close with this code and reason, and waits for the peer's. A reason longer than 123 bytes is truncated
-    /// (RFC 6455, 5.5).
+    /// Sends a Close with this code and reason, and waits for the peer's. A reason longer than 123 bytes is
+    /// truncated (RFC 6455, 5.5).
     Close(u16, String),
     /// Sends what is queued, then ends the connection without a Close.
     Drop(DropMode),
 }
 
-/// The behaviour of one session. A worker calls the methods, one at a time. They must not block: the worker serves
-/// other sessions. Implemented for closures that take a message.
+/// The behaviour of one session. A worker calls the methods, one at a time. They must not block: the worker
+/// serves other sessions. Implemented for closures that take a message.
 ///
-/// What a method sends is queued, and sent before the session waits. While the peer does not take all of it, no method
-/// is called and nothing is read, so the queue grows by what one call sends.
+/// What a method sends is queued, and sent before the session waits. While the peer does not take all of it,
+/// no method is called and nothing is read, so the queue grows by what one call sends.
 pub trait Endpoint: Send {
     /// Called once, after the 101 response was queued.
     fn on_open(&mut self, _session: &mut WebSocketSession) -> Next {

@@ -8,8 +8,8 @@ use super::websocket::WebSocketSession;
 use crate::transport::write_queue::single_frame_header;
 
 impl WebSocketSession {
-    /// Sends one frame of a fragmented message (RFC 6455, 5.4). `kind` is the message kind for the first frame and
-    /// [`Data::Continue`] for the others. `last` marks the last frame.
+    /// Sends one frame of a fragmented message (RFC 6455, 5.4). `kind` is the message kind for the first
+    /// frame and [`Data::Continue`] for the others. `last` marks the last frame.
     pub fn send_fragment(&mut self, kind: Data, last: bool, payload: &Bytes) {
         let header = FrameHeader { is_final: last, ..single_frame_header(OpCode::Data(kind)) };
         let result = self.handle.writer().send(&header, b"", payload, false);

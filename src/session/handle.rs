@@ -21,8 +21,8 @@ use crate::transport::termination::TerminationReason;
 use crate::transport::waiting::Waiting;
 use crate::transport::write_queue::single_frame_header;
 
-/// A session, for other threads. Share it in an `Arc`, and drop it when the session ends: it keeps the socket's
-/// descriptor open.
+/// A session, for other threads. Share it in an `Arc`, and drop it when the session ends: it keeps the
+/// socket's descriptor open.
 #[derive(Debug)]
 pub struct SessionHandle {
     /// Number of the connection among those that the server has served, from 1.
@@ -42,14 +42,16 @@ pub struct SessionHandle {
 /// Why a message was not pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushError {
-    /// The session is inside a fragmented message, too many unsent bytes are queued, or the server is short of memory. A later call may succeed.
+    /// The session is inside a fragmented message, too many unsent bytes are queued, or the server is short
+    /// of memory. A later call may succeed.
     Busy,
     /// The session is not open yet, is closed, or has failed.
     Closed,
 }
 
 impl SessionHandle {
-    /// Creates the handle of an accepted connection. The socket must be non-blocking. `memory` counts unsent bytes.
+    /// Creates the handle of an accepted connection. The socket must be non-blocking. `memory` counts unsent
+    /// bytes.
     pub(crate) fn new(
         id: u64,
         peer: SocketAddr,
@@ -80,21 +82,21 @@ impl SessionHandle {
         self.peer
     }
 
-    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the endpoint; a Ping or
-    /// Pong also between two fragments of a message. Does not block. Bytes that the kernel does not take at once are
-    /// sent when it has room.
+    /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the
+    /// endpoint; a Ping or Pong also between two fragments of a message. Does not block. Bytes that the
+    /// kernel does not take at once are sent when it has room.
     ///
     /// # Errors
-    /// Returns [`PushError::Busy`] or [`PushError::Closed`] if nothing was sent. A Close or a raw frame is always
-    /// [`PushError::Closed`].
+    /// Returns [`PushError::Busy`] or [`PushError::Closed`] if nothing was sent. A Close or a raw frame is
+    /// always [`PushError::Closed`].
     pub fn push(&self, message: &Message) -> Result<(), PushError> {
         let (opcode, payload) = opcode_and_payload(message).ok_or(PushError::Closed)?;
         let pushed = self.writer().push(&single_frame_header(opcode), &payload);
         self.count_pushed(&pushed, opcode, payload.len())
     }
 
-    /// Queues a message for the session, without sending it: [`flush`](Self::flush) does, or the next turn of the
-    /// session. A queue that is not empty takes `limit` bytes.
+    /// Queues a message for the session, without sending it: [`flush`](Self::flush) does, or the next turn of
+    /// the session. A queue that is not empty takes `limit` bytes.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -123,8 +125,8 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Sends the messages of [`push_queued`](Self::push_queued). Does not block. An error of the socket ends the session
-    /// in its next turn.
+    /// Sends the messages of [`push_queued`](Self::push_queued). Does not block. An error of the socket ends
+    /// the session in its next turn.
     pub(crate) fn flush(&self) {
         match self.writer().flush_from_other_thread() {
             Ok(Pushed::Blocked) | Err(_) => self.wake(),
@@ -142,8 +144,8 @@ impl SessionHandle {
         Ok(self.wake_if_blocked(pushed))
     }
 
-    /// Sends the Close of `termination_reason` from any thread, without blocking. Returns `false` if a Close was sent
-    /// before, or the session is not open.
+    /// Sends the Close of `termination_reason` from any thread, without blocking. Returns `false` if a Close
+    /// was sent before, or the session is not open.
     ///
     /// # Errors
     /// The error of the socket or of the TLS layer.
@@ -152,8 +154,8 @@ impl SessionHandle {
         Ok(self.wake_if_blocked(pushed))
     }
 
-    /// Sends the final response to a client in its handshake from any thread, without blocking. Returns `false` if a
-    /// response was sent before.
+    /// Sends the final response to a client in its handshake from any thread, without blocking. Returns
+    /// `false` if a response was sent before.
     ///
     /// # Errors
     /// Those of [`FrameWriter::respond`].
@@ -162,7 +164,8 @@ impl SessionHandle {
         Ok(self.wake_if_blocked(pushed))
     }
 
-    /// Lets the session wait for room in its socket if the bytes were not all sent. Returns whether they were added.
+    /// Lets the session wait for room in its socket if the bytes were not all sent. Returns whether they were
+    /// added.
     fn wake_if_blocked(&self, pushed: Pushed) -> bool {
         if pushed == Pushed::Blocked {
             self.wake();
@@ -242,7 +245,8 @@ impl SessionHandle {
         self.upgraded.load(Relaxed)
     }
 
-    /// Ends the connection when its session has ended. Sends a TLS `close_notify` without blocking, then aborts.
+    /// Ends the connection when its session has ended. Sends a TLS `close_notify` without blocking, then
+    /// aborts.
     pub(crate) fn finish(&self) {
         self.writer().send_close_notify();
         self.abort();
@@ -257,8 +261,8 @@ impl SessionHandle {
         self.connection.abort();
     }
 
-    /// Evicts the session from another thread because its peer reads too slowly: sends a Close, or aborts if the
-    /// connection failed. Does not block.
+    /// Evicts the session from another thread because its peer reads too slowly: sends a Close, or aborts if
+    /// the connection failed. Does not block.
     pub(crate) fn evict_slow_consumer(&self) {
         if self.terminate(TerminationReason::TooSlow).is_err() {
             self.set_termination_reason(TerminationReason::TooSlow);

@@ -1,5 +1,5 @@
-//! One WebSocket session: its turns on a worker, what its endpoint and other threads can do with it, how it is closed,
-//! and how it ended.
+//! One WebSocket session: its turns on a worker, what its endpoint and other threads can do with it, how it
+//! is closed, and how it ended.
 
 mod closing;
 pub(crate) mod codec;

@@ -1,7 +1,8 @@
 //! A turn: what a session does on a worker, from the time when it is ready until it waits again.
 //!
-//! A turn ends when the peer has sent nothing more, when the peer does not take what is owed to it, or when the session
-//! has used its share. So a session that has nothing to do, and one that cannot go on, hold no worker.
+//! A turn ends when the peer has sent nothing more, when the peer does not take what is owed to it, or when
+//! the session has used its share. So a session that has nothing to do, and one that cannot go on, hold no
+//! worker.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,12 +17,12 @@ use crate::platform::tune::tuning;
 use crate::transport::phase::Phase;
 use crate::transport::waiting::Waiting;
 
-/// Steps of one turn at most: a step is a message, a wake-up, or both. At about 0.3 µs a small message this is a third
-/// of a millisecond.
+/// Steps of one turn at most: a step is a message, a wake-up, or both. At about 0.3 µs a small message this
+/// is a third of a millisecond.
 const TURN_STEPS: usize = 1024;
 
-/// How long the buffers of a large message are kept for the next one. To allocate them for every message costs more
-/// than the echo; see scripts/TUNING.md.
+/// How long the buffers of a large message are kept for the next one. To allocate them for every message
+/// costs more than the echo; see scripts/TUNING.md.
 const BUFFER_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns [`TURN_STEPS`], or the value that replaces it.
@@ -51,8 +52,8 @@ pub(crate) enum TurnEnd {
 pub(crate) enum Finish {
     /// Send the rest, shut down the sending half, and wait for the peer's end of stream.
     Linger,
-    /// As `Linger`, after a Close for an error in a message that the peer may still be sending: it gets the close
-    /// time-out to finish it. A reset fails its write, and it would not read the Close.
+    /// As `Linger`, after a Close for an error in a message that the peer may still be sending: it gets the
+    /// close time-out to finish it. A reset fails its write, and it would not read the Close.
     LingerAfterError,
     /// Nothing: the connection has failed or was aborted.
     Close,
@@ -145,8 +146,8 @@ impl WebSocketSession {
         TurnEnd::Yield
     }
 
-    /// Waits while the endpoint wants no messages. epoll(7) reports a reset connection even to a session that waits for
-    /// nothing; without a look at the error it would report it again and again.
+    /// Waits while the endpoint wants no messages. epoll(7) reports a reset connection even to a session that
+    /// waits for nothing; without a look at the error it would report it again and again.
     fn wait_without_reading(&self) -> TurnEnd {
         match self.handle.writer().socket().take_error() {
             Ok(None) => TurnEnd::Wait(Interest::Nothing),
@@ -251,7 +252,8 @@ impl WebSocketSession {
         TurnEnd::Yield
     }
 
-    /// Returns how a session ends in which the server has sent a Close, or was told to, and the peer has not replied.
+    /// Returns how a session ends in which the server has sent a Close, or was told to, and the peer has not
+    /// replied.
     fn end_without_reply(&self) -> SessionEnd {
         let ended_here = self.closed_as.clone().or_else(|| self.termination_end());
         ended_here.unwrap_or(SessionEnd::AbnormalClosure)

@@ -21,14 +21,16 @@ pub use crate::transport::record_layer::TlsInfo;
 use crate::transport::stream::SessionStream;
 use crate::transport::write_queue::single_frame_header;
 
-/// Size of tungstenite's read buffer, in bytes. Every open session keeps one, and tungstenite zero-fills it before
-/// each read.
+/// Size of tungstenite's read buffer, in bytes. Every open session keeps one, and tungstenite zero-fills it
+/// before each read.
 const READ_BUFFER: usize = 1536;
 
-/// Message size, in bytes, above which tungstenite's buffers are released when no such message has come for a second.
+/// Message size, in bytes, above which tungstenite's buffers are released when no such message has come for a
+/// second.
 const LARGE_MESSAGE: usize = 32 << 10;
 
-/// Maximum number of bytes that tungstenite may hold back for sending. It writes Pongs and Closes only, each at once.
+/// Maximum number of bytes that tungstenite may hold back for sending. It writes Pongs and Closes only, each
+/// at once.
 const CONTROL_BUFFER: usize = 4 << 10;
 
 /// The request that opened the session, and what was negotiated.
@@ -130,14 +132,14 @@ impl WebSocketSession {
         Arc::clone(&self.handle)
     }
 
-    /// Asks for a call of [`Endpoint::on_wake`](super::endpoint::Endpoint::on_wake) at `time`, or as soon as all queued
-    /// bytes were sent if that is later. Replaces an earlier request.
+    /// Asks for a call of [`Endpoint::on_wake`](super::endpoint::Endpoint::on_wake) at `time`, or as soon as
+    /// all queued bytes were sent if that is later. Replaces an earlier request.
     pub fn wake_at(&mut self, time: Instant) {
         self.wake_at = Some(time);
     }
 
-    /// Asks for a call of [`Endpoint::on_wake`](super::endpoint::Endpoint::on_wake) as soon as all queued bytes were
-    /// sent: for an endpoint that sends more than one call should queue.
+    /// Asks for a call of [`Endpoint::on_wake`](super::endpoint::Endpoint::on_wake) as soon as all queued
+    /// bytes were sent: for an endpoint that sends more than one call should queue.
     pub fn wake_when_sent(&mut self) {
         self.wake_at(Instant::now());
     }
@@ -158,8 +160,8 @@ impl WebSocketSession {
         !self.handle.writer().has_unsent() && self.send_error.is_none()
     }
 
-    /// Counts messages that the endpoint keeps: `added` bytes more, `removed` bytes less. The count is checked against the
-    /// server's memory at the end of the turn.
+    /// Counts messages that the endpoint keeps: `added` bytes more, `removed` bytes less. The count is
+    /// checked against the server's memory at the end of the turn.
     pub(crate) fn count_kept(&mut self, added: usize, removed: usize) {
         self.kept_by_endpoint = (self.kept_by_endpoint + added).saturating_sub(removed);
     }
@@ -174,8 +176,8 @@ impl WebSocketSession {
         self.memory.resize(self.transport.held_bytes().saturating_add(self.kept_by_endpoint))
     }
 
-    /// Releases tungstenite's buffers by replacing its state. Returns `false`, and does nothing, while they hold part of
-    /// a message.
+    /// Releases tungstenite's buffers by replacing its state. Returns `false`, and does nothing, while they
+    /// hold part of a message.
     pub(super) fn release_buffers(&mut self) -> bool {
         let between_messages = self.transport.is_between_messages();
         if between_messages {
@@ -188,8 +190,9 @@ impl WebSocketSession {
         between_messages
     }
 
-    /// Sends a text or binary message; ignores other messages. The message is queued, and sent before the session waits
-    /// or when enough bytes have gathered. Has no effect after a Close. A connection that fails ends the session.
+    /// Sends a text or binary message; ignores other messages. The message is queued, and sent before the
+    /// session waits or when enough bytes have gathered. Has no effect after a Close. A connection that fails
+    /// ends the session.
     pub fn send(&mut self, message: &Message) {
         match message {
             Message::Text(text) => self.send_parts(Data::Text, "", &Bytes::from(text.clone())),
@@ -261,7 +264,8 @@ fn new_context(config: &Config) -> WebSocketContext {
     WebSocketContext::new(Role::Server, Some(limits))
 }
 
-/// Formats a payload for a log line: escaped text, or the size of a binary payload. Fields: kind, prefix, payload.
+/// Formats a payload for a log line: escaped text, or the size of a binary payload. Fields: kind, prefix,
+/// payload.
 struct PayloadPreview<'a>(Data, &'a [u8], &'a [u8]);
 
 impl std::fmt::Display for PayloadPreview<'_> {

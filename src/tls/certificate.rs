@@ -52,8 +52,8 @@ struct Loaded {
 
 impl Certificate {
     /// Loads a PEM file with the certificate followed by its chain, and a PEM file with its private key. Logs
-    /// a warning if the certificate has expired or is not valid yet, if the chain behind it is in the wrong order,
-    /// and if other users can read the key.
+    /// a warning if the certificate has expired or is not valid yet, if the chain behind it is in the wrong
+    /// order, and if other users can read the key.
     ///
     /// # Errors
     ///
@@ -207,7 +207,8 @@ fn read_file(path: &Path) -> Result<(Vec<u8>, u32), Error> {
     Ok((bytes, mode))
 }
 
-/// Returns the error for a key that is not the one of the first certificate: the chain may be in the wrong order.
+/// Returns the error for a key that is not the one of the first certificate: the chain may be in the wrong
+/// order.
 fn mismatch_error(
     chain_path: &Path,
     chain: &[CertificateDer<'static>],
@@ -234,8 +235,8 @@ fn mismatch_error(
     }
 }
 
-/// Logs a warning if the server's certificate is not valid now, and one if the chain behind it is in the wrong order.
-/// The chain is used all the same.
+/// Logs a warning if the server's certificate is not valid now, and one if the chain behind it is in the
+/// wrong order. The chain is used all the same.
 fn warn_of_chain(path: &Path, chain: &[CertificateDer]) {
     if let Some(leaf) = chain.first() {
         warn_unless_valid(path, leaf);

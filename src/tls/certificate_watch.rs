@@ -17,7 +17,8 @@ use crate::error::Error;
 /// Requests reloads of a certificate. The thread ends when this is dropped.
 #[derive(Debug)]
 pub struct CertificateWatch {
-    /// Capacity 1: a request during a reload is kept, because the files may have been read before they changed.
+    /// Capacity 1: a request during a reload is kept, because the files may have been read before they
+    /// changed.
     requests: Sender<()>,
 }
 
@@ -70,8 +71,8 @@ impl WatchThread {
         }
     }
 
-    /// Reloads the certificate if other files than those in use are there. A pair that does not fit, because only one
-    /// file has been replaced so far, is tried again at the next call.
+    /// Reloads the certificate if other files than those in use are there. A pair that does not fit, because
+    /// only one file has been replaced so far, is tried again at the next call.
     fn reload_if_changed(&mut self) {
         let files = self.certificate.files();
         if self.certificate.differs_from(files) && !files.has_special_file() {

@@ -9,8 +9,8 @@ use std::path::Path;
 struct FileState {
     /// Device and inode number.
     file: (u64, u64),
-    /// Size in bytes, and time of the last change of the contents in seconds and nanoseconds. `None` for a pipe or
-    /// another special file, which cannot be read twice.
+    /// Size in bytes, and time of the last change of the contents in seconds and nanoseconds. `None` for a
+    /// pipe or another special file, which cannot be read twice.
     contents: Option<(u64, i64, i64)>,
 }
 
@@ -24,7 +24,8 @@ impl PairState {
         Self([certificate, key].map(FileState::of))
     }
 
-    /// Returns whether one of the files is a pipe or another special file: to read it again may block without end.
+    /// Returns whether one of the files is a pipe or another special file: to read it again may block without
+    /// end.
     pub(super) fn has_special_file(&self) -> bool {
         self.0.iter().flatten().any(|file| file.contents.is_none())
     }

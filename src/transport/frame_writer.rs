@@ -1,5 +1,5 @@
-//! Sends everything that goes to one peer: a mutex around a queue of whole frames. [`FrameWriter`] has the contract.
-//! `push.rs` has the methods for threads other than the worker that owns the session.
+//! Sends everything that goes to one peer: a mutex around a queue of whole frames. [`FrameWriter`] has the
+//! contract. `push.rs` has the methods for threads other than the worker that owns the session.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -26,9 +26,9 @@ pub(super) fn direct_write_min() -> usize {
     tuning().direct_write_min.unwrap_or(DIRECT_WRITE_MIN)
 }
 
-/// Sends frames and HTTP responses to one peer, from several threads. No method waits for the peer: what the kernel
-/// does not take at once stays in the queue, and [`has_unsent`](Self::has_unsent) returns `true`. The worker then sends
-/// the rest with [`flush`](Self::flush) when the socket has room.
+/// Sends frames and HTTP responses to one peer, from several threads. No method waits for the peer: what the
+/// kernel does not take at once stays in the queue, and [`has_unsent`](Self::has_unsent) returns `true`. The
+/// worker then sends the rest with [`flush`](Self::flush) when the socket has room.
 ///
 /// # Which thread calls which method
 ///
@@ -38,17 +38,17 @@ pub(super) fn direct_write_min() -> usize {
 /// - Other threads, that is the supervisor and the workers of other sessions, call [`push`](Self::push),
 ///   [`terminate`](Self::terminate) and [`respond`](Self::respond).
 /// - Any thread calls [`progress`](Self::progress), [`has_unsent`](Self::has_unsent), [`phase`](Self::phase),
-///   [`termination_reason`](Self::termination_reason) and [`set_termination_reason`](Self::set_termination_reason).
-///   They use atomics and no lock.
+///   [`termination_reason`](Self::termination_reason) and
+///   [`set_termination_reason`](Self::set_termination_reason). They use atomics and no lock.
 ///
 /// # What each hold of the lock guarantees
 ///
 /// - It adds whole frames or a whole response, and bytes are sent in the order in which they were added. So
 ///   no frame interrupts another one, although a send may end inside a frame: the rest stays first in the
 ///   queue. The exception is [`write_raw_frame`](Self::write_raw_frame), which need not get a valid frame.
-/// - A Close frame or a final response is added together with the [`Phase`] after which nothing can be added. So
-///   nothing follows a Close frame (RFC 6455, 5.5.1). [`terminate`](Self::terminate) sets the termination reason in
-///   that hold too.
+/// - A Close frame or a final response is added together with the [`Phase`] after which nothing can be added.
+///   So nothing follows a Close frame (RFC 6455, 5.5.1). [`terminate`](Self::terminate) sets the termination
+///   reason in that hold too.
 /// - After a failed write nothing can be added, because a part of a frame may have been sent.
 /// - The queue records in the same hold whether a fragmented message is unfinished. Then other threads can
 ///   add control frames but no data frames (RFC 6455, 5.4).
@@ -65,7 +65,8 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Creates the frame writer of a connection whose handshake has not begun. The socket must be non-blocking.
+    /// Creates the frame writer of a connection whose handshake has not begun. The socket must be
+    /// non-blocking.
     pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
         Self {
             socket: CountingSocket::new(socket),
@@ -106,8 +107,8 @@ impl FrameWriter {
     /// handshake was queued.
     ///
     /// Small frames are queued; the queue is sent when it is larger than 48 KiB. A payload of 16 KiB or more
-    /// is sent at once, after the queue. If `more_follows`, that is if the caller will probably send another frame
-    /// soon, larger frames are queued as well while the queue has at most 48 KiB.
+    /// is sent at once, after the queue. If `more_follows`, that is if the caller will probably send another
+    /// frame soon, larger frames are queued as well while the queue has at most 48 KiB.
     pub(crate) fn send(
         &self,
         header: &FrameHeader,
@@ -136,8 +137,8 @@ impl FrameWriter {
         Ok(true)
     }
 
-    /// Queues bytes as they are. Sends the queue if it is larger than 48 KiB. Does nothing after a Close frame was
-    /// queued.
+    /// Queues bytes as they are. Sends the queue if it is larger than 48 KiB. Does nothing after a Close
+    /// frame was queued.
     ///
     /// `bytes` is one whole frame that tungstenite built (its write buffer has size 0, so each of its writes
     /// is one Pong or Close), or comes from an endpoint that injects faults and need not be a valid frame. If
@@ -166,8 +167,8 @@ impl FrameWriter {
         Ok(in_handshake)
     }
 
-    /// Sends the final response to a request that does not become a session. Returns `false`, and sends nothing, if a
-    /// response was queued before.
+    /// Sends the final response to a request that does not become a session. Returns `false`, and sends
+    /// nothing, if a response was queued before.
     pub(crate) fn send_response(&self, bytes: &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
         if self.phase() != Phase::Handshake {
@@ -179,8 +180,8 @@ impl FrameWriter {
         Ok(true)
     }
 
-    /// Sends the queue and a Close frame of the worker. Returns `false`, and sends nothing, if the session is not open:
-    /// for example after another Close frame was queued.
+    /// Sends the queue and a Close frame of the worker. Returns `false`, and sends nothing, if the session is
+    /// not open: for example after another Close frame was queued.
     pub(crate) fn close(&self, code: u16, reason: &str) -> io::Result<bool> {
         let mut queue = self.lock()?;
         if self.phase() != Phase::Open {
@@ -205,8 +206,8 @@ impl FrameWriter {
         }
     }
 
-    /// Sends the queue and a TLS `close_notify`, then shuts down the sending half of the socket. Returns whether that
-    /// is done; if not, call again when the socket has room. Nothing can be added afterwards.
+    /// Sends the queue and a TLS `close_notify`, then shuts down the sending half of the socket. Returns
+    /// whether that is done; if not, call again when the socket has room. Nothing can be added afterwards.
     pub(crate) fn shutdown_write(&self) -> io::Result<bool> {
         let mut queue = self.lock()?;
         self.advance_to(Phase::Closing);
@@ -233,8 +234,8 @@ impl FrameWriter {
         }
     }
 
-    /// Continues the TLS handshake: consumes bytes of `raw` and sends the records that they call for. Returns whether
-    /// the TLS handshake is complete; if not, all of `raw` was consumed.
+    /// Continues the TLS handshake: consumes bytes of `raw` and sends the records that they call for. Returns
+    /// whether the TLS handshake is complete; if not, all of `raw` was consumed.
     pub(crate) fn handshake(&self, raw: &mut &[u8]) -> io::Result<bool> {
         let mut queue = self.lock()?;
         let outcome = queue.record_layer.handshake(raw);
@@ -274,8 +275,8 @@ impl FrameWriter {
         self.lock().is_ok_and(|queue| queue.record_layer.is_handshaking())
     }
 
-    /// Begins TLS on a connection on which nothing was sent or received, or ends it (`RecordLayer::Plain`) for a client
-    /// that sent a plain HTTP request.
+    /// Begins TLS on a connection on which nothing was sent or received, or ends it (`RecordLayer::Plain`)
+    /// for a client that sent a plain HTTP request.
     pub(crate) fn set_record_layer(&self, record_layer: RecordLayer) -> io::Result<()> {
         self.lock()?.record_layer = record_layer;
         Ok(())
@@ -304,8 +305,8 @@ impl FrameWriter {
         self.write_with(queue, &Bytes::new())
     }
 
-    /// Sends the queue, then `payload`, as far as the kernel takes it at once. The rest of both is in the queue
-    /// afterwards. Returns whether there is none.
+    /// Sends the queue, then `payload`, as far as the kernel takes it at once. The rest of both is in the
+    /// queue afterwards. Returns whether there is none.
     fn write_with(&self, queue: &mut WriteQueue, payload: &Bytes) -> io::Result<bool> {
         let mut rest = payload.clone();
         loop {
@@ -314,7 +315,8 @@ impl FrameWriter {
             let consumed = match record_layer.write(&self.socket, parts, &rest) {
                 Ok(consumed) => consumed,
                 Err(error) => {
-                    // A part of a frame may have been sent, and the peer would read anything else as its rest.
+                    // A part of a frame may have been sent, and the peer would read anything else as its
+                    // rest.
                     self.advance_to(Phase::Closing);
                     queue.discard();
                     queue.count_memory();

@@ -25,7 +25,8 @@ impl<'a> Parts<'a> {
         self.chunks.iter().map(|chunk| &chunk[..]).chain([self.gathered]).filter(|part| !part.is_empty())
     }
 
-    /// Fills `slices` with the first parts and `last`, if there is room for it. Returns the filled part of `slices`.
+    /// Fills `slices` with the first parts and `last`, if there is room for it. Returns the filled part of
+    /// `slices`.
     pub(super) fn io_slices<'s>(
         self,
         last: &'a [u8],

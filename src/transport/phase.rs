@@ -8,8 +8,8 @@
 //! | open, closing | lingering | the last bytes were queued: both Closes were exchanged, or the endpoint ends the connection |
 //! | any but aborted | aborted | the supervisor ended the connection with `shutdown(2)`, or its worker did at the end |
 //!
-//! A state is never left for an earlier one. The changes of what may be sent (to open, closing and lingering) are made
-//! under the lock of the frame writer, in the hold in which the bytes are queued.
+//! A state is never left for an earlier one. The changes of what may be sent (to open, closing and lingering)
+//! are made under the lock of the frame writer, in the hold in which the bytes are queued.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 

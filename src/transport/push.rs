@@ -11,8 +11,8 @@ use super::phase::Phase;
 use super::termination::TerminationReason;
 use super::write_queue::WriteQueue;
 
-/// Maximum size of a queue that is not empty, including the new frame, in bytes, when another thread pushes a message.
-/// Above it the caller gets [`Pushed::Full`].
+/// Maximum size of a queue that is not empty, including the new frame, in bytes, when another thread pushes a
+/// message. Above it the caller gets [`Pushed::Full`].
 pub(crate) const HIGH_WATER_MARK: usize = 256 << 10;
 
 /// What a method for other threads did.
@@ -20,10 +20,11 @@ pub(crate) const HIGH_WATER_MARK: usize = 256 << 10;
 pub(crate) enum Pushed {
     /// The bytes were sent or queued. If they wait for room in the socket, the session waits for it too.
     Sent,
-    /// The bytes were queued and wait for room in the socket since this call. The caller has to give the session a
-    /// turn, in which it begins to wait for room.
+    /// The bytes were queued and wait for room in the socket since this call. The caller has to give the
+    /// session a turn, in which it begins to wait for room.
     Blocked,
-    /// Nothing was added: the queue is full, memory is short, or a fragmented message is unfinished. A later call may succeed.
+    /// Nothing was added: the queue is full, memory is short, or a fragmented message is unfinished. A later
+    /// call may succeed.
     Full,
     /// Nothing was added: the session is not open yet, or a Close frame was queued.
     Closed,
@@ -32,8 +33,8 @@ pub(crate) enum Pushed {
 impl FrameWriter {
     /// Adds one whole frame of another thread and sends the queue.
     ///
-    /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, if memory is short, or if a data frame would
-    /// fall between two fragments of a message.
+    /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, if memory is short, or if
+    /// a data frame would fall between two fragments of a message.
     pub(crate) fn push(&self, header: &FrameHeader, payload: &Bytes) -> io::Result<Pushed> {
         match self.push_queued(header, payload, HIGH_WATER_MARK)? {
             Pushed::Sent => self.flush_from_other_thread(),
@@ -41,7 +42,8 @@ impl FrameWriter {
         }
     }
 
-    /// Adds one whole frame of another thread, as [`push`](Self::push) does with a limit of its own, and sends nothing.
+    /// Adds one whole frame of another thread, as [`push`](Self::push) does with a limit of its own, and
+    /// sends nothing.
     pub(crate) fn push_queued(
         &self,
         header: &FrameHeader,
@@ -80,9 +82,10 @@ impl FrameWriter {
         if queue.is_sent() { Ok(Pushed::Sent) } else { self.write_from_other_thread(&mut queue) }
     }
 
-    /// Ends the session from another thread: sends the Close frame of `termination_reason` after everything in the
-    /// queue, however long the queue is. Stores the reason in the same hold of the lock, so a worker whose send returns
-    /// `false` finds it. Returns [`Pushed::Closed`], and sends nothing, if the session is not open.
+    /// Ends the session from another thread: sends the Close frame of `termination_reason` after everything
+    /// in the queue, however long the queue is. Stores the reason in the same hold of the lock, so a worker
+    /// whose send returns `false` finds it. Returns [`Pushed::Closed`], and sends nothing, if the session is
+    /// not open.
     pub(crate) fn terminate(&self, termination_reason: TerminationReason) -> io::Result<Pushed> {
         let mut queue = self.lock()?;
         if self.phase() != Phase::Open {
@@ -95,9 +98,10 @@ impl FrameWriter {
         self.write_from_other_thread(&mut queue)
     }
 
-    /// Sends the final response to a client in its handshake from another thread, then shuts down the sending half of
-    /// the socket. Stores `termination_reason` in the same hold of the lock. Returns [`Pushed::Closed`], and sends
-    /// nothing, if a response was queued before. If the kernel does not take all of it, the sending half is not shut down.
+    /// Sends the final response to a client in its handshake from another thread, then shuts down the sending
+    /// half of the socket. Stores `termination_reason` in the same hold of the lock. Returns
+    /// [`Pushed::Closed`], and sends nothing, if a response was queued before. If the kernel does not take
+    /// all of it, the sending half is not shut down.
     ///
     /// # Errors
     /// `NotConnected` during the TLS handshake, when the client could not read the response.

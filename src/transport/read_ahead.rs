@@ -108,7 +108,8 @@ impl ReadAhead {
         self.expects_more = true;
     }
 
-    /// Releases the pooled buffer. Copies unread bytes into a buffer of their size: a session may keep them for long.
+    /// Releases the pooled buffer. Copies unread bytes into a buffer of their size: a session may keep them
+    /// for long.
     pub fn shrink(&mut self) {
         match self.buffer.take() {
             Some(Held::Pooled(mut pooled)) => {

@@ -61,8 +61,9 @@ impl CountingSocket {
         self.progress.load(Relaxed)
     }
 
-    /// Sends some of `parts` in one system call and returns the number of bytes, at least 1. Fails with `WouldBlock` if
-    /// the kernel takes none. The caller holds the frame writer's lock, so the count has one writer at a time.
+    /// Sends some of `parts` in one system call and returns the number of bytes, at least 1. Fails with
+    /// `WouldBlock` if the kernel takes none. The caller holds the frame writer's lock, so the count has one
+    /// writer at a time.
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let sent = loop {
             let sent = match parts {
@@ -117,8 +118,9 @@ impl RecordLayer {
         })
     }
 
-    /// Sends pending TLS records, then as much of `queued` and of `payload` behind it as the kernel takes at once.
-    /// Returns how many bytes of both together were consumed: sent, or over TLS encrypted as a pending record.
+    /// Sends pending TLS records, then as much of `queued` and of `payload` behind it as the kernel takes at
+    /// once. Returns how many bytes of both together were consumed: sent, or over TLS encrypted as a pending
+    /// record.
     pub(super) fn write(
         &mut self,
         socket: &CountingSocket,
@@ -186,8 +188,8 @@ fn process_records(tls: &mut ServerConnection, raw: &mut &[u8]) -> io::Result<()
     }
 }
 
-/// Sends `queued`, then `payload`, as they are. Returns the number of bytes that the kernel took: fewer than there are
-/// only if its buffer is full or there are more parts than one system call sends.
+/// Sends `queued`, then `payload`, as they are. Returns the number of bytes that the kernel took: fewer than
+/// there are only if its buffer is full or there are more parts than one system call sends.
 fn write_plain(socket: &CountingSocket, queued: Parts<'_>, payload: &[u8]) -> io::Result<usize> {
     let mut slices = empty_io_slices();
     let parts = queued.io_slices(payload, &mut slices);
@@ -197,8 +199,9 @@ fn write_plain(socket: &CountingSocket, queued: Parts<'_>, payload: &[u8]) -> io
     }
 }
 
-/// Sends `queued`, then `payload`, as TLS records. Returns how many bytes were encrypted. Encrypts more only after the
-/// pending records were sent. One system call sends up to 64 KiB, the limit of rustls for pending records.
+/// Sends `queued`, then `payload`, as TLS records. Returns how many bytes were encrypted. Encrypts more only
+/// after the pending records were sent. One system call sends up to 64 KiB, the limit of rustls for pending
+/// records.
 fn write_tls(
     tls: &mut ServerConnection,
     socket: &CountingSocket,

@@ -7,9 +7,9 @@ use super::connection::Connection;
 use super::read_ahead::ByteSource;
 use crate::platform::tune::tuning;
 
-/// Bytes that one turn of a session receives at most, so that a peer that sends without a pause does not keep its
-/// worker. The last receive may exceed it. Eight times as much saves a tenth of the CPU time at 64 KiB messages; see
-/// scripts/TUNING.md.
+/// Bytes that one turn of a session receives at most, so that a peer that sends without a pause does not keep
+/// its worker. The last receive may exceed it. Eight times as much saves a tenth of the CPU time at 64 KiB
+/// messages; see scripts/TUNING.md.
 const TURN_BYTES: usize = 128 << 10;
 
 /// Receives raw bytes. Only the owner of the connection's session uses it.
@@ -17,8 +17,8 @@ pub(super) struct SocketReader {
     connection: Arc<Connection>,
     /// Bytes that may still be received in this turn.
     turn_bytes: usize,
-    /// A receive of this turn returned less than it could: nothing more had arrived. What arrives later makes the
-    /// socket ready again, so no system call is needed to find that out.
+    /// A receive of this turn returned less than it could: nothing more had arrived. What arrives later makes
+    /// the socket ready again, so no system call is needed to find that out.
     drained: bool,
 }
 

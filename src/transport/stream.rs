@@ -17,11 +17,11 @@ use crate::protocol::{
 /// Payload to come, in bytes, from which on a turn begins with a large receive.
 const LARGE_REST: u64 = 4 << 10;
 
-/// A stream that never waits: a read fails with `WouldBlock` if no bytes have arrived or the turn is spent, and a write
-/// adds to the write queue.
+/// A stream that never waits: a read fails with `WouldBlock` if no bytes have arrived or the turn is spent,
+/// and a write adds to the write queue.
 ///
-/// tungstenite reads only when it holds no complete frame, and the queue is sent at the end of a turn, so a burst of
-/// messages costs one read and one write.
+/// tungstenite reads only when it holds no complete frame, and the queue is sent at the end of a turn, so a
+/// burst of messages costs one read and one write.
 pub(crate) struct SessionStream {
     reader: SocketReader,
     /// Bytes that were received after the request head.
@@ -119,7 +119,8 @@ impl SessionStream {
         self.read_ahead.has_more()
     }
 
-    /// Returns the number of bytes that this session holds of messages that are not complete, and of those not read.
+    /// Returns the number of bytes that this session holds of messages that are not complete, and of those
+    /// not read.
     pub(crate) fn held_bytes(&self) -> usize {
         let messages = self.inspector.as_ref().map_or(0, |inspector| self.splitter.held_bytes(inspector));
         let messages = usize::try_from(messages).unwrap_or(usize::MAX);
@@ -161,8 +162,8 @@ impl SessionStream {
         self.suppress_pongs = true;
     }
 
-    /// Receives raw bytes and discards them. Returns whether the peer has ended its stream; `false` if no more bytes
-    /// have arrived or the turn is spent.
+    /// Receives raw bytes and discards them. Returns whether the peer has ended its stream; `false` if no
+    /// more bytes have arrived or the turn is spent.
     ///
     /// # Errors
     /// Those of the socket.

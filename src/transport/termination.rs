@@ -46,10 +46,12 @@ impl TerminationReason {
 
     /// Returns the close code and the reason text of the Close frame (RFC 6455, 7.4.1).
     ///
-    /// An idle or old session ends with 1001, "going away": its client has broken no rule and may connect again.
-    /// A message that takes too long ends it with 1008, the code for a limit that has no code of its own.
+    /// An idle or old session ends with 1001, "going away": its client has broken no rule and may connect
+    /// again. A message that takes too long ends it with 1008, the code for a limit that has no code of its
+    /// own.
     ///
-    /// 1012, "service restart", is in the IANA registry of close codes: the client may connect again after a random delay.
+    /// 1012, "service restart", is in the IANA registry of close codes: the client may connect again after a
+    /// random delay.
     ///
     /// A handshake time-out and a stalled write end without a Close frame; their code is 1006, which is never
     /// sent.

@@ -1,5 +1,5 @@
-//! The worker's end of a TLS connection. It receives raw bytes without a lock and takes the frame writer's lock only to
-//! decrypt them.
+//! The worker's end of a TLS connection. It receives raw bytes without a lock and takes the frame writer's
+//! lock only to decrypt them.
 
 use std::io;
 
@@ -38,8 +38,8 @@ pub(crate) enum TlsHandshakeError {
 }
 
 impl TlsReadBuffer {
-    /// Receives and sends until the TLS handshake is complete, or until no more bytes have arrived: returns `false`
-    /// then. The supervisor aborts a connection that is not open at the handshake deadline.
+    /// Receives and sends until the TLS handshake is complete, or until no more bytes have arrived: returns
+    /// `false` then. The supervisor aborts a connection that is not open at the handshake deadline.
     pub(super) fn handshake(&mut self, reader: &mut SocketReader) -> Result<bool, TlsHandshakeError> {
         loop {
             match self.receive(reader) {

@@ -1,5 +1,5 @@
-//! What a session waits for. The supervisor reads it for the time-outs of idle sessions and of messages that take too
-//! long.
+//! What a session waits for. The supervisor reads it for the time-outs of idle sessions and of messages that
+//! take too long.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,7 +1,7 @@
 //! What waits to be sent to one peer: whole frames, in order.
 //!
-//! Small frames gather in one buffer. A large payload that the kernel did not take at once is kept as it is, without a
-//! copy, so that a message to many peers is in memory once.
+//! Small frames gather in one buffer. A large payload that the kernel did not take at once is kept as it is,
+//! without a copy, so that a message to many peers is in memory once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,8 +88,8 @@ impl WriteQueue {
         self.chunks.push_back(bytes);
     }
 
-    /// Counts the memory of the queue. Chunks that others use, such as messages of a room, are counted by those, or by the
-    /// last one that is left.
+    /// Counts the memory of the queue. Chunks that others use, such as messages of a room, are counted by
+    /// those, or by the last one that is left.
     pub(super) fn count_memory(&mut self) {
         let own = self.chunks.iter().filter(|chunk| chunk.is_unique());
         self.own_chunk_bytes = own.map(Bytes::len).sum();
@@ -143,8 +143,8 @@ impl WriteQueue {
         self.consume(self.len());
     }
 
-    /// Removes `n` bytes that were sent. Frees the buffer of gathered frames with their last byte if it is larger than
-    /// [`FLUSH_THRESHOLD`].
+    /// Removes `n` bytes that were sent. Frees the buffer of gathered frames with their last byte if it is
+    /// larger than [`FLUSH_THRESHOLD`].
     pub(super) fn consume(&mut self, mut n: usize) {
         while let Some(first) = self.chunks.front_mut()
             && n > 0

@@ -83,7 +83,8 @@ pub fn upgrade(path: &str) -> String {
     request(path, &[])
 }
 
-/// Returns a handshake with more header fields. A field replaces the usual one of its name; an empty value removes it.
+/// Returns a handshake with more header fields. A field replaces the usual one of its name; an empty value
+/// removes it.
 pub fn request(path: &str, fields: &[(&str, &str)]) -> String {
     let usual = [
         ("Host", "localhost"),

@@ -59,7 +59,8 @@ fn connect_small(address: SocketAddr) -> Client {
     Client { stream }
 }
 
-/// Sends messages at a constant rate and returns the round trips, each from the time at which its message was due.
+/// Sends messages at a constant rate and returns the round trips, each from the time at which its message was
+/// due.
 fn round_trips(address: SocketAddr, first: usize) -> Vec<Duration> {
     let mut client = Client::connect(address).open("/echo");
     let start = Instant::now() + PACE * u32::try_from(first).unwrap() / u32::try_from(ACTIVE).unwrap();

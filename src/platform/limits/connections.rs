@@ -19,19 +19,19 @@ const SPARE_FILES: u64 = 64;
 /// File descriptors that [`spare_files`] reserves for standard streams, listeners and libraries.
 const RESERVED_FILES: usize = 16;
 
-/// File descriptors that the default number of connections leaves to connections that are rejected, if there are at
-/// least [`MANY_FILES`].
+/// File descriptors that the default number of connections leaves to connections that are rejected, if there
+/// are at least [`MANY_FILES`].
 const REJECTED_FILES: u64 = 256;
 const MANY_FILES: u64 = 1024;
 
-/// Returns the maximum number of connections: `requested`, or without it `default` lowered to what descriptors
-/// and memory allow, with a warning in the log if that is little. `waiting` is the number of connections that
-/// may wait for a place, which need file descriptors too. Raises the soft limit of open files to the hard limit
-/// first.
+/// Returns the maximum number of connections: `requested`, or without it `default` lowered to what
+/// descriptors and memory allow, with a warning in the log if that is little. `waiting` is the number of
+/// connections that may wait for a place, which need file descriptors too. Raises the soft limit of open
+/// files to the hard limit first.
 ///
 /// # Errors
-/// [`Error::TooMany`] if the limits allow less than `requested`, or no connection at all. Memory does not limit
-/// `requested`: how much a connection needs depends on its messages.
+/// [`Error::TooMany`] if the limits allow less than `requested`, or no connection at all. Memory does not
+/// limit `requested`: how much a connection needs depends on its messages.
 pub fn fit_connections(requested: Option<usize>, default: usize, waiting: usize) -> Result<usize, Error> {
     raise_open_files_limit();
     let mut limits = Vec::from_iter(open_files(waiting as u64));

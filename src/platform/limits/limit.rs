@@ -16,7 +16,8 @@ pub(super) struct Limit {
     pub(super) ceiling: u64,
     /// A command that sets the limit: the parts before and behind the value.
     pub(super) raise_command: (String, String),
-    /// Number of connections that may wait for a place, if each uses one of the limit and `reserved` includes them.
+    /// Number of connections that may wait for a place, if each uses one of the limit and `reserved` includes
+    /// them.
     pub(super) waiting: u64,
 }
 
@@ -33,8 +34,8 @@ impl Limit {
         (needed <= self.ceiling).then(|| format!("{before}{needed}{behind}"))
     }
 
-    /// Returns numbers of connections, at most `count`, and of waiting ones that fit together. Returns `None` if a
-    /// shorter queue makes no place for connections.
+    /// Returns numbers of connections, at most `count`, and of waiting ones that fit together. Returns `None`
+    /// if a shorter queue makes no place for connections.
     fn with_shorter_queue(&self, count: u64) -> Option<(u64, u64)> {
         let free = self.value.saturating_sub(self.reserved.saturating_sub(self.waiting));
         // A quarter is for the queue.
@@ -43,8 +44,8 @@ impl Limit {
     }
 }
 
-/// Returns `requested`, or without it `default` lowered to what the limits allow, with a warning in the log if that is less
-/// than `warn_below`.
+/// Returns `requested`, or without it `default` lowered to what the limits allow, with a warning in the log
+/// if that is less than `warn_below`.
 ///
 /// # Errors
 /// [`Error::TooMany`] if the limits allow less than `requested`, or none at all.

@@ -5,9 +5,9 @@ use std::fs;
 use super::system::{control_groups, status_number};
 use super::threads::free_address_space;
 
-/// The budget for messages and replies is the memory that the process may use divided by this. The other half is for
-/// connections ([`connections_in_memory`](super::connections)), for the kernel's buffers of their sockets, which a
-/// control group counts too, and for what the allocator keeps.
+/// The budget for messages and replies is the memory that the process may use divided by this. The other half
+/// is for connections ([`connections_in_memory`](super::connections)), for the kernel's buffers of their
+/// sockets, which a control group counts too, and for what the allocator keeps.
 const BUDGET_DIVISOR: u64 = 2;
 
 /// As [`BUDGET_DIVISOR`], of the address space: a buffer that grows reserves up to twice what is in it.
@@ -16,8 +16,8 @@ const ADDRESS_SPACE_DIVISOR: u64 = 4;
 /// Smallest default budget, in bytes.
 const MIN_BUDGET: u64 = 16 << 20;
 
-/// Returns the default of `--memory`, in bytes: half of the memory that the process may use, or a quarter of its address
-/// space if that is less.
+/// Returns the default of `--memory`, in bytes: half of the memory that the process may use, or a quarter of
+/// its address space if that is less.
 #[must_use]
 pub fn default_memory() -> usize {
     let memory = usable_memory().unwrap_or(u64::MAX) / BUDGET_DIVISOR;

@@ -18,7 +18,8 @@ pub(super) fn kernel_setting(name: &str, value: u64, reserved: u64, ceiling: u64
     }
 }
 
-/// Returns the folders of the control group of the process, for `controller`, and of its parents (cgroups v2 and v1).
+/// Returns the folders of the control group of the process, for `controller`, and of its parents (cgroups v2
+/// and v1).
 pub(super) fn control_groups(controller: &str) -> Vec<PathBuf> {
     let Ok(own) = fs::read_to_string("/proc/self/cgroup") else { return Vec::new() };
     let mut groups = Vec::new();

@@ -55,7 +55,8 @@ fn mappings() -> Option<Limit> {
     })
 }
 
-/// Returns how much more address space the process may use, in bytes. Returns `None` without a limit (`RLIMIT_AS`).
+/// Returns how much more address space the process may use, in bytes. Returns `None` without a limit
+/// (`RLIMIT_AS`).
 pub(crate) fn free_address_space() -> Option<u64> {
     let limit = Resource::AS.get_soft().ok().filter(|&limit| limit != u64::MAX)?;
     let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -80,7 +81,8 @@ fn user_threads() -> Option<Limit> {
     })
 }
 
-/// `kernel.threads-max` or `kernel.pid_max`, of which `ceiling` is the largest value: all threads of the system.
+/// `kernel.threads-max` or `kernel.pid_max`, of which `ceiling` is the largest value: all threads of the
+/// system.
 fn system_threads(name: &str, ceiling: u64) -> Option<Limit> {
     let limit = sysctl(name)?;
     // The fourth field of loadavg is "runnable/existing" threads, for example "2/345".
