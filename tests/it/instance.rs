@@ -6,9 +6,11 @@ use crate::harness::{TestServer, config, exchange, masked, upgrade};
 use crate::server_process::{ServerProcess, command};
 use ws_echo::Config;
 
-/// Returns the value of the only `X-Served-By` field of a response.
+/// Returns the value of the only `X-Served-By` field of a response. Proxies change the case of the name.
 pub fn served_by(head: &str) -> &str {
-    let values: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("X-Served-By: ")).collect();
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    let values: Vec<_> =
+        fields.filter(|(name, _)| name.eq_ignore_ascii_case("X-Served-By")).map(|(_, value)| value).collect();
     assert_eq!(values.len(), 1, "{head}");
     values[0]
 }

@@ -46,6 +46,7 @@ mod page;
 mod proc_status;
 mod process;
 mod process_start;
+mod proxies;
 mod push;
 mod random;
 mod restart;
