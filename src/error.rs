@@ -80,7 +80,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { address, source } => {
-                write!(f, "cannot listen on {address}: {source}; {}", listen_advice(source))
+                write!(f, "cannot listen on {address}: {source}; {}", listen_advice(address, source))
             }
             Self::TooMany { what, requested, explanation, advice, .. } => {
                 let verb = if *what == Limited::Workers { "start" } else { "serve" };
@@ -127,7 +127,15 @@ impl std::error::Error for Error {
 }
 
 /// Returns what the operator can do about an error of bind or name resolution.
-fn listen_advice(error: &io::Error) -> &'static str {
+fn listen_advice(address: &str, error: &io::Error) -> &'static str {
+    if address.starts_with("unix:") {
+        return match error.kind() {
+            io::ErrorKind::AddrInUse => "stop that process, or choose another path",
+            io::ErrorKind::AlreadyExists => "remove the file, or choose another path",
+            io::ErrorKind::PermissionDenied => "choose a path in a directory that this user may write to",
+            _ => "choose a path in a directory that exists",
+        };
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "stop the program that uses it, or choose another port with --listen or --tls-listen"
@@ -138,6 +146,8 @@ fn listen_advice(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => {
             "no interface of this machine has this address; choose another with --listen or --tls-listen"
         }
-        _ => "set --listen or --tls-listen to HOST:PORT, for example 127.0.0.1:1234 or [::]:1234",
+        _ => {
+            "set --listen or --tls-listen to HOST:PORT, for example 127.0.0.1:1234 or [::]:1234, or to unix:PATH"
+        }
     }
 }

@@ -17,7 +17,7 @@
 //! woken, until it has nothing more to do. All workers wait in one `epoll(7)` set. The supervisor compares
 //! the counters of each session at each tick, and sends Ping and Close frames through the session's frame
 //! writer, a mutex that the worker uses too. As a last resort it calls `shutdown(2)`, which makes the session
-//! ready. A second accept loop, for TLS, has a thread of its own.
+//! ready. The accept loop of each further listener has a thread of its own.
 //!
 //! A thread that logs a line adds it to a bounded queue and never waits. The thread `log` writes the lines to
 //! standard error. Lines that do not fit are dropped and counted ([`logging::start`]).
@@ -126,11 +126,13 @@ pub use config::Config;
 pub use endpoints::routes::Routes;
 pub use error::Error;
 pub use metrics::summary::Summary;
-pub use server::listener::{Listener, listen};
+pub use server::bind::listen;
+pub use server::listener::Listener;
 pub use server::ready::{ReadyServer, Server};
 pub use server::shutdown::ShutdownSignal;
 pub use session::end::SessionEnd;
 pub use session::endpoint::{Endpoint, Next};
 pub use session::handle::{PushError, SessionHandle};
+pub use session::peer::Peer;
 pub use session::websocket::WebSocketSession;
 pub use tls::certificate::Certificate;

@@ -11,10 +11,11 @@ use ws_echo::cli::Cli;
 use ws_echo::config::{DEFAULT_CONNECTIONS, default_workers};
 use ws_echo::logging::LogFormat;
 use ws_echo::platform::{limits, tune};
+use ws_echo::server::bind::listen_all;
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
 use ws_echo::tls::certificate_watch::CertificateWatch;
-use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, listen, logging};
+use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, logging};
 
 /// Maximum time to wait for the reader of standard output.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -55,12 +56,10 @@ fn run(cli: Cli) -> Result<Summary, Error> {
         .map(|certificate| CertificateWatch::start(certificate, cli.cert_watch()))
         .transpose()?;
     watch_signals(&stop, certificate_watch)?;
-    let mut listeners = Vec::new();
-    if let Some(address) = cli.listen() {
-        listeners.push(Listener::from(listen(address)?));
-    }
+    let mut listeners: Vec<_> = listen_all(&cli.listen())?.into_iter().map(Listener::from).collect();
     if let (Some(tls), Some(certificate)) = (tls, certificate) {
-        listeners.push(Listener::secure(listen(tls.address)?, certificate));
+        let secure = |socket| Listener::secure(socket, Arc::clone(&certificate));
+        listeners.extend(listen_all(tls.addresses)?.into_iter().map(secure));
     }
     let ready_lines = ready_lines(&listeners);
     let addresses: Vec<_> = listeners.iter().map(Listener::to_string).collect();

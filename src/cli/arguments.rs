@@ -7,9 +7,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::options::{Capacity, Deployment, Logging, Protocol, Timeouts, TlsOptions};
-use super::values::DISABLED;
+use super::values::PlainAddress;
 use crate::config::{Config, DEFAULT_CONNECTIONS, default_name, default_workers};
 use crate::logging::LogFormat;
+use crate::server::listen_address::ListenAddress;
 
 /// Text below the options in `--help`.
 const AFTER_HELP: &str = "\
@@ -51,8 +52,8 @@ pub struct Cli {
 /// Settings of the TLS listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsConfig<'a> {
-    /// Address to listen on, as `HOST:PORT`.
-    pub address: &'a str,
+    /// Addresses to listen on, at least one.
+    pub addresses: &'a [ListenAddress],
     /// File with the certificate and its chain, in PEM.
     pub certificate: &'a Path,
     /// File with the private key, in PEM.
@@ -75,7 +76,7 @@ impl Cli {
     fn check(&self) -> Result<(), String> {
         let TlsOptions { listen, cert, key, .. } = &self.tls;
         let files = [("--tls-cert FILE", cert.is_some()), ("--tls-key FILE", key.is_some())];
-        if listen.is_some() {
+        if !listen.is_empty() {
             let missing: Vec<_> = files.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
             if !missing.is_empty() {
                 return Err(format!(
@@ -84,9 +85,12 @@ impl Cli {
                 ));
             }
         } else if let Some((name, _)) = files.iter().find(|(_, given)| *given) {
-            return Err(format!("{name} requires --tls-listen HOST:PORT"));
-        } else if self.listen().is_none() {
-            return Err("--listen none requires --tls-listen HOST:PORT".to_owned());
+            return Err(format!("{name} requires --tls-listen ADDRESS"));
+        } else if self.listen().is_empty() {
+            return Err("--listen none requires --tls-listen ADDRESS".to_owned());
+        }
+        if self.capacity.listen.len() > 1 && self.capacity.listen.contains(&PlainAddress::None) {
+            return Err("--listen none excludes other addresses of --listen".to_owned());
         }
         if self.deployment.drain_spread > self.timeouts.drain_timeout {
             return Err("--drain-spread must be at most --drain-timeout".to_owned());
@@ -94,17 +98,24 @@ impl Cli {
         Ok(())
     }
 
-    /// Returns the address of the plain listener as `HOST:PORT`, or `None` if it is disabled.
+    /// Returns the addresses for plain connections; none if they are disabled.
     #[must_use]
-    pub fn listen(&self) -> Option<&str> {
-        Some(self.capacity.listen.as_str()).filter(|&address| address != DISABLED)
+    pub fn listen(&self) -> Vec<ListenAddress> {
+        let at = |address: &PlainAddress| match address {
+            PlainAddress::At(address) => Some(address.clone()),
+            PlainAddress::None => None,
+        };
+        self.capacity.listen.iter().filter_map(at).collect()
     }
 
     /// Returns the settings of the TLS listener, or `None` without `--tls-listen`.
     #[must_use]
     pub fn tls(&self) -> Option<TlsConfig<'_>> {
         let TlsOptions { listen, cert, key, .. } = &self.tls;
-        Some(TlsConfig { address: listen.as_deref()?, certificate: cert.as_deref()?, key: key.as_deref()? })
+        if listen.is_empty() {
+            return None;
+        }
+        Some(TlsConfig { addresses: listen, certificate: cert.as_deref()?, key: key.as_deref()? })
     }
 
     /// Returns the interval at which the files of the certificate are looked at; zero disables this.
@@ -191,6 +202,7 @@ mod tests {
             (&["--tls-listen=localhost:0", files[0]], "requires --tls-key FILE;"),
             (&[files[1]], "--tls-key FILE requires --tls-listen"),
             (&["--listen=none"], "--listen none requires --tls-listen"),
+            (&["--listen=none,localhost:0"], "excludes other addresses"),
             (&["--drain-spread=11s"], "at most --drain-timeout"),
         ] {
             let error = check(arguments).expect_err("a usage error");

@@ -1,26 +1,29 @@
 //! The options in the groups of `--help`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::origin::{host, origin};
 use super::values::{
-    address, address_or_none, at_least_one, deflate_level, endpoint, memory_size, message_size, name,
+    PlainAddress, address_or_none, at_least_one, deflate_level, endpoint, memory_size, message_size, name,
     queue_length, timeout, timeout_or_zero, token,
 };
 use crate::config::DEFAULT_DEFLATE_LEVEL;
 use crate::logging::LogFormat;
+use crate::server::listen_address::ListenAddress;
 
 /// Addresses and limits.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Capacity")]
 pub(super) struct Capacity {
-    /// Address to listen on; port 0 picks a free port, `none` disables this listener
-    #[arg(long, env = "WS_ECHO_LISTEN", value_name = "HOST:PORT")]
+    /// Address to listen on, repeatable: HOST:PORT, for all addresses of a name, with port 0 for a free
+    /// port; or unix:PATH; `none` disables plain connections
+    #[arg(long, env = "WS_ECHO_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     #[arg(default_value = "127.0.0.1:1234", value_parser = address_or_none)]
-    pub(super) listen: String,
+    pub(super) listen: Vec<PlainAddress>,
     /// Number of worker threads [default: one per processor, at least 2]
     #[arg(long, env = "WS_ECHO_WORKERS", value_name = "N", value_parser = at_least_one)]
     pub(super) workers: Option<usize>,
@@ -48,10 +51,10 @@ pub(super) struct Capacity {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "TLS")]
 pub(super) struct TlsOptions {
-    /// Address to listen on for wss://; scripts/dev-cert creates a test certificate
-    #[arg(id = "tls_listen", long = "tls-listen", env = "WS_ECHO_TLS_LISTEN", value_name = "HOST:PORT")]
-    #[arg(value_parser = address)]
-    pub(super) listen: Option<String>,
+    /// Address to listen on for wss://, repeatable; scripts/dev-cert creates a test certificate
+    #[arg(id = "tls_listen", long = "tls-listen", env = "WS_ECHO_TLS_LISTEN", value_name = "ADDRESS")]
+    #[arg(value_delimiter = ',', value_parser = ListenAddress::from_str)]
+    pub(super) listen: Vec<ListenAddress>,
     /// File with the certificate and its chain, in PEM
     #[arg(id = "tls_cert", long = "tls-cert", env = "WS_ECHO_TLS_CERT", value_name = "FILE")]
     pub(super) cert: Option<PathBuf>,

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use crate::config::{Config, MAX_DEFLATE_LEVEL, MAX_NAME_LENGTH, is_name_char};
 use crate::endpoints::table::ENDPOINTS;
 use crate::protocol::token::is_token_byte;
+use crate::server::listen_address::ListenAddress;
 
 /// Shortest time-out. Shorter ones would end healthy sessions.
 const MIN_TIMEOUT: Duration = Duration::from_millis(10);
@@ -20,23 +21,16 @@ const MIN_MEMORY_SIZE: u64 = 1 << 20;
 /// Largest value of `--waiting`. Each queued connection is an open file.
 const MAX_QUEUE_LENGTH: usize = 65_536;
 
-/// Value of `--listen` that disables the plain listener.
-pub(super) const DISABLED: &str = "none";
-
-/// Parses an address or `none`.
-pub(super) fn address_or_none(text: &str) -> Result<String, String> {
-    if text == DISABLED { Ok(text.to_owned()) } else { address(text) }
+/// A value of `--listen`: an address, or `none`, which disables the plain listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PlainAddress {
+    None,
+    At(ListenAddress),
 }
 
-/// Parses `HOST:PORT`. HOST is a name, an IPv4 address or an IPv6 address in brackets.
-pub(super) fn address(text: &str) -> Result<String, String> {
-    let expected = "expected HOST:PORT, for example 127.0.0.1:1234, localhost:0 or [::]:1234";
-    let (host, port) = text.rsplit_once(':').ok_or(expected)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
-        return Err(expected.to_owned());
-    }
-    Ok(text.to_owned())
+/// Parses an address or `none`.
+pub(super) fn address_or_none(text: &str) -> Result<PlainAddress, String> {
+    if text == "none" { Ok(PlainAddress::None) } else { text.parse().map(PlainAddress::At) }
 }
 
 /// Parses an integer of at least 1.
@@ -151,16 +145,6 @@ mod tests {
                 && timeout("8days").is_err()
         );
         assert_eq!(timeout_or_zero("0s"), Ok(Duration::ZERO));
-    }
-
-    #[test]
-    fn address_requires_host_and_port() {
-        for valid in ["127.0.0.1:1234", "localhost:0", "[::1]:80"] {
-            assert!(address(valid).is_ok(), "{valid}");
-        }
-        for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", ""] {
-            assert!(address(invalid).is_err(), "{invalid}");
-        }
     }
 
     #[test]

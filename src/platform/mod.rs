@@ -11,3 +11,4 @@ pub mod signals;
 pub mod tune;
 pub(crate) mod turn_state;
 mod wake_timers;
+pub(crate) mod wake_up;

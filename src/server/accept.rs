@@ -1,7 +1,6 @@
 //! The accept loops: each accepts connections of one listener and hands them to the scheduler.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread::{self, JoinHandle};
@@ -54,7 +53,7 @@ fn spawn_accept_loop(
     dispatcher: &ConnectionDispatcher,
     stop: &ShutdownSignal,
 ) -> Result<JoinHandle<()>, Error> {
-    let name = format!("ws:{}:acc", acceptor.listener.port());
+    let name = format!("ws:{}:acc", acceptor.listener.label());
     let thread_dispatcher = dispatcher.clone();
     let spawned =
         thread::Builder::new().name(name).spawn(move || thread_dispatcher.run_accept_loop(acceptor));
@@ -105,10 +104,8 @@ impl ConnectionDispatcher {
         let mut yielded = false;
         loop {
             match listener.accept() {
-                Ok((_, peer)) if listener.is_interrupt(peer) => {}
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
-                    let peer = without_mapping(peer);
                     self.dispatch(AcceptedConnection { socket, peer, tls, permit: None, reject: None });
                     yielded = false;
                 }
@@ -142,17 +139,10 @@ impl ConnectionDispatcher {
         let _ = self.state.events.send(Event::AcceptLoopEnded);
     }
 
-    /// Sets the socket options and starts to serve the connection. Closes it if there are too many.
+    /// Starts to serve the connection. Closes it if there are too many.
     fn dispatch(&self, mut connection: AcceptedConnection) {
-        let socket = &connection.socket;
-        // These fail only if the connection is already closed.
-        if let Err(error) = socket.set_nodelay(true).and_then(|()| socket.set_nonblocking(true)) {
-            let peer = connection.peer;
-            debug!(peer:%; "{peer} closed before it was served: {error}");
-            return;
-        }
-        if let Some(limit) = &self.address_limit {
-            connection.permit = limit.acquire(connection.peer.ip());
+        if let (Some(limit), Some(ip)) = (&self.address_limit, connection.peer.ip()) {
+            connection.permit = limit.acquire(ip);
             if connection.permit.is_none() {
                 connection.reject = Some(RejectReason::AddressLimit);
             }
@@ -163,15 +153,5 @@ impl ConnectionDispatcher {
         let peer = connection.peer;
         debug!(peer:%; "{peer} closed without a response: too many connections");
         let _ = self.state.events.send(Event::Overflowed);
-    }
-}
-
-/// Returns the address of a peer, without the mapping to IPv6 (RFC 4291, 2.5.5.2) that an IPv6 listener adds
-/// to IPv4 addresses.
-fn without_mapping(peer: SocketAddr) -> SocketAddr {
-    match peer.ip().to_canonical() {
-        ip if ip.is_ipv4() => SocketAddr::new(ip, peer.port()),
-        // Not rebuilt, because that would lose the scope.
-        _ => peer,
     }
 }

@@ -4,13 +4,14 @@
 //! need none, and a rejection is the response to a request.
 
 use std::collections::{HashSet, VecDeque};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::ServerConfig;
+use socket2::Socket;
 
 use super::address_limit::AddressPermit;
 use super::reject_reason::RejectReason;
+use crate::session::peer::Peer;
 
 /// Connections beyond those with a place and those that wait for one: they have sent no request, or get a
 /// rejection.
@@ -20,8 +21,8 @@ const MAX_OTHERS: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct AcceptedConnection {
     /// In non-blocking mode.
-    pub(crate) socket: TcpStream,
-    pub(crate) peer: SocketAddr,
+    pub(crate) socket: Socket,
+    pub(crate) peer: Peer,
     /// TLS configuration of the listener; `None` for plain TCP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Counts the connection for the limit of its address, if there is a limit.

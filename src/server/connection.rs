@@ -1,13 +1,12 @@
 //! One connection from its first byte to its report: opening, session, end. Each turn does what is possible
 //! without waiting.
 
-use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{error, info};
-use socket2::SockRef;
+use socket2::Socket;
 
 use super::address_limit::AddressPermit;
 use super::admission::{AcceptedConnection, ConnectionPermit};
@@ -98,7 +97,7 @@ impl ConnectionTask {
     }
 
     /// Returns the socket.
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Socket {
         self.handle.writer().socket()
     }
 
@@ -167,7 +166,7 @@ impl ConnectionTask {
 
     /// Makes close(2) send a RST (`SO_LINGER`, socket(7)). Returns whether that succeeded.
     fn reset_on_close(&self) -> bool {
-        SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).is_ok()
+        self.socket().set_linger(Some(Duration::ZERO)).is_ok()
     }
 
     /// Locks the body. After a panic it is used only to report the end.

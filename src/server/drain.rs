@@ -47,8 +47,7 @@ impl Supervisor {
         self.drain_began = Some(now);
         self.state.admission.close();
         self.continue_drain(now);
-        // Last, because a connect may take a while. `drain` drops the supervisor's clone of each listener, so
-        // that the listener closes when its loop ends.
+        // `drain` drops the supervisor's clone of each listener, so that the listener closes when its loop ends.
         for listener in self.listeners.drain(..) {
             listener.interrupt();
         }

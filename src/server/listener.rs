@@ -2,57 +2,101 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
-use std::time::Duration;
 
-use log::debug;
 use rustix::event::{PollFd, PollFlags, poll};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::Socket;
 
-use crate::error::Error;
+use super::unix_socket::SocketFile;
+use crate::platform::wake_up::WakeUp;
+use crate::session::peer::Peer;
 use crate::tls::certificate::Certificate;
 
-/// Maximum number of connections that the kernel holds before they are accepted; it applies
-/// `net.core.somaxconn` as well (listen(2)). With the 128 of the standard library a storm loses SYNs, and
-/// each lost SYN delays its client by a second.
-const BACKLOG: i32 = 4096;
+/// A socket that listens.
+#[derive(Debug)]
+pub struct ListeningSocket(Kind);
 
-/// Maximum time to connect to a listener in order to unblock its accept loop.
-const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Binds a listener to `HOST:PORT`: to the first address of the host that can be bound. Port 0 picks a free
-/// port.
-///
-/// # Errors
-/// [`Error::Listen`] if the host has no address or none of its addresses can be bound.
-pub fn listen(address: &str) -> Result<TcpListener, Error> {
-    let listen_error = |source| Error::Listen { address: address.to_owned(), source };
-    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for resolved in address.to_socket_addrs().map_err(listen_error)? {
-        match listen_on(resolved) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last_error = error,
-        }
-    }
-    Err(listen_error(last_error))
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    /// A Unix socket and its file.
+    Unix(UnixListener, SocketFile),
 }
 
-/// Binds a listener with [`BACKLOG`].
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // Lets a restarted server bind while connections of the old one are in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+impl ListeningSocket {
+    /// Creates a listening socket from a Unix socket and its file.
+    pub(super) fn unix(listener: UnixListener, file: SocketFile) -> Self {
+        Self(Kind::Unix(listener, file))
+    }
+
+    /// Returns the address as a URL of `scheme`. The one of a Unix socket has the form that Node's `ws`
+    /// accepts: `ws+unix:PATH:/`.
+    fn url(&self, scheme: &str) -> String {
+        match &self.0 {
+            Kind::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("{scheme}://{address}/"),
+                Err(_) => format!("{scheme}://?/"),
+            },
+            Kind::Unix(_, file) => format!("{scheme}+unix:{}:/", file.path().display()),
+        }
+    }
+
+    /// Returns the port, or `unix`, for the names of threads.
+    fn label(&self) -> String {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.local_addr().map_or(0, |address| address.port()).to_string(),
+            Kind::Unix(..) => "unix".to_owned(),
+        }
+    }
+
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.set_nonblocking(true),
+            Kind::Unix(listener, _) => listener.set_nonblocking(true),
+        }
+    }
+
+    /// Accepts a connection and sets it to non-blocking mode, with `TCP_NODELAY`.
+    fn accept(&self) -> io::Result<(Socket, Peer)> {
+        // An option cannot be set if the peer has closed the connection.
+        let aborted = |error| io::Error::new(io::ErrorKind::ConnectionAborted, error);
+        match &self.0 {
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).map_err(aborted)?;
+                Ok((stream.into(), peer.into()))
+            }
+            Kind::Unix(listener, _) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true).map_err(aborted)?;
+                Ok((stream.into(), Peer::Unix))
+            }
+        }
+    }
+}
+
+impl AsFd for ListeningSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.as_fd(),
+            Kind::Unix(listener, _) => listener.as_fd(),
+        }
+    }
+}
+
+impl From<TcpListener> for ListeningSocket {
+    fn from(listener: TcpListener) -> Self {
+        Self(Kind::Tcp(listener))
+    }
 }
 
 /// A bound listener, plain or with TLS. Its `Display` is its address as a `ws:` or `wss:` URL.
 #[derive(Debug)]
 pub struct Listener {
-    pub(crate) socket: TcpListener,
+    pub(crate) socket: ListeningSocket,
     /// The certificate of a TLS listener; `None` for plain TCP.
     pub(crate) certificate: Option<Arc<Certificate>>,
 }
@@ -60,34 +104,28 @@ pub struct Listener {
 impl Listener {
     /// Creates a TLS listener.
     #[must_use]
-    pub fn secure(socket: TcpListener, certificate: Arc<Certificate>) -> Self {
-        Self { socket, certificate: Some(certificate) }
+    pub fn secure(socket: impl Into<ListeningSocket>, certificate: Arc<Certificate>) -> Self {
+        Self { socket: socket.into(), certificate: Some(certificate) }
     }
 
-    /// Returns the address as an `http:` or `https:` URL.
+    /// Returns the address as an `http:` or `https:` URL, or `None` for a Unix socket, which browsers cannot
+    /// open.
     #[must_use]
-    pub fn http_url(&self) -> String {
+    pub fn http_url(&self) -> Option<String> {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
-        self.url(scheme)
-    }
-
-    fn url(&self, scheme: &str) -> String {
-        match self.socket.local_addr() {
-            Ok(address) => format!("{scheme}://{address}/"),
-            Err(_) => format!("{scheme}://?/"),
-        }
+        matches!(self.socket.0, Kind::Tcp(_)).then(|| self.socket.url(scheme))
     }
 }
 
-impl From<TcpListener> for Listener {
-    fn from(socket: TcpListener) -> Self {
-        Self { socket, certificate: None }
+impl<S: Into<ListeningSocket>> From<S> for Listener {
+    fn from(socket: S) -> Self {
+        Self { socket: socket.into(), certificate: None }
     }
 }
 
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url(if self.certificate.is_some() { "wss" } else { "ws" }))
+        f.write_str(&self.socket.url(if self.certificate.is_some() { "wss" } else { "ws" }))
     }
 }
 
@@ -95,8 +133,14 @@ impl fmt::Display for Listener {
 #[derive(Debug)]
 pub struct Listeners(pub(crate) Vec<Listener>);
 
-impl<L: Into<Listener>> From<L> for Listeners {
-    fn from(listener: L) -> Self {
+impl From<Listener> for Listeners {
+    fn from(listener: Listener) -> Self {
+        Self(vec![listener])
+    }
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(listener: TcpListener) -> Self {
         Self(vec![listener.into()])
     }
 }
@@ -108,79 +152,55 @@ impl From<Vec<Listener>> for Listeners {
 }
 
 /// Returns the lines for standard output. One line `listening on URL` for each listener: scripts wait for
-/// it. The last line is a hint for people.
+/// it. The last line is a hint for people, if a browser can open one of the listeners.
 #[must_use]
 pub fn ready_lines(listeners: &[Listener]) -> String {
     let mut lines: Vec<_> = listeners.iter().map(|listener| format!("listening on {listener}")).collect();
-    let page = listeners.first().map(Listener::http_url).unwrap_or_default();
-    lines.push(format!("open {page} in a browser to try it; Ctrl-C stops"));
+    if let Some(page) = listeners.iter().find_map(Listener::http_url) {
+        lines.push(format!("open {page} in a browser to try it; Ctrl-C stops"));
+    }
     lines.join("\n")
 }
 
 /// A non-blocking listener whose accept loop can wait for connections and be unblocked by another thread.
 #[derive(Clone, Debug)]
 pub(crate) struct InterruptibleListener {
-    listener: Arc<TcpListener>,
-    /// The address to connect to: that of the listener, or loopback if the listener has no specific address.
-    address: SocketAddr,
-    /// Source port of the interrupting connection; 0 before there is one.
-    source_port: Arc<AtomicU16>,
+    socket: Arc<ListeningSocket>,
+    interrupt: Arc<WakeUp>,
 }
 
 impl InterruptibleListener {
     /// Sets the listener to non-blocking mode.
     ///
     /// # Errors
-    /// If a system call on the listener fails.
-    pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let mut address = listener.local_addr()?;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        Ok(Self { listener: Arc::new(listener), address, source_port: Arc::default() })
+    /// If a system call fails.
+    pub(crate) fn new(socket: ListeningSocket) -> io::Result<Self> {
+        socket.set_nonblocking()?;
+        Ok(Self { socket: Arc::new(socket), interrupt: Arc::new(WakeUp::new()?) })
     }
 
-    /// Accepts a connection and returns it with the peer's address. Does not block: fails with `WouldBlock`
-    /// if the backlog is empty.
-    pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.listener.accept()
+    /// Accepts a connection and returns its socket in non-blocking mode. Does not block: fails with
+    /// `WouldBlock` if the backlog is empty, and with `ConnectionAborted` if the peer has gone.
+    pub(crate) fn accept(&self) -> io::Result<(Socket, Peer)> {
+        self.socket.accept()
     }
 
-    /// Blocks until a connection can be accepted. May return early; the caller has to accept and wait again.
+    /// Blocks until a connection can be accepted, or returns at once after [`interrupt`](Self::interrupt).
+    /// May return early; the caller has to accept and wait again.
     pub(crate) fn wait_readable(&self) {
+        let mut descriptors =
+            [PollFd::new(&*self.socket, PollFlags::IN), PollFd::new(&*self.interrupt, PollFlags::IN)];
         // An error, for example EINTR, is an early return.
-        let _ = poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], None);
+        let _ = poll(&mut descriptors, None);
     }
 
-    /// Returns the port of the listener.
-    pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+    /// Returns the port of the listener, or `unix`.
+    pub(crate) fn label(&self) -> String {
+        self.socket.label()
     }
 
-    /// Unblocks the accept loop by connecting to its listener. Blocks for at most [`INTERRUPT_TIMEOUT`].
+    /// Ends the current wait of the accept loop and all later ones.
     pub(crate) fn interrupt(&self) {
-        if let Err(error) = self.connect_to_self() {
-            debug!("cannot connect to {} to end its accept loop: {error}", self.address);
-            // Unblocks the loop too, on Linux, but the kernel resets the connections in the backlog.
-            let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Read);
-        }
-    }
-
-    /// Connects to the listener from a source port that is stored before the accept loop accepts the
-    /// connection.
-    fn connect_to_self(&self) -> io::Result<()> {
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
-        socket.bind(&SocketAddr::new(self.address.ip(), 0).into())?;
-        let source_port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        self.source_port.store(source_port, SeqCst);
-        socket.connect_timeout(&self.address.into(), INTERRUPT_TIMEOUT)
-    }
-
-    /// Returns whether the connection from `peer` is the interrupting one.
-    pub(crate) fn is_interrupt(&self, peer: SocketAddr) -> bool {
-        peer.ip() == self.address.ip() && peer.port() == self.source_port.load(SeqCst)
+        self.interrupt.signal();
     }
 }

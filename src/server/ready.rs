@@ -54,7 +54,7 @@ impl Server {
     pub fn start(self) -> Result<ReadyServer, Error> {
         let Self { listeners, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
-        let port = acceptors.first().map_or(0, |acceptor| acceptor.listener.port());
+        let label = acceptors.first().map_or_else(String::new, |acceptor| acceptor.listener.label());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
         let spare_files = limits::spare_files(config.connections.saturating_add(config.waiting));
         let admission = Admission::new(config.connections, config.waiting, spare_files);
@@ -69,8 +69,8 @@ impl Server {
             draining: AtomicBool::new(false),
         });
         let scheduler = Scheduler::new(Arc::clone(&state)).map_err(Error::Files)?;
-        let workers = Workers::start(format!("ws:{port}"), state.config.workers, &Arc::new(scheduler))?;
-        Ok(ReadyServer { acceptors, port, workers, state, events })
+        let workers = Workers::start(format!("ws:{label}"), state.config.workers, &Arc::new(scheduler))?;
+        Ok(ReadyServer { acceptors, label, workers, state, events })
     }
 
     /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
@@ -85,8 +85,8 @@ impl Server {
 /// A server whose workers run and wait for connections.
 pub struct ReadyServer {
     acceptors: Vec<Acceptor>,
-    /// Port of the first listener; part of the thread names.
-    port: u16,
+    /// Port of the first listener, or `unix`; part of the thread names.
+    label: String,
     workers: Workers,
     state: Arc<ServerState>,
     /// The supervisor's end of the event channel.
@@ -103,7 +103,7 @@ impl ReadyServer {
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, port, workers, state, events } = self;
+        let Self { acceptors, label, workers, state, events } = self;
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
         let supervisor = Supervisor::new(
             Arc::clone(&state),
@@ -112,7 +112,7 @@ impl ReadyServer {
         );
         let supervisor_stop = stop.clone();
         let supervisor_thread = thread::Builder::new()
-            .name(format!("ws:{port}:sup"))
+            .name(format!("ws:{label}:sup"))
             .spawn(move || supervisor.run(&supervisor_stop))
             .map_err(thread_error("supervision"))?;
         let scheduler = Arc::clone(workers.scheduler());

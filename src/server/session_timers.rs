@@ -270,7 +270,8 @@ mod tests {
         let peer = socket.peer_addr().unwrap();
         socket.set_nonblocking(true).unwrap();
         let readiness = Arc::new(ReadinessSet::new().unwrap());
-        let handle = SessionHandle::new(1, peer, socket, readiness, &MemoryBudget::new(usize::MAX));
+        let handle =
+            SessionHandle::new(1, peer.into(), socket.into(), readiness, &MemoryBudget::new(usize::MAX));
         handle.connection().set_waiting(Waiting::BetweenMessages);
         (SessionTimers::new(Arc::new(handle), now), listener)
     }

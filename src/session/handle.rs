@@ -1,13 +1,14 @@
 //! The handle of a session, shared by its worker, the supervisor and threads that push messages.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use socket2::Socket;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::{Bytes, Message};
 
+use super::peer::Peer;
 use crate::metrics::counters::Counters;
 use crate::platform::memory_budget::MemoryBudget;
 use crate::platform::readiness::ReadinessSet;
@@ -27,7 +28,7 @@ use crate::transport::write_queue::single_frame_header;
 pub struct SessionHandle {
     /// Number of the connection among those that the server has served, from 1.
     id: u64,
-    peer: SocketAddr,
+    peer: Peer,
     /// Shared with the worker's stream.
     connection: Arc<Connection>,
     /// Whether the 101 response was queued.
@@ -54,8 +55,8 @@ impl SessionHandle {
     /// bytes.
     pub(crate) fn new(
         id: u64,
-        peer: SocketAddr,
-        socket: TcpStream,
+        peer: Peer,
+        socket: Socket,
         readiness: Arc<ReadinessSet>,
         memory: &Arc<MemoryBudget>,
     ) -> Self {
@@ -76,9 +77,9 @@ impl SessionHandle {
         self.id
     }
 
-    /// Returns the peer's address.
+    /// Returns where the connection comes from.
     #[must_use]
-    pub fn peer(&self) -> SocketAddr {
+    pub fn peer(&self) -> Peer {
         self.peer
     }
 

@@ -7,5 +7,6 @@ pub mod end;
 pub mod endpoint;
 pub mod fault_injection;
 pub mod handle;
+pub mod peer;
 pub(crate) mod turn;
 pub mod websocket;

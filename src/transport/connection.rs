@@ -1,7 +1,9 @@
 //! What the worker of a connection and other threads share.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::Arc;
+
+use socket2::Socket;
 
 use super::frame_writer::FrameWriter;
 use super::phase::Phase;
@@ -22,7 +24,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Creates the state of an accepted connection in [`Phase::Handshake`].
-    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
+    pub(crate) fn new(socket: Socket, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
         Self {
             writer: FrameWriter::new(socket, record_layer, memory),
             counters: Counters::default(),

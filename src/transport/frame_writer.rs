@@ -2,10 +2,11 @@
 //! contract. `push.rs` has the methods for threads other than the worker that owns the session.
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use socket2::Socket;
 use tungstenite::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 
@@ -67,7 +68,7 @@ pub(crate) struct FrameWriter {
 impl FrameWriter {
     /// Creates the frame writer of a connection whose handshake has not begun. The socket must be
     /// non-blocking.
-    pub(crate) fn new(socket: TcpStream, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
+    pub(crate) fn new(socket: Socket, record_layer: RecordLayer, memory: &Arc<MemoryBudget>) -> Self {
         Self {
             socket: CountingSocket::new(socket),
             queue: Mutex::new(WriteQueue::new(record_layer, memory)),
@@ -78,7 +79,7 @@ impl FrameWriter {
     }
 
     /// Returns the socket, to receive from it or to set its options.
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Socket {
         self.socket.get()
     }
 

@@ -22,7 +22,7 @@ fn writer_and_peer() -> (FrameWriter, TcpStream) {
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let (socket, _) = listener.accept().unwrap();
     socket.set_nonblocking(true).unwrap();
-    let writer = FrameWriter::new(socket, RecordLayer::Plain, &MemoryBudget::new(usize::MAX));
+    let writer = FrameWriter::new(socket.into(), RecordLayer::Plain, &MemoryBudget::new(usize::MAX));
     writer.queue_upgrade(b"").unwrap();
     (writer, peer)
 }

@@ -6,18 +6,21 @@
 //! pending records are sent before anything else is encrypted.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use socket2::Socket;
 
 use super::parts::{Parts, empty_io_slices};
+
+/// Flag of send(2): an ended connection is an error, not a SIGPIPE.
+const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 
 /// A socket in non-blocking mode that counts its successful sends.
 #[derive(Debug)]
 pub(super) struct CountingSocket {
-    socket: TcpStream,
+    socket: Socket,
     /// Number of successful sends.
     progress: AtomicU64,
 }
@@ -47,12 +50,12 @@ pub struct TlsInfo {
 
 impl CountingSocket {
     /// Wraps `socket`, with a count of 0.
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(super) fn new(socket: Socket) -> Self {
         Self { socket, progress: AtomicU64::new(0) }
     }
 
     /// Returns the socket.
-    pub(super) fn get(&self) -> &TcpStream {
+    pub(super) fn get(&self) -> &Socket {
         &self.socket
     }
 
@@ -67,8 +70,8 @@ impl CountingSocket {
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let sent = loop {
             let sent = match parts {
-                [part] => (&self.socket).write(part),
-                parts => (&self.socket).write_vectored(parts),
+                [part] => self.socket.send_with_flags(part, NO_SIGNAL),
+                parts => self.socket.send_vectored_with_flags(parts, NO_SIGNAL),
             };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

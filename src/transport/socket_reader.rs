@@ -91,6 +91,7 @@ impl ByteSource for SocketReader {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::mem::MaybeUninit;
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
@@ -104,7 +105,7 @@ mod tests {
         let (socket, _) = listener.accept().unwrap();
         (
             SocketReader::new(Arc::new(Connection::new(
-                socket,
+                socket.into(),
                 RecordLayer::Plain,
                 &MemoryBudget::new(usize::MAX),
             ))),
@@ -114,7 +115,9 @@ mod tests {
 
     /// Waits until `count` bytes have arrived.
     fn await_bytes(reader: &SocketReader, count: usize) {
-        while reader.connection().writer().socket().peek(&mut vec![0; count]).unwrap() != count {}
+        while reader.connection().writer().socket().peek(&mut vec![MaybeUninit::uninit(); count]).unwrap()
+            != count
+        {}
     }
 
     fn kind(outcome: io::Result<usize>) -> Result<usize, io::ErrorKind> {

@@ -38,6 +38,7 @@ mod instance;
 mod keepalive;
 mod layers;
 mod limits;
+mod listening;
 mod logging;
 mod memory;
 mod memory_budget;

@@ -1,0 +1,69 @@
+//! Where a server listens, as options name it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What an address must look like, for error messages.
+const EXPECTED: &str = "expected HOST:PORT or unix:PATH, for example 127.0.0.1:1234, localhost:0, [::]:1234 \
+                        or unix:/run/ws-echo.sock";
+
+/// Maximum length of the path of a Unix socket in bytes (unix(7)).
+const MAX_PATH_LENGTH: usize = 107;
+
+/// An address to listen on. Parsed from text and written as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `HOST:PORT`. HOST is an IPv4 address, an IPv6 address in brackets, or a name, which stands for all of
+    /// its addresses. Port 0 picks a free port.
+    Tcp(String),
+    /// `unix:PATH`: a Unix socket (unix(7)).
+    Unix(PathBuf),
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    /// Parses an address. The error is a sentence that names what is accepted.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.len() {
+                0 => Err(EXPECTED.to_owned()),
+                1..=MAX_PATH_LENGTH => Ok(Self::Unix(path.into())),
+                length => Err(format!("a path of {length} bytes; at most {MAX_PATH_LENGTH} are possible")),
+            };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
+            return Err(EXPECTED.to_owned());
+        }
+        Ok(Self::Tcp(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_is_host_and_port_or_a_path() {
+        for valid in ["127.0.0.1:1234", "localhost:0", "[::1]:80", "unix:/run/a.sock", "unix:a"] {
+            let address: ListenAddress = valid.parse().expect(valid);
+            assert_eq!(address.to_string(), valid);
+        }
+        let long = format!("unix:/{}", "a".repeat(107));
+        for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", "", "unix:", &long] {
+            assert!(invalid.parse::<ListenAddress>().is_err(), "{invalid}");
+        }
+    }
+}
