@@ -61,7 +61,8 @@ fn run(cli: Cli) -> Result<Summary, Error> {
         let secure = |socket| Listener::secure(socket, Arc::clone(&certificate));
         listeners.extend(listen_all(tls.addresses)?.into_iter().map(secure));
     }
-    let ready_lines = ready_lines(&listeners);
+    let admin = listen_all(cli.admin_listen())?;
+    let ready_lines = ready_lines(&listeners, &admin);
     let addresses: Vec<_> = listeners.iter().map(Listener::to_string).collect();
     let log_format = cli.log_format();
     let (requested_workers, requested_connections) = (cli.workers(), cli.connections());
@@ -70,7 +71,7 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let connections = limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?;
     let memory = config.memory.unwrap_or_else(limits::default_memory);
     let config = Config { workers, connections, memory: Some(memory), ..config };
-    let server = Server::new(listeners, config).start()?;
+    let server = Server::new(listeners, config).with_admin(admin).start()?;
     // After the start of the workers: a storm of connections during it would overflow the backlog.
     print(ready_lines);
     if log_format == LogFormat::Json {

@@ -108,6 +108,12 @@ impl Cli {
         self.capacity.listen.iter().filter_map(at).collect()
     }
 
+    /// Returns the addresses of the admin listener.
+    #[must_use]
+    pub fn admin_listen(&self) -> &[ListenAddress] {
+        &self.deployment.admin_listen
+    }
+
     /// Returns the settings of the TLS listener, or `None` without `--tls-listen`.
     #[must_use]
     pub fn tls(&self) -> Option<TlsConfig<'_>> {

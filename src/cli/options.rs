@@ -145,6 +145,11 @@ pub(super) struct Timeouts {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Deployment")]
 pub(super) struct Deployment {
+    /// Address for /livez, /readyz, /health and /metrics, answered also while all workers are busy,
+    /// repeatable [default: none]
+    #[arg(long, env = "WS_ECHO_ADMIN_LISTEN", value_name = "ADDRESS")]
+    #[arg(value_delimiter = ',', value_parser = ListenAddress::from_str)]
+    pub(super) admin_listen: Vec<ListenAddress>,
     /// Name of this instance in X-Served-By, /info, /metrics and the summary [default: host name]
     #[arg(long, env = "WS_ECHO_NAME", value_name = "NAME", value_parser = name)]
     pub(super) name: Option<String>,

@@ -52,7 +52,7 @@ impl ListeningSocket {
         }
     }
 
-    fn set_nonblocking(&self) -> io::Result<()> {
+    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(listener) => listener.set_nonblocking(true),
             Kind::Unix(listener, _) => listener.set_nonblocking(true),
@@ -60,7 +60,7 @@ impl ListeningSocket {
     }
 
     /// Accepts a connection and sets it to non-blocking mode, with `TCP_NODELAY`.
-    fn accept(&self) -> io::Result<(Socket, Peer)> {
+    pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
         // An option cannot be set if the peer has closed the connection.
         let aborted = |error| io::Error::new(io::ErrorKind::ConnectionAborted, error);
         match &self.0 {
@@ -152,10 +152,12 @@ impl From<Vec<Listener>> for Listeners {
 }
 
 /// Returns the lines for standard output. One line `listening on URL` for each listener: scripts wait for
-/// it. The last line is a hint for people, if a browser can open one of the listeners.
+/// it. Then a line `admin on URL` for each socket of `admin`. The last line is a hint for people, if a
+/// browser can open one of the listeners.
 #[must_use]
-pub fn ready_lines(listeners: &[Listener]) -> String {
+pub fn ready_lines(listeners: &[Listener], admin: &[ListeningSocket]) -> String {
     let mut lines: Vec<_> = listeners.iter().map(|listener| format!("listening on {listener}")).collect();
+    lines.extend(admin.iter().map(|socket| format!("admin on {}", socket.url("http"))));
     if let Some(page) = listeners.iter().find_map(Listener::http_url) {
         lines.push(format!("open {page} in a browser to try it; Ctrl-C stops"));
     }

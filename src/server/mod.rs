@@ -2,6 +2,7 @@
 
 mod accept;
 mod address_limit;
+mod admin;
 mod admission;
 pub mod bind;
 mod connection;

@@ -1,8 +1,7 @@
 //! The opening of a connection: TLS handshake, request head, and the response to it.
 
 use std::io::{ErrorKind, Read};
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use log::{Level, debug, error, info, log};
 use rustls::ServerConfig;
@@ -243,10 +242,7 @@ impl Opening {
     fn respond_to(&mut self, head: RequestHead, leftover: Vec<u8>, state: &ServerState) -> OpeningStep {
         let handle = &self.handle;
         if !handshake::is_upgrade_request(&head) {
-            let snapshot = Arc::clone(&state.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
-            let ready = !state.stopping.load(SeqCst) && state.admission.has_room();
-            let response = http_routes::respond(&head, &state.config, &snapshot, ready);
-            return self.respond(&head, &response, state);
+            return self.respond(&head, &state.respond(&head), state);
         }
         let validated = AcceptedUpgrade::validate(&head, &state.config).and_then(|upgrade| {
             let endpoint = state.routes.route(&head.path, &head.query, &state.config, &state.snapshot)?;

@@ -8,8 +8,9 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::accept::{Acceptor, ConnectionDispatcher, run_accept_loops};
 use super::address_limit::AddressLimit;
+use super::admin::{AdminThread, reserved_files};
 use super::admission::Admission;
-use super::listener::{Listener, Listeners};
+use super::listener::{Listener, Listeners, ListeningSocket};
 use super::scheduler::Scheduler;
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
@@ -28,6 +29,7 @@ const EVENT_QUEUE_CAPACITY: usize = 4096;
 /// A server with bound listeners and no threads.
 pub struct Server {
     listeners: Vec<Listener>,
+    admin: Vec<ListeningSocket>,
     config: Config,
     routes: Routes,
 }
@@ -36,7 +38,7 @@ impl Server {
     /// Creates a server with the standard endpoints on one or more bound listeners.
     #[must_use]
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Self {
-        Self { listeners: listeners.into().0, config, routes: Routes::standard() }
+        Self { listeners: listeners.into().0, admin: Vec::new(), config, routes: Routes::standard() }
     }
 
     /// Replaces the routes.
@@ -45,18 +47,26 @@ impl Server {
         Self { routes, ..self }
     }
 
+    /// Adds sockets on which a thread of its own answers `/livez`, `/readyz`, `/health` and `/metrics`, from
+    /// [`start`](Self::start) to the end of [`ReadyServer::run`].
+    #[must_use]
+    pub fn with_admin(self, admin: Vec<ListeningSocket>) -> Self {
+        Self { admin, ..self }
+    }
+
     /// Starts the workers and blocks until all of them run. Connections wait in the backlog of the listener
     /// until [`ReadyServer::run`].
     ///
     /// # Errors
-    /// [`Error::Listen`], [`Error::Files`] or [`Error::Threads`] if sockets, the readiness set or threads
+    /// [`Error::Listen`], [`Error::Files`], [`Error::Thread`] or [`Error::Threads`] if sockets, the readiness set or threads
     /// cannot be set up.
     pub fn start(self) -> Result<ReadyServer, Error> {
-        let Self { listeners, config, routes } = self;
+        let Self { listeners, admin, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
         let label = acceptors.first().map_or_else(String::new, |acceptor| acceptor.listener.label());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
-        let spare_files = limits::spare_files(config.connections.saturating_add(config.waiting));
+        let used = config.connections.saturating_add(config.waiting);
+        let spare_files = limits::spare_files(used.saturating_add(reserved_files(admin.len())));
         let admission = Admission::new(config.connections, config.waiting, spare_files);
         let state = Arc::new(ServerState {
             memory: MemoryBudget::new(config.memory.unwrap_or_else(limits::default_memory)),
@@ -70,7 +80,8 @@ impl Server {
         });
         let scheduler = Scheduler::new(Arc::clone(&state)).map_err(Error::Files)?;
         let workers = Workers::start(format!("ws:{label}"), state.config.workers, &Arc::new(scheduler))?;
-        Ok(ReadyServer { acceptors, label, workers, state, events })
+        let admin = if admin.is_empty() { None } else { Some(AdminThread::start(admin, &state)?) };
+        Ok(ReadyServer { acceptors, label, workers, state, events, admin })
     }
 
     /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
@@ -91,6 +102,7 @@ pub struct ReadyServer {
     state: Arc<ServerState>,
     /// The supervisor's end of the event channel.
     events: Receiver<Event>,
+    admin: Option<AdminThread>,
 }
 
 impl ReadyServer {
@@ -103,7 +115,7 @@ impl ReadyServer {
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, label, workers, state, events } = self;
+        let Self { acceptors, label, workers, state, events, admin } = self;
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
         let supervisor = Supervisor::new(
             Arc::clone(&state),
@@ -121,6 +133,7 @@ impl ReadyServer {
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        drop(admin);
         accepted.map(|()| summary)
     }
 }

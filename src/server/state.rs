@@ -1,14 +1,17 @@
 //! The state that all connections of a server share, and the events that they send to the supervisor.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::Sender;
 
 use super::admission::Admission;
+use super::http_routes;
 use super::reject_reason::RejectReason;
 use crate::config::Config;
 use crate::endpoints::routes::Routes;
+use crate::http::request_head::RequestHead;
+use crate::http::response::Response;
 use crate::metrics::snapshot::SharedSnapshot;
 use crate::platform::memory_budget::MemoryBudget;
 use crate::session::end::SessionEnd;
@@ -30,6 +33,15 @@ pub(crate) struct ServerState {
     pub(crate) draining: AtomicBool,
     /// The memory that all sessions may use.
     pub(crate) memory: Arc<MemoryBudget>,
+}
+
+impl ServerState {
+    /// Returns the response to a request without an upgrade.
+    pub(super) fn respond(&self, head: &RequestHead) -> Response {
+        let snapshot = Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner));
+        let ready = !self.stopping.load(SeqCst) && self.admission.has_room();
+        http_routes::respond(head, &self.config, &snapshot, ready)
+    }
 }
 
 /// What accept loops and workers report to the supervisor.

@@ -11,6 +11,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod admin;
 mod bidi;
 mod browser;
 mod bundle;

@@ -80,12 +80,12 @@ fn connections_in_memory() -> Option<usize> {
     usize::try_from(usable_memory()? / 2 / MEMORY_PER_CONNECTION).ok()
 }
 
-/// Returns the number of file descriptors that are free if `used` of them are taken by sessions and queued
-/// connections.
+/// Returns the number of file descriptors that are free if `used` of them are taken by sessions, queued
+/// connections and the admin listener.
 pub(crate) fn spare_files(used: usize) -> usize {
     let limit =
         Resource::NOFILE.get_soft().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    limit.saturating_sub(used + RESERVED_FILES)
+    limit.saturating_sub(used.saturating_add(RESERVED_FILES))
 }
 
 #[cfg(test)]
