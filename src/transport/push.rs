@@ -117,8 +117,8 @@ impl FrameWriter {
         self.advance_to(Phase::Lingering);
         self.set_termination_reason(termination_reason);
         let mut pushed = self.write_from_other_thread(&mut queue)?;
-        if pushed == Pushed::Sent {
-            queue.record_layer.queue_close_notify();
+        // A plain connection has nothing more to write, which would be an error.
+        if pushed == Pushed::Sent && queue.record_layer.queue_close_notify() {
             pushed = self.write_from_other_thread(&mut queue)?;
         }
         if pushed == Pushed::Sent {

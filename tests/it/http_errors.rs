@@ -136,6 +136,22 @@ fn late_request_head_is_408_and_frees_the_worker() {
 }
 
 #[test]
+fn late_request_head_that_goes_on_is_not_reset_after_its_408() {
+    let server = TestServer::with(Config { handshake_timeout: Duration::from_millis(300), ..config() });
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\n");
+    client.stream.peek(&mut [0]).unwrap();
+    for n in 0..10 {
+        let sent = client.stream.write_all(b"X: y\r\n");
+        sent.unwrap_or_else(|error| panic!("{error} at line {n} behind the response"));
+        // The rate of a slow client, not a wait for anything.
+        thread::sleep(Duration::from_millis(20));
+    }
+    let response = String::from_utf8(client.read_rest()).unwrap();
+    assert!(response.starts_with("HTTP/1.1 408 ") && response.ends_with("in time\n"), "{response}");
+}
+
+#[test]
 fn connection_that_sends_nothing_is_closed_without_a_response() {
     let server = TestServer::with(Config { handshake_timeout: Duration::from_millis(200), ..config() });
     let mut silent = server.connect();
