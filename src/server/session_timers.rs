@@ -118,6 +118,9 @@ impl SessionTimers {
         self.last_read_at = now;
         self.ping_sent_at = self.ping_sent_at.map(|_| now);
         self.write_blocked_since = self.write_blocked_since.map(|_| now);
+        self.last_message_at = now;
+        self.unfinished_for = Duration::ZERO;
+        self.observed_at = now;
     }
 
     /// Returns whether to look at the session at this tick if there are many. A look at an idle session costs
@@ -315,6 +318,36 @@ mod tests {
         assert_eq!(timers.poll_timeouts(thawed, &config, false), None);
         let close_due = thawed + config.pong_timeout;
         assert_eq!(timers.poll_timeouts(close_due, &config, false), Some(TimeoutAction::KeepaliveTimeout));
+    }
+
+    #[test]
+    fn restarted_timers_of_messages_are_due_after_their_whole_time() {
+        let start = Instant::now();
+        let limit = Duration::from_mins(1);
+        let off =
+            Config { ping_interval: Duration::ZERO, message_timeout: Duration::ZERO, ..Config::default() };
+        for (waiting, config, reason) in [
+            (
+                Waiting::Unfinished(1),
+                Config { message_timeout: limit, ..off.clone() },
+                TerminationReason::MessageTimeout,
+            ),
+            (Waiting::BetweenMessages, Config { idle_timeout: limit, ..off }, TerminationReason::Idle),
+        ] {
+            let mut timers = timers(start);
+            timers.handle.advance_to(Phase::Open);
+            timers.handle.connection().set_waiting(waiting);
+            for at in [start, start + limit / 2] {
+                assert_eq!(timers.poll_timeouts(at, &config, false), None);
+            }
+            let thawed = start + Duration::from_hours(1);
+            timers.restart(thawed);
+            assert_eq!(timers.poll_timeouts(thawed + limit / 2, &config, false), None, "{reason:?}");
+            assert_eq!(
+                timers.poll_timeouts(thawed + limit, &config, false),
+                Some(TimeoutAction::Close(reason))
+            );
+        }
     }
 
     #[test]

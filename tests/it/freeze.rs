@@ -5,22 +5,22 @@ use std::io::{ErrorKind, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, KEY, eventually, masked, text, upgrade};
+use crate::harness::{Client, Frame, KEY, eventually, masked, text, upgrade};
 use crate::server_process::{LogLines, ServerProcess};
 
 /// All time-outs of the server, as option value and as time.
 const TIMEOUT_OPTION: &str = "2s";
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Stops the process for longer than its time-outs, and lets it run again.
-fn freeze(process: &ServerProcess) {
+/// Stops the process for this time, and lets it run again.
+fn freeze(process: &ServerProcess, time: Duration) {
     process.signal("STOP");
     eventually("the process is stopped", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
         stat.rsplit(')').next().unwrap().trim().starts_with('T')
     });
     // The length of the freeze, not a wait for anything.
-    thread::sleep(TIMEOUT + TIMEOUT / 4);
+    thread::sleep(time);
     process.signal("CONT");
 }
 
@@ -59,7 +59,7 @@ fn freeze_of_the_process_aborts_nothing() {
     let message = masked(0x82, vec![1; 1 << 20]);
     let (whole, rest) = send_until_blocked(&mut blocked, &message);
 
-    freeze(&process);
+    freeze(&process, TIMEOUT + TIMEOUT / 4);
     log.expect("the process did not run for");
 
     handshaking.send("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n");
@@ -86,4 +86,33 @@ fn freeze_of_the_process_aborts_nothing() {
         assert!(frame.first == 0x82 && frame.payload.len() == 1 << 20, "reply {n}");
     }
     sending.join().unwrap();
+}
+
+#[test]
+fn freeze_of_the_process_ends_no_message_and_no_idle_session() {
+    const LIMIT: Duration = Duration::from_secs(4);
+    let limits = ["--message-timeout=4s", "--idle-timeout=4s", "--ping-interval=0s"];
+    let mut process = ServerProcess::start(&limits);
+    let log = LogLines::of(&mut process);
+    let mut idle = process.open("/echo");
+    let mut unfinished = process.open("/echo");
+    let message = text("in two parts");
+    unfinished.send(&message[..9]);
+    // A tick of the supervisor, which sees what each session waits for, and less than half of the limits.
+    let pause = || {
+        let mut pause = process.open("/delay?ms=1000");
+        pause.send(text("pause"));
+        assert_eq!(pause.read_text(), "pause");
+        pause.close();
+    };
+    pause();
+
+    freeze(&process, LIMIT + LIMIT / 4);
+    log.expect("the process did not run for");
+
+    pause();
+    unfinished.send(&message[9..]);
+    assert_eq!(unfinished.read_frame(), Frame::new(0x81, "in two parts"));
+    idle.send(text("still here"));
+    assert_eq!(idle.read_frame(), Frame::new(0x81, "still here"));
 }
