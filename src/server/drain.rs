@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::reject_reason::RejectReason;
+use super::reject_reason::{RejectReason, log_early_response};
 use super::session_timers::SessionTimers;
 use super::supervisor::{Supervisor, abort};
 use crate::config::Config;
@@ -111,8 +111,12 @@ impl Supervisor {
 fn notify_shutdown(handle: &SessionHandle, reason: TerminationReason, served_by: &str) -> io::Result<()> {
     match handle.phase() {
         Phase::Handshake => {
-            let response = RejectReason::ShuttingDown.response().to_bytes(false, served_by);
-            handle.respond(&response, TerminationReason::Shutdown)?;
+            let response = RejectReason::ShuttingDown.response();
+            let sent = handle.respond(&response.to_bytes(false, served_by), TerminationReason::Shutdown)?;
+            // A queued connection logs the response with its request.
+            if sent && !handle.is_queued() && handle.counters().reads.get() > 0 {
+                log_early_response(handle, &response);
+            }
         }
         Phase::Open => {
             handle.terminate(reason)?;

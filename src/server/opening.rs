@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 
 use super::admission::{Place, PlacePermit};
 use super::http_routes;
-use super::reject_reason::RejectReason;
+use super::reject_reason::{RejectReason, log_early_response};
 use super::state::ServerState;
 use crate::http::handshake::{self, AcceptedUpgrade};
 use crate::http::request_head::{HEAD_LIMIT, HEADER_LIMIT, HeadError, HeadReader, RequestHead};
@@ -171,8 +171,7 @@ impl Opening {
             }
             HeadError::Malformed(sentence) => Response::text(400, &sentence),
         };
-        let (id, peer, status) = (self.handle.id(), self.handle.peer(), response.status);
-        info!(session = id, peer:%, status; "#{id} {peer} {status}{}", response.sentence());
+        log_early_response(&self.handle, &response);
         self.send_response(&response, false, state)
     }
 
@@ -223,10 +222,12 @@ impl Opening {
             Err(ErrorKind::WouldBlock.into())
         };
         if self.handle.phase() != Phase::Handshake {
-            outcome.rejected = match self.handle.termination_reason() {
-                Some(TerminationReason::QueueTimeout) => Some(RejectReason::QueueTimeout),
-                _ => Some(RejectReason::ShuttingDown),
+            let reason = match self.handle.termination_reason() {
+                Some(TerminationReason::QueueTimeout) => RejectReason::QueueTimeout,
+                _ => RejectReason::ShuttingDown,
             };
+            outcome.rejected = Some(reason);
+            self.log_response(&head, &reason.response());
             return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Linger);
         }
         match received {
@@ -267,12 +268,17 @@ impl Opening {
 
     /// Logs a request and sends the response to it, without the body if the method is HEAD.
     fn respond(&self, head: &RequestHead, response: &Response, state: &ServerState) -> OpeningStep {
+        self.log_response(head, response);
+        self.send_response(response, head.method == "HEAD", state)
+    }
+
+    /// Logs a request and the response to it.
+    fn log_response(&self, head: &RequestHead, response: &Response) {
         let (id, peer, status) = (self.handle.id(), self.handle.peer(), response.status);
         let (method, path) = (EscapedPreview(&head.method), EscapedPreview(&head.path));
         let level = if http_routes::is_probe(head) { Level::Debug } else { Level::Info };
         let sentence = response.sentence();
         log!(level, session = id, peer:%, path:%, status; "#{id} {peer} {method} {path}: {status}{sentence}");
-        self.send_response(response, head.method == "HEAD", state)
     }
 
     /// Sends the last response of a connection.

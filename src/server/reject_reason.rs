@@ -1,6 +1,9 @@
 //! Why a connection gets no place, and the response that says so.
 
+use log::info;
+
 use crate::http::response::Response;
+use crate::session::handle::SessionHandle;
 
 /// Value of `Retry-After`, in seconds (RFC 9110, 10.2.3).
 const RETRY_AFTER: &str = "1";
@@ -20,7 +23,8 @@ pub(crate) enum RejectReason {
 
 impl RejectReason {
     /// All reasons. The metric shows each from the start.
-    pub(crate) const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::ShuttingDown];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::QueueFull, Self::QueueTimeout, Self::AddressLimit, Self::ShuttingDown];
 
     /// Returns the label of the metric `ws_echo_connections_refused_total`.
     pub(crate) fn label(self) -> &'static str {
@@ -44,4 +48,10 @@ impl RejectReason {
         };
         Response::text(status, sentence).with("Retry-After", RETRY_AFTER)
     }
+}
+
+/// Logs a response that was sent before the request head was complete.
+pub(super) fn log_early_response(handle: &SessionHandle, response: &Response) {
+    let (id, peer, status) = (handle.id(), handle.peer(), response.status);
+    info!(session = id, peer:%, status; "#{id} {peer} {status}{}", response.sentence());
 }

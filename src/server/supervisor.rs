@@ -14,7 +14,7 @@ use log::{info, warn};
 
 use super::freeze::FreezeDetector;
 use super::listener::InterruptibleListener;
-use super::reject_reason::RejectReason;
+use super::reject_reason::{RejectReason, log_early_response};
 use super::session_timers::{SessionTimers, TimeoutAction};
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState, SessionReport};
@@ -121,11 +121,13 @@ impl Supervisor {
                     self.on_tick(Instant::now());
                 }
                 recv(stop_request) -> _ => {
+                    self.restart_clocks_after_freeze(&mut freezes);
                     stop_request = &never;
                     self.announce_stop();
                     drain_start = after(self.state.config.shutdown_delay);
                 }
                 recv(drain_start) -> _ => {
+                    self.restart_clocks_after_freeze(&mut freezes);
                     ticks = tick(DRAIN_TICK);
                     self.begin_drain(Instant::now());
                     freezes = FreezeDetector::for_drain(Instant::now());
@@ -150,6 +152,9 @@ impl Supervisor {
         }
         if let Some(deadline) = &mut self.drain_deadline {
             *deadline += frozen;
+        }
+        for close_time in self.close_times.values_mut() {
+            *close_time += frozen;
         }
     }
 
@@ -295,8 +300,7 @@ fn send_request_timeout(handle: &SessionHandle, served_by: &str) -> io::Result<b
         return Err(io::ErrorKind::TimedOut.into());
     }
     let response = Response::text(408, "the request head was not complete in time");
-    let (id, peer) = (handle.id(), handle.peer());
-    info!(session = id, peer:%, status = 408; "#{id} {peer} 408{}", response.sentence());
+    log_early_response(handle, &response);
     handle.respond(&response.to_bytes(false, served_by), TerminationReason::HandshakeTimeout)
 }
 

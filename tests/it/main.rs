@@ -51,6 +51,7 @@ mod process_start;
 mod proxies;
 mod push;
 mod random;
+mod rejections;
 mod restart;
 mod rooms;
 mod server_process;
