@@ -75,7 +75,7 @@ impl Snapshot {
     /// Appends the rejected and the ended connections by their labels.
     fn write_ends(&self, out: &mut String) {
         let name = "ws_echo_connections_refused_total";
-        write_header(out, name, "counter", "Connections rejected with 503, by reason.");
+        write_header(out, name, "counter", "Connections rejected with 503 or 429, by reason.");
         for (reason, count) in &self.rejected {
             let _ = writeln!(out, "{name}{{reason=\"{reason}\"}} {count}");
         }

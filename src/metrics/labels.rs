@@ -2,12 +2,13 @@
 //! of the monitoring system.
 
 /// HTTP statuses that the server sends by itself. `/status/CODE` sends any other.
-const OWN_STATUSES: [u16; 10] = [200, 400, 403, 404, 405, 408, 426, 431, 500, 503];
+const OWN_STATUSES: [u16; 11] = [200, 400, 403, 404, 405, 408, 426, 429, 431, 500, 503];
 
 /// Ends of connections that are shown before the first of them: by cause, and code or status.
-pub(super) const SHOWN_ENDS: [(&str, u16); 24] = [
+pub(super) const SHOWN_ENDS: [(&str, u16); 29] = [
     ("client", 1000),
     ("client", 1001),
+    ("client", 1002),
     ("client", 1005),
     ("cut", 1006),
     ("dropped", 1006),
@@ -18,14 +19,18 @@ pub(super) const SHOWN_ENDS: [(&str, u16); 24] = [
     ("http", 405),
     ("http", 408),
     ("http", 426),
+    ("http", 429),
     ("http", 431),
+    ("http", 500),
     ("http", 503),
     ("server", 1000),
     ("server", 1001),
     ("server", 1002),
     ("server", 1007),
+    ("server", 1008),
     ("server", 1009),
     ("server", 1011),
+    ("server", 1012),
     ("server", 1013),
     ("vanished", 1006),
     ("silent", 0),

@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub peak: u64,
     /// Connections waiting for a worker now.
     pub waiting: u64,
-    /// Connections rejected with 503, by reason.
+    /// Connections rejected with 503 or 429, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
     /// Ended connections, by cause and by close code or HTTP status (0 if there is neither). Codes that are
     /// neither registered nor sent by the server itself are counted under the last of their class, for
