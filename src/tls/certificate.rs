@@ -181,10 +181,17 @@ fn read_key(path: &Path) -> Result<(PrivateKeyDer<'static>, u32), Error> {
     let (text, mode) = read_file(path)?;
     match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => Ok((key, mode)),
-        Err(pem::Error::NoItemsFound) if contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") => Err(file_error(
-            path,
-            "the key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN-FILE`",
-        )),
+        // In PKCS #8 (RFC 7468, 11), and as OpenSSL encrypts the older formats (RFC 1421, 4.6.1.1).
+        Err(_)
+            if [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
+                .iter()
+                .any(|mark| contains(&text, mark)) =>
+        {
+            Err(file_error(
+                path,
+                "the key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN-FILE`",
+            ))
+        }
         Err(pem::Error::NoItemsFound) => {
             Err(file_error(path, "no private key found; expected PEM with `-----BEGIN PRIVATE KEY-----`"))
         }

@@ -118,6 +118,11 @@ fn certificate_file_error_is_one_line_with_the_file_and_the_reason() {
     let no_x509 = Files::with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "");
     let encrypted =
         Files::with("", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    let encrypted_as_before = Files::with(
+        "",
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,3B01\n\nAAAA\n\
+         -----END EC PRIVATE KEY-----\n",
+    );
     let odd = Files::with("", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     let (large, small) = (Files::with("", &rsa_key(8192)), Files::with("", &rsa_key(1024)));
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
@@ -135,6 +140,7 @@ fn certificate_file_error_is_one_line_with_the_file_and_the_reason() {
         (&no_x509.certificate, key, &no_x509.certificate, "first certificate is malformed"),
         (cert, &other.key, &other.key, "does not match the certificate in"),
         (cert, &encrypted.key, &encrypted.key, "encrypted; decrypt it"),
+        (cert, &encrypted_as_before.key, &encrypted_as_before.key, "encrypted; decrypt it"),
         (cert, &odd.key, &odd.key, "unsupported key type"),
         (
             cert,
