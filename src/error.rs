@@ -107,7 +107,10 @@ impl fmt::Display for Error {
             Self::Files(source) => {
                 write!(f, "cannot wait for connections: {source}; raise `ulimit -n`")
             }
-            Self::Signals(source) => write!(f, "cannot install the signal handlers: {source}"),
+            Self::Signals(source) => write!(
+                f,
+                "cannot install the signal handlers: {source}; raise the limits on threads and open files"
+            ),
             Self::Tuning(reason) => write!(f, "invalid WS_ECHO_TUNE: {reason}"),
             Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),
         }

@@ -40,7 +40,10 @@ where
             std::process::exit(EXIT_INTERRUPTED);
         }
     })
-    .map_err(|error| Error::Signals(io::Error::other(error)))?;
+    .map_err(|error| match error {
+        ctrlc::Error::System(source) => Error::Signals(source),
+        other => Error::Signals(io::Error::other(other)),
+    })?;
     let mut signals = Signals::new([SIGTERM, SIGHUP]).map_err(Error::Signals)?;
     let dispatch = move || {
         for signal in signals.forever() {

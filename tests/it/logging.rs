@@ -195,3 +195,21 @@ fn log_format_text_has_no_fields_and_neither_ready_line_nor_summary() {
     assert!(texts[1].ends_with(": 0 messages in, 0 out"), "{texts:?}");
     assert_eq!(texts[2..], ["shutting down: 0 sessions, drain timeout 10 s"]);
 }
+
+#[test]
+fn client_that_does_not_read_is_one_warning() {
+    let process = ServerProcess::start(&["--write-timeout", "500ms", "--close-timeout", "500ms"]);
+    let client = process.open("/source?size=1MiB&count=1000");
+    let peer = client.stream.local_addr().unwrap().to_string();
+    let cut = "ws_echo_sessions_cut_total";
+    eventually("it is aborted", || metric(process.address, cut) == 1);
+    // Longer than both time-outs.
+    let mut pause = process.open("/delay?ms=1500");
+    pause.send(text("pause"));
+    pause.read_text();
+    pause.close();
+    let lines = stop(process);
+    let of_client: Vec<_> = lines.iter().filter(|line| line.contains(&format!(" {peer} "))).collect();
+    assert_eq!(of_client.len(), 3, "opened, aborted, ended: {of_client:#?}");
+    assert_eq!(of_client.iter().filter(|line| line.contains("write timeout, aborted")).count(), 1);
+}
