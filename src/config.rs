@@ -4,6 +4,9 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
+/// Version, commit if it is known, and target of this build, as `--version` prints it.
+pub const VERSION: &str = env!("WS_ECHO_VERSION");
+
 /// Maximum number of connections at once, unless more are asked for.
 pub const DEFAULT_CONNECTIONS: usize = 100_000;
 

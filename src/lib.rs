@@ -29,6 +29,7 @@
 //! | folder or file | purpose |
 //! |---|---|
 //! | `main.rs` | the program: options, listeners, run, summary, exit code |
+//! | [`commands`] | check, health check, completions and manual page |
 //! | [`cli`] | options, environment variables, their values |
 //! | [`server`] | listeners, accept loops, admission, scheduler, workers, supervisor, shutdown |
 //! | [`endpoints`] | the table of endpoints, their parameters, one file for each endpoint |
@@ -109,6 +110,7 @@
 //! ```
 
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod endpoints;
 pub mod error;
@@ -122,7 +124,7 @@ pub mod session;
 pub mod tls;
 pub mod transport;
 
-pub use config::Config;
+pub use config::{Config, VERSION};
 pub use endpoints::routes::Routes;
 pub use error::Error;
 pub use metrics::summary::Summary;

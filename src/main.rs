@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::{Level, error, info, log_enabled};
-use ws_echo::cli::Cli;
+use ws_echo::cli::{Cli, Program};
 use ws_echo::config::{DEFAULT_CONNECTIONS, default_workers};
 use ws_echo::logging::LogFormat;
 use ws_echo::platform::{limits, tune};
@@ -15,13 +15,16 @@ use ws_echo::server::bind::listen_all;
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
 use ws_echo::tls::certificate_watch::CertificateWatch;
-use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, logging};
+use ws_echo::{Certificate, Config, Error, Listener, Server, ShutdownSignal, Summary, commands, logging};
 
 /// Maximum time to wait for the reader of standard output.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let cli = Cli::from_arguments();
+    let Program { command, cli } = Program::from_arguments();
+    if let Some(command) = command {
+        return commands::run(command, &cli);
+    }
     let log_format = cli.log_format();
     logging::start(log_format);
     match run(cli) {

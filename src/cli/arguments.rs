@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use super::options::{Capacity, Deployment, Logging, Protocol, Timeouts, TlsOptions};
 use super::values::PlainAddress;
@@ -13,7 +12,7 @@ use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
 
 /// Text below the options in `--help`.
-const AFTER_HELP: &str = "\
+pub(super) const AFTER_HELP: &str = "\
 Open the printed address in a browser for the test page.
 
 Ctrl-C or SIGTERM shuts the server down: it closes all sessions with 1001 and prints a summary.
@@ -31,9 +30,8 @@ Examples:
   RUST_LOG=ws_echo=debug ws-echo               log every message
 ";
 
-/// A multi-threaded WebSocket echo server on a small fixed pool of threads
+/// The options of the server.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = AFTER_HELP, mut_args(|arg| arg.hide_env(true)))]
 pub struct Cli {
     #[command(flatten)]
     capacity: Capacity,
@@ -61,19 +59,8 @@ pub struct TlsConfig<'a> {
 }
 
 impl Cli {
-    /// Parses the arguments and the environment of the process. Exits the process after `--help` and
-    /// `--version`, and with code 2 after a usage error.
-    #[must_use]
-    pub fn from_arguments() -> Self {
-        let cli = Self::parse();
-        if let Err(error) = cli.check() {
-            Self::command().error(ErrorKind::MissingRequiredArgument, error).exit();
-        }
-        cli
-    }
-
     /// Checks options that require each other. The error is a sentence for the user.
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let TlsOptions { listen, cert, key, .. } = &self.tls;
         let files = [("--tls-cert FILE", cert.is_some()), ("--tls-key FILE", key.is_some())];
         if !listen.is_empty() {
@@ -184,6 +171,8 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

@@ -2,8 +2,10 @@
 //! [`Config`](crate::config::Config).
 
 mod arguments;
+mod commands;
 mod options;
 mod origin;
 mod values;
 
 pub use arguments::{Cli, TlsConfig};
+pub use commands::{Command, PROGRAM, Program};

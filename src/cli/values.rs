@@ -33,6 +33,16 @@ pub(super) fn address_or_none(text: &str) -> Result<PlainAddress, String> {
     if text == "none" { Ok(PlainAddress::None) } else { text.parse().map(PlainAddress::At) }
 }
 
+/// Parses what a health check asks: a URL or a path.
+pub(super) fn health_target(text: &str) -> Result<String, String> {
+    if ["http://", "https://", "/"].iter().any(|start| text.starts_with(start))
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Ok(text.to_owned());
+    }
+    Err("expected a URL or a path, for example http://127.0.0.1:1234/readyz or /readyz".to_owned())
+}
+
 /// Parses an integer of at least 1.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected an integer from 1".to_owned())

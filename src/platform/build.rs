@@ -1,8 +1,10 @@
-//! Build script: joins the files of the page, and links `src/platform/malloc.c` into the program `ws-echo`
+//! Build script: joins the files of the page, sets the text of `--version`, and links `src/platform/malloc.c` into the program `ws-echo`
 //! where the C library is glibc.
 
 #[path = "bundle.rs"]
 mod bundle;
+#[path = "commit.rs"]
+mod commit;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 fn main() -> ExitCode {
     link_malloc();
-    match write_page() {
+    match set_version().and_then(|()| write_page()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             println!("cargo::error={problem}");
@@ -22,11 +24,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// Sets `WS_ECHO_VERSION` for the crate: version, commit if it is known, and target. `WS_ECHO_COMMIT` in the
+/// environment of the build gives the commit where the repository is missing.
+fn set_version() -> Result<(), String> {
+    println!("cargo::rerun-if-env-changed=WS_ECHO_COMMIT");
+    let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let commit = commit::commit_of(&folder, env::var("WS_ECHO_COMMIT").ok().as_deref());
+    for file in &commit.watched {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let (version, target) = (variable("CARGO_PKG_VERSION")?, variable("TARGET")?);
+    let build = commit.hash.into_iter().chain([target]).collect::<Vec<_>>().join(", ");
+    println!("cargo::rustc-env=WS_ECHO_VERSION={version} ({build})");
+    Ok(())
+}
+
+/// Returns a variable that cargo sets.
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}
+
 /// Writes the document and the script of the page into `OUT_DIR`. Sets their tags, which change with the
 /// content, and the hash of the style sheet for the Content-Security-Policy.
 fn write_page() -> Result<(), String> {
     println!("cargo::rerun-if-changed=html");
-    let variable = |name: &str| env::var(name).map_err(|error| format!("{name}: {error}"));
     let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("html");
     let out = PathBuf::from(variable("OUT_DIR")?);
     let tag_of = |text: &str| HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..8]);

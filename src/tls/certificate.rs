@@ -272,6 +272,13 @@ fn warn_unless_valid(path: &Path, leaf: &CertificateDer) {
     warn!("the certificate in {} {state} {time}, clients will reject it; replace it", path.display());
 }
 
+/// Returns the first and the last second in which the first certificate of a PEM file is valid. `None` if the
+/// file cannot be read or has no period.
+pub(crate) fn validity(path: &Path) -> Option<(SystemTime, SystemTime)> {
+    let Validity { from, until } = Validity::of(read_chain(path).ok()?.first()?)?;
+    Some((from, until))
+}
+
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }

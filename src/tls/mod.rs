@@ -6,4 +6,5 @@ mod chain;
 mod der;
 mod file_state;
 mod key;
+pub(crate) mod unverified;
 mod validity;

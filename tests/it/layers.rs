@@ -9,8 +9,9 @@ use std::fs;
 use std::path::Path;
 
 /// The layers, highest first. Names are folders or files of `src`; those of one entry form one layer.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["main", "lib"],
+    &["commands"],
     &["cli"],
     &["server"],
     &["endpoints"],

@@ -21,6 +21,7 @@ mod certificate_reload;
 mod clients;
 mod close;
 mod close_codes;
+mod commands;
 mod deflate;
 mod deflate_client;
 mod deflate_faults;

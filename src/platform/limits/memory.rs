@@ -28,7 +28,7 @@ pub fn default_memory() -> usize {
 }
 
 /// Returns the smaller of the machine's memory and the limit of the control group, in bytes.
-pub(super) fn usable_memory() -> Option<u64> {
+pub(crate) fn usable_memory() -> Option<u64> {
     let total =
         fs::read_to_string("/proc/meminfo").ok().and_then(|text| status_number(&text, "MemTotal:"))?;
     Some((total << 10).min(cgroup_memory().unwrap_or(u64::MAX)))

@@ -23,7 +23,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 /// reached; 130 a signal ended the run (SIGINT, SIGTERM, SIGHUP: with all figures; the second signal
 /// without).
 #[derive(Debug, Parser)]
-#[command(name = "ws-load", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(name = "ws-load", version = ws_echo::VERSION, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
     /// Another command than a run.
     #[command(subcommand)]
