@@ -275,9 +275,9 @@ class Page {
   /** Shows the name of the instance that `/info` gives, if it is the server of the page. */
   showInstance({ url, data }) {
     try {
-      const { instance } = JSON.parse(data);
-      if (typeof instance === "string" && isPageServer(url)) {
-        setText(element("version"), `${this.version} on ${instance}`);
+      const { served_by: servedBy } = JSON.parse(data);
+      if (typeof servedBy === "string" && isPageServer(url)) {
+        setText(element("version"), `${this.version} on ${servedBy}`);
       }
     } catch {
       // An echo that is not JSON.
