@@ -15,6 +15,7 @@ pub(crate) struct Tuning {
     pub(crate) turn_bytes: Option<usize>,
     pub(crate) direct_write_min: Option<usize>,
     pub(crate) buffer_idle_ms: Option<usize>,
+    pub(crate) large_read_buffer: Option<usize>,
 }
 
 static TUNING: OnceLock<Tuning> = OnceLock::new();
@@ -45,6 +46,7 @@ fn parse(text: &str) -> Result<Tuning, String> {
             "turn_steps" => (&mut tuning.turn_steps, 1..=usize::MAX),
             "turn_bytes" => (&mut tuning.turn_bytes, 1..=usize::MAX),
             "direct_write_min" => (&mut tuning.direct_write_min, 1..=usize::MAX),
+            "large_read_buffer" => (&mut tuning.large_read_buffer, 14..=1 << 20),
             "buffer_idle_ms" => (&mut tuning.buffer_idle_ms, 1..=86_400_000),
             _ => return Err(format!("unknown name {name}; scripts/TUNING.md lists the names")),
         };

@@ -79,6 +79,9 @@ impl WebSocketSession {
     pub(crate) fn begin_turn(&mut self, readable: bool) {
         self.transport.begin_turn(readable);
         self.release_buffers_if_due();
+        if self.release_buffers_at.is_some() && !self.has_large_read_buffer {
+            self.enlarge_read_buffer();
+        }
     }
 
     /// Takes a turn.

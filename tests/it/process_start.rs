@@ -157,6 +157,7 @@ fn invalid_tuning_is_one_line_and_a_valid_one_starts() {
         assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
         assert!(error.contains(wanted), "{error}");
     }
-    let tuning = "max_events=1,turn_steps=1,turn_bytes=1,direct_write_min=1,buffer_idle_ms=1";
+    let tuning =
+        "max_events=1,turn_steps=1,turn_bytes=1,direct_write_min=1,buffer_idle_ms=1,large_read_buffer=14";
     echo_and_stop(start(PROGRAM, &[], &[PATH, ("WS_ECHO_TUNE", tuning)]));
 }
