@@ -72,6 +72,8 @@ pub(crate) struct ReadinessSet {
     ready: Mutex<VecDeque<Ready>>,
     /// Number of workers that wait or are about to.
     waiting: AtomicUsize,
+    /// A wake-up was sent that no worker has got: another one would wake no further worker earlier.
+    wake_up_sent: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -87,6 +89,7 @@ impl ReadinessSet {
             timers: WakeTimers::new()?,
             ready: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            wake_up_sent: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         };
         // Edge-triggered: each write or expiry is one event for one worker, and needs no read.
@@ -135,9 +138,11 @@ impl ReadinessSet {
         self.wake_worker();
     }
 
-    /// Wakes one waiting worker, if there is one.
+    /// Wakes one waiting worker, if there is one and no wake-up is under way. The caller has queued a session, or
+    /// closed the set, before.
     fn wake_worker(&self) {
         if self.waiting.load(SeqCst) > 0
+            && !self.wake_up_sent.swap(true, SeqCst)
             && let Err(error) = rustix::io::write(&self.wake_up, &1_u64.to_ne_bytes())
             // The counter is at its maximum: a wake-up is pending.
             && error != Errno::AGAIN
@@ -210,7 +215,8 @@ impl<'a> Waiter<'a> {
         let mut queue = set.lock();
         for event in self.events.drain(..) {
             match event.data.u64() {
-                WAKE_UP => {}
+                // Before this worker looks at the queue: what is queued from here on sends a wake-up of its own.
+                WAKE_UP => set.wake_up_sent.store(false, SeqCst),
                 TIMER => timer_expired = true,
                 id => queue.push_back(Ready { id, cause: Cause::Socket }),
             }
@@ -251,5 +257,55 @@ impl Iterator for Waiter<'_> {
             drop(queue);
             self.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the number of wake-ups that were written since the last call, and lets no worker have them.
+    fn written(set: &ReadinessSet) -> u64 {
+        let mut value = [0; 8];
+        rustix::io::read(&set.wake_up, &mut value).map_or(0, |_| u64::from_ne_bytes(value))
+    }
+
+    #[test]
+    fn wake_up_is_written_once_until_a_worker_has_got_it() {
+        let set = ReadinessSet::new().unwrap();
+        set.schedule(1);
+        assert_eq!(written(&set), 0, "no worker waits");
+        set.waiting.store(1, SeqCst);
+        (2..10).for_each(|id| set.schedule(id));
+        assert_eq!(written(&set), 1);
+        let mut waiter = Waiter::new(&set);
+        // The worker that gets the wake-up passes it on, because more sessions are ready.
+        set.wake_up_sent.store(false, SeqCst);
+        set.schedule(10);
+        waiter.poll();
+        assert_eq!(waiter.next(), Some(Ready { id: 1, cause: Cause::Scheduled }));
+        assert_eq!(written(&set), 2, "the one that it has got, and the one that it sends");
+        assert_eq!(waiter.next(), Some(Ready { id: 2, cause: Cause::Scheduled }));
+        assert_eq!(written(&set), 0);
+    }
+
+    #[test]
+    fn each_of_several_waiting_workers_gets_sessions() {
+        let set = ReadinessSet::new().unwrap();
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let ready = Waiter::new(&set).next();
+                    assert!(ready.is_some());
+                    // Passed only when each worker has a session.
+                    barrier.wait();
+                });
+            }
+            while set.waiting.load(SeqCst) < 4 {
+                std::thread::yield_now();
+            }
+            (1..=4).for_each(|id| set.schedule(id));
+        });
     }
 }
