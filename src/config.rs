@@ -4,6 +4,8 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 /// Version, commit if it is known, and target of this build, as `--version` prints it.
 pub const VERSION: &str = env!("WS_ECHO_VERSION");
 
@@ -26,6 +28,19 @@ pub const SAME_ORIGIN: &str = "same-origin";
 /// Value of [`Config::subprotocols`] for any subprotocol.
 pub const ANY_SUBPROTOCOL: &str = "*";
 
+/// Whether a connection begins with a header of the PROXY protocol, versions 1 and 2, with which a proxy names
+/// its client (`HAProxy`, doc/proxy-protocol.txt).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProxyProtocol {
+    /// A header is an error.
+    #[default]
+    Off,
+    /// A connection that begins with the signature of a header is read with it. Any client can send one.
+    Accept,
+    /// A connection without a header is rejected.
+    Require,
+}
+
 /// Configuration of a server. Values outside the documented ranges are not checked here; the command line
 /// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +58,9 @@ pub struct Config {
     /// Maximum number of connections from one IPv4 address or one IPv6 network of 64 bits; further ones are
     /// rejected with 429. `None`: no limit.
     pub max_per_ip: Option<usize>,
+    /// Whether connections begin with a PROXY header, in front of TLS. The address in it is the one that logs,
+    /// `max_per_ip` and `/info` use.
+    pub proxy_protocol: ProxyProtocol,
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
@@ -130,6 +148,7 @@ impl Default for Config {
             connections: DEFAULT_CONNECTIONS,
             waiting: 128,
             max_per_ip: None,
+            proxy_protocol: ProxyProtocol::Off,
             max_message: 16 << 20,
             memory: None,
             handshake_timeout: Duration::from_secs(5),

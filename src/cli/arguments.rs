@@ -145,6 +145,7 @@ impl Cli {
             connections: capacity.connections.unwrap_or(DEFAULT_CONNECTIONS),
             waiting: capacity.waiting,
             max_per_ip: capacity.max_per_ip,
+            proxy_protocol: deployment.proxy_protocol,
             max_message: capacity.max_message,
             memory: capacity.memory,
             handshake_timeout: timeouts.handshake_timeout,

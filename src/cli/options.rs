@@ -11,7 +11,7 @@ use super::values::{
     PlainAddress, address_or_none, at_least_one, deflate_level, endpoint, memory_size, message_size, name,
     queue_length, timeout, timeout_or_zero, token,
 };
-use crate::config::DEFAULT_DEFLATE_LEVEL;
+use crate::config::{DEFAULT_DEFLATE_LEVEL, ProxyProtocol};
 use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
 
@@ -153,6 +153,11 @@ pub(super) struct Deployment {
     /// Name of this instance in X-Served-By, /info, /metrics and the summary [default: host name]
     #[arg(long, env = "WS_ECHO_NAME", value_name = "NAME", value_parser = name)]
     pub(super) name: Option<String>,
+    /// PROXY header, version 1 or 2, at the begin of a connection: off, accept or require; it names the client
+    /// of a proxy, so `accept` is for ports that only proxies reach
+    #[arg(long, env = "WS_ECHO_PROXY_PROTOCOL", value_name = "MODE", value_enum)]
+    #[arg(default_value_t = ProxyProtocol::Off, hide_possible_values = true)]
+    pub(super) proxy_protocol: ProxyProtocol,
     /// Time from SIGTERM to the drain: the server goes on accepting and serving, and /readyz responds 503
     #[arg(long, env = "WS_ECHO_SHUTDOWN_DELAY", value_name = "TIME")]
     #[arg(default_value = "0s", value_parser = timeout_or_zero)]

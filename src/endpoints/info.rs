@@ -1,6 +1,6 @@
 //! `/info`: sends the upgrade request as the server received it, then echoes.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tungstenite::Message;
 
 use super::echo::echo;
@@ -8,6 +8,7 @@ use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
 use crate::session::endpoint::{Endpoint, Next};
 use crate::session::websocket::WebSocketSession;
+use crate::transport::proxy_header::ProxiedConnection;
 
 struct Info;
 
@@ -29,7 +30,7 @@ pub(super) fn build(_: &Parameters, _: &EndpointContext) -> Result<Route, String
     Ok(Route::upgrade(Info))
 }
 
-/// Returns peer address, request, negotiated options and TLS parameters as JSON.
+/// Returns the address of the client and of its proxy, request, negotiated options and TLS parameters as JSON.
 fn request_json(session: &WebSocketSession) -> String {
     let request = session.request();
     let headers: Vec<_> = request.headers.iter().map(|(name, value)| json!([name, value])).collect();
@@ -37,9 +38,12 @@ fn request_json(session: &WebSocketSession) -> String {
         .tls
         .as_ref()
         .map(|tls| json!({ "version": tls.version, "alpn": tls.alpn, "resumed": tls.resumed }));
+    let (peer, socket_peer) = (session.handle().peer(), session.handle().socket_peer());
     json!({
         "served_by": session.config().name,
-        "peer": session.handle().peer().to_string(),
+        "peer": peer.to_string(),
+        "proxy": (peer != socket_peer).then(|| socket_peer.to_string()),
+        "proxy_protocol": session.handle().proxied().map(proxied_json),
         "path": request.path,
         "query": request.query,
         "headers": headers,
@@ -48,4 +52,24 @@ fn request_json(session: &WebSocketSession) -> String {
         "tls": tls,
     })
     .to_string()
+}
+
+/// Returns what a PROXY header said.
+fn proxied_json(proxied: &ProxiedConnection) -> Json {
+    let tls = proxied.tls.as_ref().map(|tls| {
+        json!({
+            "version": tls.version,
+            "cipher": tls.cipher,
+            "common_name": tls.common_name,
+            "verified": tls.verified,
+        })
+    });
+    json!({
+        "version": proxied.version,
+        "source": proxied.source.map(|address| address.to_string()),
+        "destination": proxied.destination.map(|address| address.to_string()),
+        "authority": proxied.authority,
+        "alpn": proxied.alpn,
+        "tls": tls,
+    })
 }

@@ -130,15 +130,27 @@ impl RequestHead {
 
 /// Returns a sentence if a connection begins with one of the other protocols that are often sent by mistake.
 fn other_protocol(bytes: &[u8]) -> Option<String> {
-    // The PROXY protocol, versions 1 and 2; a TLS record (RFC 8446, 5.1); HTTP/2 (RFC 9113, 3.4).
+    let name = known_protocol(bytes)?;
+    Some(format!("not an HTTP/1.1 request but {name}, which this port does not take"))
+}
+
+/// Returns the name of the protocol with which a connection begins, for a sentence, and whether it is TLS.
+pub(crate) fn protocol_of(bytes: &[u8]) -> (&'static str, bool) {
+    (known_protocol(bytes).unwrap_or("an HTTP request or another protocol"), bytes.starts_with(TLS_RECORD))
+}
+
+/// The begin of a TLS handshake: content type and major version of its record (RFC 8446, 5.1).
+const TLS_RECORD: &[u8] = b"\x16\x03";
+
+fn known_protocol(bytes: &[u8]) -> Option<&'static str> {
+    // The PROXY protocol, versions 1 and 2; TLS; HTTP/2 (RFC 9113, 3.4).
     let known = [
         (&b"PROXY "[..], "a PROXY protocol header"),
         (b"\r\n\r\n\0\r\nQUIT\n", "a PROXY protocol header"),
-        (b"\x16\x03", "a TLS handshake, as for wss:// or https://"),
+        (TLS_RECORD, "a TLS handshake, as for wss:// or https://"),
         (b"PRI * HTTP/2.0", "HTTP/2"),
     ];
-    let (_, name) = known.iter().find(|(start, _)| bytes.starts_with(start))?;
-    Some(format!("not an HTTP/1.1 request but {name}, which this port does not take"))
+    known.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name)
 }
 
 /// Returns the path and the query of a request target in origin form or absolute form (RFC 9112, 3.2).

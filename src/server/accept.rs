@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 
-use super::address_limit::AddressLimit;
 use super::admission::AcceptedConnection;
 use super::listener::{InterruptibleListener, Listener};
-use super::reject_reason::RejectReason;
 use super::scheduler::Scheduler;
 use super::shutdown::ShutdownSignal;
 use super::state::{Event, ServerState};
@@ -88,8 +86,6 @@ impl Acceptor {
 #[derive(Clone)]
 pub(super) struct ConnectionDispatcher {
     pub(super) scheduler: Arc<Scheduler>,
-    /// Counts the connections of each address, if the configuration limits them.
-    pub(super) address_limit: Option<Arc<AddressLimit>>,
     /// The configuration and the channel to the supervisor.
     pub(super) state: Arc<ServerState>,
 }
@@ -106,7 +102,7 @@ impl ConnectionDispatcher {
             match listener.accept() {
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);
-                    self.dispatch(AcceptedConnection { socket, peer, tls, permit: None, reject: None });
+                    self.dispatch(AcceptedConnection { socket, peer, tls });
                     yielded = false;
                 }
                 // The peer reset the connection before it was accepted, or a signal arrived.
@@ -140,13 +136,7 @@ impl ConnectionDispatcher {
     }
 
     /// Starts to serve the connection. Closes it if there are too many.
-    fn dispatch(&self, mut connection: AcceptedConnection) {
-        if let (Some(limit), Some(ip)) = (&self.address_limit, connection.peer.ip()) {
-            connection.permit = limit.acquire(ip);
-            if connection.permit.is_none() {
-                connection.reject = Some(RejectReason::AddressLimit);
-            }
-        }
+    fn dispatch(&self, connection: AcceptedConnection) {
         if let Some(permit) = self.state.admission.enter() {
             return self.scheduler.start(connection, permit);
         }

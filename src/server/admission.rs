@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls::ServerConfig;
 use socket2::Socket;
 
-use super::address_limit::AddressPermit;
 use super::reject_reason::RejectReason;
 use crate::session::peer::Peer;
 
@@ -25,10 +24,6 @@ pub(crate) struct AcceptedConnection {
     pub(crate) peer: Peer,
     /// TLS configuration of the listener; `None` for plain TCP.
     pub(crate) tls: Option<Arc<ServerConfig>>,
-    /// Counts the connection for the limit of its address, if there is a limit.
-    pub(crate) permit: Option<AddressPermit>,
-    /// Why its request will be rejected, if that is known.
-    pub(crate) reject: Option<RejectReason>,
 }
 
 /// The answer to a request for a place.

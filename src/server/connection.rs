@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use log::{error, info};
 use socket2::Socket;
 
-use super::address_limit::AddressPermit;
 use super::admission::{AcceptedConnection, ConnectionPermit};
 use super::lingering::Lingering;
-use super::opening::{Opening, OpeningStep, PlaceOutcome, opening_outcome};
+use super::opening::{Opening, OpeningStep, opening_outcome};
+use super::place::PlaceOutcome;
 use super::state::{Event, ServerState, SessionReport};
 use crate::http::response::Response;
 use crate::metrics::snapshot::Traffic;
@@ -43,8 +43,8 @@ struct Body {
     panicked: bool,
     /// The socket is to be closed with a RST, that is without `shutdown(2)` before, which would send a FIN.
     reset: bool,
-    /// Counts the connection for the limits until it is reported.
-    permits: Option<(ConnectionPermit, Option<AddressPermit>)>,
+    /// Counts the connection until it is reported.
+    permit: Option<ConnectionPermit>,
     outcome: PlaceOutcome,
 }
 
@@ -68,9 +68,10 @@ impl ConnectionTask {
         readiness: &Arc<ReadinessSet>,
         state: &ServerState,
     ) -> Self {
-        let AcceptedConnection { socket, peer, tls, permit: address_permit, reject } = connection;
+        let AcceptedConnection { socket, peer, tls } = connection;
         let handle = Arc::new(SessionHandle::new(id, peer, socket, Arc::clone(readiness), &state.memory));
-        let opening = Opening::new(Arc::clone(&handle), tls);
+        let mut outcome = PlaceOutcome::default();
+        let opening = Opening::new(Arc::clone(&handle), tls, &mut outcome, state);
         // Fails only if the supervisor has ended: after the drain it does not wait for this connection.
         let _ = state.events.send(Event::Opened(Arc::clone(&handle)));
         let body = Body {
@@ -80,8 +81,8 @@ impl ConnectionTask {
             end: SessionEnd::Aborted,
             panicked: false,
             reset: false,
-            permits: Some((permit, address_permit)),
-            outcome: PlaceOutcome { place: None, rejected: reject },
+            permit: Some(permit),
+            outcome,
         };
         Self { handle, body: Mutex::new(body) }
     }
@@ -147,7 +148,7 @@ impl ConnectionTask {
         let mut body = self.lock();
         body.set_wake_up(handle.id(), None, readiness);
         let last_stage = std::mem::replace(&mut body.stage, Stage::Ended);
-        let Some(permits) = body.permits.take() else { return };
+        let Some(permit) = body.permit.take() else { return };
         let upgraded = handle.is_upgraded();
         if upgraded {
             log_end(handle, &body.end, body.opened_at.elapsed());
@@ -157,10 +158,11 @@ impl ConnectionTask {
         if !body.reset {
             handle.finish();
         }
-        let PlaceOutcome { place, rejected } = std::mem::take(&mut body.outcome);
+        let outcome = std::mem::take(&mut body.outcome);
+        let rejected = outcome.rejected;
         let (id, end, panicked) = (handle.id(), body.end.clone(), body.panicked);
         let report = SessionReport { id, end, rejected, upgraded, panicked };
-        drop((permits, place));
+        drop((permit, outcome));
         let _ = state.events.send(Event::Closed(report));
     }
 

@@ -1,4 +1,4 @@
-//! The opening of a connection: TLS handshake, request head, and the response to it.
+//! The opening of a connection: PROXY header, TLS handshake, request head, and the response to it.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::sync::Arc;
 use log::{Level, debug, error, info, log};
 use rustls::ServerConfig;
 
-use super::admission::{Place, PlacePermit};
+use super::admission::Place;
+use super::first_bytes::{FirstBytes, FirstBytesOutcome};
 use super::http_routes;
+use super::place::PlaceOutcome;
 use super::reject_reason::{RejectReason, log_early_response};
 use super::state::ServerState;
 use crate::http::handshake::{self, AcceptedUpgrade};
@@ -37,19 +39,12 @@ const MAX_QUEUED_BYTES: usize = 4 << 10;
 pub(super) struct Opening {
     handle: Arc<SessionHandle>,
     stream: SessionStream,
+    /// Reads the PROXY header. `None` behind it, and if there can be none.
+    first_bytes: Option<FirstBytes>,
     tls: Tls,
     head: HeadReader,
     /// A request that waits for a place, and the bytes behind it.
     queued: Option<(RequestHead, Vec<u8>)>,
-}
-
-/// Whether a connection has got a place, and if not, why.
-#[derive(Debug, Default)]
-pub(super) struct PlaceOutcome {
-    /// Held until the end of the connection.
-    pub(super) place: Option<PlacePermit>,
-    /// Decided at the accept, or when the request had come.
-    pub(super) rejected: Option<RejectReason>,
 }
 
 /// How far the TLS handshake has come.
@@ -72,14 +67,23 @@ pub(super) enum OpeningStep {
 
 impl Opening {
     /// Begins the opening of a connection. `tls` is `None` for plain TCP.
-    pub(super) fn new(handle: Arc<SessionHandle>, tls: Option<Arc<ServerConfig>>) -> Self {
+    pub(super) fn new(
+        handle: Arc<SessionHandle>,
+        tls: Option<Arc<ServerConfig>>,
+        outcome: &mut PlaceOutcome,
+        state: &ServerState,
+    ) -> Self {
+        let first_bytes = FirstBytes::new(state.config.proxy_protocol);
+        if first_bytes.is_none() {
+            outcome.count_address(handle.peer(), state);
+        }
         let stream = SessionStream::new(Arc::clone(handle.connection()));
         let tls = tls.map_or(Tls::Done, |config| {
             // Fails only after a panic.
             let _ = handle.writer().set_record_layer(RecordLayer::TlsExpected);
             Tls::Expected(config)
         });
-        Self { handle, stream, tls, head: HeadReader::default(), queued: None }
+        Self { handle, stream, first_bytes, tls, head: HeadReader::default(), queued: None }
     }
 
     pub(super) fn begin_turn(&mut self, readable: bool) {
@@ -92,6 +96,11 @@ impl Opening {
             Ok(true) => {}
             Ok(false) => return OpeningStep::Wait(Interest::Write),
             Err(_) => return OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close),
+        }
+        match self.read_proxy_header(outcome, state) {
+            Ok(true) => {}
+            Ok(false) => return OpeningStep::Wait(Interest::Read),
+            Err(step) => return step,
         }
         match self.tls_handshake(state) {
             Ok(true) => {}
@@ -107,6 +116,49 @@ impl Opening {
             Ok(None) => OpeningStep::Wait(Interest::Read),
             Err(error) => self.reject_head(error, state),
         }
+    }
+
+    /// Reads the PROXY header, if there can be one. Returns whether it is complete.
+    fn read_proxy_header(
+        &mut self,
+        outcome: &mut PlaceOutcome,
+        state: &ServerState,
+    ) -> Result<bool, OpeningStep> {
+        let Some(first_bytes) = &mut self.first_bytes else { return Ok(true) };
+        let (id, peer) = (self.handle.id(), self.handle.socket_peer());
+        match first_bytes.read(&mut self.stream) {
+            FirstBytesOutcome::Incomplete => return Ok(false),
+            FirstBytesOutcome::Absent => {}
+            FirstBytesOutcome::Header(header) => {
+                self.handle.set_proxied(header);
+                debug!(session = id, peer:%; "#{id} {peer} sent a PROXY header for {}", self.handle.peer());
+            }
+            FirstBytesOutcome::Rejected(sentence, is_tls) => {
+                return Err(self.reject_first_bytes(&sentence, is_tls, state));
+            }
+            FirstBytesOutcome::Disconnected(has_begun) => {
+                let level = if has_begun { Level::Info } else { Level::Debug };
+                log!(level, session = id, peer:%; "#{id} {peer} PROXY header not complete");
+                return Err(OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close));
+            }
+        }
+        self.first_bytes = None;
+        outcome.count_address(self.handle.peer(), state);
+        Ok(true)
+    }
+
+    /// Sends 400 in plaintext for first bytes that are no PROXY header. A client that expects TLS from a TLS
+    /// port could not read it, and gets no response.
+    fn reject_first_bytes(&self, sentence: &str, is_tls: bool, state: &ServerState) -> OpeningStep {
+        let (id, peer) = (self.handle.id(), self.handle.peer());
+        if is_tls && self.handle.writer().is_handshaking() {
+            info!(session = id, peer:%; "#{id} {peer} closed: {sentence}");
+            return OpeningStep::Ended(SessionEnd::TlsFailed, Finish::Close);
+        }
+        info!(session = id, peer:%, status = 400; "#{id} {peer} 400: {sentence}");
+        // Fails only after a panic.
+        let _ = self.handle.writer().set_record_layer(RecordLayer::Plain);
+        self.send_response(&Response::text(400, sentence), false, state)
     }
 
     /// Continues the TLS handshake. Returns whether it is complete.

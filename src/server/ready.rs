@@ -70,6 +70,7 @@ impl Server {
         let admission = Admission::new(config.connections, config.waiting, spare_files);
         let state = Arc::new(ServerState {
             memory: MemoryBudget::new(config.memory.unwrap_or_else(limits::default_memory)),
+            address_limit: config.max_per_ip.map(AddressLimit::new),
             config: Arc::new(config),
             admission,
             routes,
@@ -128,8 +129,7 @@ impl ReadyServer {
             .spawn(move || supervisor.run(&supervisor_stop))
             .map_err(thread_error("supervision"))?;
         let scheduler = Arc::clone(workers.scheduler());
-        let address_limit = state.config.max_per_ip.map(AddressLimit::new);
-        let dispatcher = ConnectionDispatcher { scheduler, address_limit, state };
+        let dispatcher = ConnectionDispatcher { scheduler, state };
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::Sender;
 
+use super::address_limit::AddressLimit;
 use super::admission::Admission;
 use super::http_routes;
 use super::reject_reason::RejectReason;
@@ -21,6 +22,8 @@ use crate::session::handle::SessionHandle;
 pub(crate) struct ServerState {
     pub(crate) config: Arc<Config>,
     pub(crate) admission: Arc<Admission>,
+    /// Counts the connections of each address, if the configuration limits them.
+    pub(super) address_limit: Option<Arc<AddressLimit>>,
     /// Maps paths to endpoints.
     pub(crate) routes: Routes,
     /// The channel to the supervisor.

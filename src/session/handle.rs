@@ -1,8 +1,8 @@
 //! The handle of a session, shared by its worker, the supervisor and threads that push messages.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use socket2::Socket;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -16,6 +16,7 @@ use crate::platform::turn_state::TurnState;
 use crate::transport::connection::Connection;
 use crate::transport::frame_writer::FrameWriter;
 use crate::transport::phase::Phase;
+use crate::transport::proxy_header::ProxiedConnection;
 use crate::transport::push::Pushed;
 use crate::transport::record_layer::RecordLayer;
 use crate::transport::termination::TerminationReason;
@@ -28,7 +29,10 @@ use crate::transport::write_queue::single_frame_header;
 pub struct SessionHandle {
     /// Number of the connection among those that the server has served, from 1.
     id: u64,
-    peer: Peer,
+    /// The peer of the socket.
+    socket_peer: Peer,
+    /// What the PROXY header said, if there was one.
+    proxied: OnceLock<Box<ProxiedConnection>>,
     /// Shared with the worker's stream.
     connection: Arc<Connection>,
     /// Whether the 101 response was queued.
@@ -62,7 +66,8 @@ impl SessionHandle {
     ) -> Self {
         Self {
             id,
-            peer,
+            socket_peer: peer,
+            proxied: OnceLock::new(),
             connection: Arc::new(Connection::new(socket, RecordLayer::Plain, memory)),
             upgraded: AtomicBool::new(false),
             queued: AtomicBool::new(false),
@@ -77,10 +82,27 @@ impl SessionHandle {
         self.id
     }
 
-    /// Returns where the connection comes from.
+    /// Returns where the client is: behind a proxy the address that the proxy has named.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        self.peer
+        self.proxied.get().and_then(|proxied| proxied.source).map_or(self.socket_peer, Peer::from)
+    }
+
+    /// Returns the peer of the socket, which may be a proxy.
+    #[must_use]
+    pub fn socket_peer(&self) -> Peer {
+        self.socket_peer
+    }
+
+    /// Returns what the PROXY header of the connection said, or `None` if there was none.
+    #[must_use]
+    pub fn proxied(&self) -> Option<&ProxiedConnection> {
+        self.proxied.get().map(|proxied| &**proxied)
+    }
+
+    /// Records what the PROXY header said. Only the first call has an effect.
+    pub(crate) fn set_proxied(&self, proxied: Box<ProxiedConnection>) {
+        let _ = self.proxied.set(proxied);
     }
 
     /// Sends a whole text, binary, Ping or Pong message from any thread, between two messages of the

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a connection comes from. `Display` writes the address and port, or `unix`.
+/// Where a connection comes from. `Display` writes the address and port, the address alone if the port is not
+/// known, or `unix`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// A TCP connection from this address.
     Tcp(SocketAddr),
+    /// A client behind a proxy that does not name its port.
+    Ip(IpAddr),
     /// A connection to a Unix socket. Its client has no address.
     Unix,
 }
@@ -18,6 +21,7 @@ impl Peer {
     pub fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
+            Self::Ip(ip) => Some(ip),
             Self::Unix => None,
         }
     }
@@ -38,6 +42,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Ip(ip) => ip.fmt(f),
             Self::Unix => f.pad("unix"),
         }
     }

@@ -9,6 +9,7 @@
 //! | `record_layer` | sends the queue's bytes as they are or as TLS records; performs the TLS handshake; decrypts |
 //! | `stream` | the `Read` and `Write` that tungstenite uses |
 //! | `socket_reader`, `tls_reader` | receive raw bytes; decrypt them |
+//! | [`proxy_header`] | the header of the PROXY protocol |
 //! | `waiting`, `tls_records` | what a session waits for; where TLS records end |
 //! | [`read_ahead`] | one large receive in place of many small ones |
 //! | `termination` | why a thread other than the worker ended a session |
@@ -19,6 +20,7 @@ pub(crate) mod frame_writer;
 mod frame_writer_tests;
 mod parts;
 pub(crate) mod phase;
+pub mod proxy_header;
 pub(crate) mod push;
 pub mod read_ahead;
 pub mod record_layer;

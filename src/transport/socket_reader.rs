@@ -15,6 +15,8 @@ const TURN_BYTES: usize = 128 << 10;
 /// Receives raw bytes. Only the owner of the connection's session uses it.
 pub(super) struct SocketReader {
     connection: Arc<Connection>,
+    /// Bytes that were received and given back; [`receive`](Self::receive) returns them first.
+    given_back: Vec<u8>,
     /// Bytes that may still be received in this turn.
     turn_bytes: usize,
     /// A receive of this turn returned less than it could: nothing more had arrived. What arrives later makes
@@ -25,7 +27,7 @@ pub(super) struct SocketReader {
 impl SocketReader {
     /// Creates the reader of `connection`.
     pub(super) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, turn_bytes: TURN_BYTES, drained: false }
+        Self { connection, given_back: Vec::new(), turn_bytes: TURN_BYTES, drained: false }
     }
 
     /// Returns the connection.
@@ -50,6 +52,25 @@ impl SocketReader {
     /// # Errors
     /// `WouldBlock` if no bytes have arrived or the turn is spent, and the errors of recv(2).
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = if self.given_back.is_empty() {
+            self.receive_uncounted(buffer)?
+        } else {
+            let n = buffer.len().min(self.given_back.len());
+            buffer[..n].copy_from_slice(&self.given_back[..n]);
+            self.given_back.drain(..n);
+            // Frees the memory: an empty `Vec` keeps its capacity.
+            self.given_back.shrink_to_fit();
+            n
+        };
+        if n > 0 {
+            // The supervisor restarts the ping interval when the count changes.
+            self.connection.counters().reads.add(1);
+        }
+        Ok(n)
+    }
+
+    /// Receives as [`receive`](Self::receive) does, only from the socket, and does not count the read.
+    pub(super) fn receive_uncounted(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.drained || self.turn_bytes == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -59,10 +80,6 @@ impl SocketReader {
                     self.turn_bytes = self.turn_bytes.saturating_sub(n);
                     // The end of the stream is reported again and again.
                     self.drained = n > 0 && n < buffer.len();
-                    if n > 0 {
-                        // The supervisor restarts the ping interval when the count changes.
-                        self.connection.counters().reads.add(1);
-                    }
                     return Ok(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -72,6 +89,12 @@ impl SocketReader {
                 }
             }
         }
+    }
+
+    /// Makes later calls of [`receive`](Self::receive) return `bytes` first. At most a few KiB: they do not
+    /// make the socket ready again, so the next call has to take all of them.
+    pub(super) fn give_back(&mut self, bytes: Vec<u8>) {
+        self.given_back = bytes;
     }
 }
 

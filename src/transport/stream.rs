@@ -17,6 +17,10 @@ use crate::protocol::{
 /// Payload to come, in bytes, from which on a turn begins with a large receive.
 const LARGE_REST: u64 = 4 << 10;
 
+/// Maximum number of bytes that can be given back to the stream: less than the first read of a request head or
+/// of a TLS record takes.
+pub(crate) const FIRST_BYTES: usize = 1 << 10;
+
 /// A stream that never waits: a read fails with `WouldBlock` if no bytes have arrived or the turn is spent,
 /// and a write adds to the write queue.
 ///
@@ -74,6 +78,20 @@ impl SessionStream {
     pub(crate) fn end_turn(&mut self) -> bool {
         self.read_ahead.shrink();
         self.reader.is_turn_spent()
+    }
+
+    /// Receives raw bytes in front of TLS and of the request. They do not count as bytes of the client.
+    ///
+    /// # Errors
+    /// `WouldBlock` if no more bytes have arrived or the turn is spent, and those of the socket.
+    pub(crate) fn receive_first(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.receive_uncounted(buffer)
+    }
+
+    /// Makes the next read begin with `bytes`, at most [`FIRST_BYTES`], of those that
+    /// [`receive_first`](Self::receive_first) returned.
+    pub(crate) fn give_back(&mut self, bytes: Vec<u8>) {
+        self.reader.give_back(bytes);
     }
 
     /// Continues the TLS handshake; later reads decrypt. Returns whether it is complete.

@@ -50,6 +50,7 @@ mod proc_status;
 mod process;
 mod process_start;
 mod proxies;
+mod proxy_protocol;
 mod push;
 mod random;
 mod rejections;

@@ -85,9 +85,13 @@ pub fn client_config(roots: &Path, versions: &[&'static SupportedProtocolVersion
 
 /// Connects and performs the TLS handshake.
 pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Secure {
+    secure(Client::connect(address).stream, config)
+}
+
+/// Performs the TLS handshake.
+pub fn secure(mut socket: TcpStream, config: &Arc<ClientConfig>) -> Secure {
     let name = ServerName::try_from("localhost").unwrap();
     let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
-    let mut socket = Client::connect(address).stream;
     while tls.is_handshaking() {
         tls.complete_io(&mut socket).unwrap();
     }
