@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::{env, fs};
 
+use crate::scratch::Scratch;
 use crate::server_process::{ServerProcess, command};
 
 #[path = "../../src/platform/commit.rs"]
@@ -20,14 +21,12 @@ fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// A folder that is removed on drop.
-struct Folder(PathBuf);
+/// Certificates in a folder.
+struct Folder(Scratch);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("ws-echo-commands-{name}-{}", process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(Scratch::new(name))
     }
 
     /// Writes a certificate for localhost that is valid in these years, and its key. Returns their options.
@@ -38,18 +37,12 @@ impl Folder {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         let put = |name: &str, text: String| {
-            let path = self.0.join(name);
+            let path = self.0.path(name);
             fs::write(&path, text).unwrap();
-            path.display().to_string()
+            path
         };
         let [cert, key] = [put("cert.pem", certificate.pem()), put("key.pem", key.serialize_pem())];
         [format!("--tls-cert={cert}"), format!("--tls-key={key}")]
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -176,7 +169,7 @@ fn version_has_the_commit_and_the_target() {
 
 #[test]
 fn commit_comes_from_the_build_the_package_or_git() {
-    let folder = Folder::new("commit");
+    let folder = Scratch::new("commit");
     let hash = "0123456789abcdef0123456789abcdef01234567";
     let known = |commit: &commit::Commit| commit.hash.clone();
     assert_eq!(commit::commit_of(&folder.0, None), commit::Commit::default(), "no repository");
