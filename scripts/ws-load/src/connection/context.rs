@@ -53,6 +53,8 @@ pub(crate) struct RunState {
     stop: AtomicBool,
     /// Number of connections that have not ended. With `--churn` it stays the same.
     live: AtomicU32,
+    /// Number of threads that have dealt or left the last of their messages.
+    ended_lanes: AtomicU32,
     /// Messages that are due and have no connection.
     pub(crate) unassigned: Unassigned,
     pub(crate) service: ServiceClock,
@@ -66,6 +68,7 @@ impl RunState {
     pub(crate) fn new(plan: Plan) -> Self {
         Self {
             live: AtomicU32::new(plan.connections),
+            ended_lanes: AtomicU32::new(0),
             unassigned: Unassigned::new(plan.threads),
             service: ServiceClock::default(),
             room: plan.fan_out.map(Room::new),
@@ -120,6 +123,19 @@ impl RunState {
         self.live.load(Ordering::Relaxed) == 0
     }
 
+    /// Notes that a thread leaves no more messages to the others. Wakes all threads if it is the last one.
+    pub(crate) fn end_lane(&self) {
+        // The messages that it has left are seen by a thread that sees the number.
+        if self.ended_lanes.fetch_add(1, Ordering::AcqRel) + 1 >= self.plan.threads {
+            self.wake();
+        }
+    }
+
+    /// Returns whether all threads have ended their lanes.
+    pub(crate) fn have_lanes_ended(&self) -> bool {
+        self.ended_lanes.load(Ordering::Acquire) >= self.plan.threads
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
@@ -142,6 +158,8 @@ pub(crate) struct DriverContext {
     pub(crate) loading: bool,
     /// New messages may be sent: the load has begun and has not ended.
     pub(crate) sending: bool,
+    /// The load has ended, but threads that see its end later may leave messages that were due before it.
+    pub(crate) taking_last: bool,
     /// Number of messages, or of churn cycles, that this thread may still start.
     pub(crate) quota: u64,
     /// Number of connections that are open now.
@@ -197,6 +215,7 @@ impl DriverContext {
             thread,
             loading: true,
             sending: false,
+            taking_last: false,
             quota,
             open: 0,
             in_flight: 0,

@@ -93,6 +93,11 @@ impl OpenConnection {
                 }
                 room.min(queue.len())
             }
+            // Those that waited on this connection at the end of the load stay unsent.
+            Mode::Rate(_) if ctx.taking_last && !self.blocked && ctx.take_unassigned(queue, places) => {
+                self.sendable_since = Instant::now();
+                room.min(queue.len())
+            }
             // A cycle that has begun is completed, also after the end of the measured time.
             Mode::Churn => u64::from(self.next_sequence() == self.first_sequence),
             Mode::Closed if ctx.sending => room.min(ctx.quota),

@@ -138,6 +138,7 @@ impl Driver {
             self.open_due(woke);
             self.resume_due(woke);
             self.release_due();
+            self.take_last();
             let now = Instant::now();
             if now >= self.next_probe {
                 self.probe(now);
@@ -261,7 +262,7 @@ impl Driver {
     }
 
     /// Sends on a connection, after appending a message to those that wait on it.
-    fn send_on(&mut self, slot: usize, ticket: Option<Ticket>) {
+    pub(super) fn send_on(&mut self, slot: usize, ticket: Option<Ticket>) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         // In a room no other connection sends a message of one that was lost.
         if let Some(ticket) = ticket.filter(|_| self.ctx.run.room.is_none() || connection.is_open()) {

@@ -31,7 +31,7 @@ impl Driver {
             Stage::Draining => {
                 let waited = now.saturating_duration_since(self.stage_since);
                 let quiet = || self.connections.iter().all(|connection| connection.is_quiet(&self.ctx));
-                if waited >= self.ctx.plan().drain || quiet() {
+                if waited >= self.ctx.plan().drain || (!self.ctx.taking_last && quiet()) {
                     self.begin_closing(now);
                 }
             }
@@ -112,6 +112,8 @@ impl Driver {
     /// Ends the load. From here on nothing is sent, and replies are waited for.
     fn begin_draining(&mut self, now: Instant) {
         self.send_last(now);
+        self.ctx.run.end_lane();
+        self.ctx.taking_last = self.ctx.sending && self.ctx.schedule.is_some() && self.ctx.run.room.is_none();
         (self.ctx.sending, self.ctx.loading) = (false, false);
         self.connect_schedule.stop();
         self.reconnects.stop();
@@ -127,7 +129,8 @@ impl Driver {
         self.lane_end = self.lane_end.min(due);
         // More than fit into the depth would stay in the queues.
         let room = self.dealer.open_count().saturating_mul(self.ctx.plan().depth);
-        for _ in 0..room.div_ceil(RELEASES) {
+        // Without an open connection, one turn leaves all messages to the other threads.
+        for _ in 0..room.div_ceil(RELEASES).max(1) {
             if self.next_due().is_none() {
                 return;
             }
@@ -135,7 +138,27 @@ impl Driver {
         }
     }
 
+    /// Sends messages that threads without an open connection have left at the end of the load, until all
+    /// threads have seen it.
+    pub(super) fn take_last(&mut self) {
+        if !self.ctx.taking_last {
+            return;
+        }
+        // Read first: a thread leaves its messages before it ends its lane.
+        let is_last = self.ctx.run.have_lanes_ended();
+        for _ in 0..self.dealer.open_count() {
+            if self.ctx.run.unassigned.is_empty() {
+                break;
+            }
+            if let Some(slot) = self.dealer.next_turn() {
+                self.send_on(slot, None);
+            }
+        }
+        self.ctx.taking_last = !is_last;
+    }
+
     fn begin_closing(&mut self, now: Instant) {
+        self.ctx.taking_last = false;
         for connection in &mut self.connections {
             connection.close(&mut self.ctx);
         }

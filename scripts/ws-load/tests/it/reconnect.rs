@@ -42,6 +42,20 @@ fn schedule_of_lost_connections_is_kept_by_the_open_ones() {
     }
 }
 
+/// At this rate messages are due in the last moment, in threads that end their load after the others.
+#[test]
+fn schedule_is_kept_to_its_last_moment_by_the_open_connections() {
+    for _ in 0..8 {
+        let server = Server::raw(|stream, number, messages| {
+            echo(stream, if number == 2 { u64::MAX } else { 10 }, messages);
+        });
+        let options =
+            ["-c", "4", "-t", "4", "-d", "4096", "--rate", "10000", "-D", "300ms", "--drain", "10s"];
+        let run = ws_load(&server.url(), &options);
+        assert_eq!((run.count("lost"), run.count("sent"), run.count("unsent")), (3, 3000, 0), "{run:?}");
+    }
+}
+
 #[test]
 fn reconnect_measures_a_restart() {
     // Ends the first four connections after five messages each, and then all others for half a second.
