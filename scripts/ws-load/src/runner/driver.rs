@@ -135,26 +135,33 @@ impl Driver {
         let mut events = Events::with_capacity(EVENTS);
         let mut woke = Instant::now();
         while !self.is_over() {
-            self.open_due(woke);
-            self.resume_due(woke);
-            self.release_due();
-            self.take_last();
-            let now = Instant::now();
-            if now >= self.next_probe {
-                self.probe(now);
-            }
-            if now >= self.next_tick || self.next_transition().is_some_and(|moment| now >= moment) {
-                self.tick(now);
-            }
-            let until = if self.ctx.unfinished.is_empty() { self.next_wake() } else { now };
-            let slept = Instant::now();
-            self.busy += slept.saturating_duration_since(woke);
-            self.timer.wait(&mut self.poll, &mut events, until).map_err(LoadError::system("poll sockets"))?;
-            woke = Instant::now();
-            self.handle_events(&events);
-            self.continue_unfinished();
+            woke = self.turn(&mut events, woke)?;
         }
         Ok(())
+    }
+
+    /// Does what is due, waits, and handles what has happened. `woke` is when the last wait ended; returns
+    /// when this one did.
+    pub(super) fn turn(&mut self, events: &mut Events, woke: Instant) -> Result<Instant, LoadError> {
+        self.open_due(woke);
+        self.resume_due(woke);
+        self.release_due();
+        self.take_last();
+        let now = Instant::now();
+        if now >= self.next_probe {
+            self.probe(now);
+        }
+        if now >= self.next_tick || self.next_transition().is_some_and(|moment| now >= moment) {
+            self.tick(now);
+        }
+        let until = if self.ctx.unfinished.is_empty() { self.next_wake() } else { now };
+        let slept = Instant::now();
+        self.busy += slept.saturating_duration_since(woke);
+        self.timer.wait(&mut self.poll, events, until).map_err(LoadError::system("poll sockets"))?;
+        let woke = Instant::now();
+        self.handle_events(events);
+        self.continue_unfinished();
+        Ok(woke)
     }
 
     /// Records how late the loop is. Replies wait as long for this program.

@@ -6,6 +6,8 @@ pub(crate) mod coordinator;
 pub(crate) mod dealer;
 pub(crate) mod driver;
 pub(crate) mod interval;
+#[cfg(test)]
+mod last_messages_tests;
 pub(crate) mod outcome;
 pub(crate) mod reconnects;
 pub(crate) mod redirects;
