@@ -1,10 +1,12 @@
 //! Configuration of a server: limits and time-outs.
 
+use std::net::IpAddr;
 use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 
 /// Version, commit if it is known, and target of this build, as `--version` prints it.
 pub const VERSION: &str = env!("WS_ECHO_VERSION");
@@ -41,6 +43,15 @@ pub enum ProxyProtocol {
     Require,
 }
 
+/// Proxies that are trusted to name their clients in `Forwarded` and `X-Forwarded-For`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustedProxy {
+    /// Those with an address in this range.
+    Network(IpNet),
+    /// The peers of Unix sockets.
+    Unix,
+}
+
 /// Configuration of a server. Values outside the documented ranges are not checked here; the command line
 /// checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +72,9 @@ pub struct Config {
     /// Whether connections begin with a PROXY header, in front of TLS. The address in it is the one that logs,
     /// `max_per_ip` and `/info` use.
     pub proxy_protocol: ProxyProtocol,
+    /// Proxies whose `Forwarded` (RFC 7239) and `X-Forwarded-For` name the client. The fields of others have no
+    /// effect.
+    pub trust_proxy: Vec<TrustedProxy>,
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
     pub max_message: usize,
@@ -149,6 +163,7 @@ impl Default for Config {
             waiting: 128,
             max_per_ip: None,
             proxy_protocol: ProxyProtocol::Off,
+            trust_proxy: Vec::new(),
             max_message: 16 << 20,
             memory: None,
             handshake_timeout: Duration::from_secs(5),
@@ -182,6 +197,15 @@ const MAX_TICK: Duration = Duration::from_secs(1);
 impl Config {
     /// Longest time-out on the command line. Also replaces a drain time-out whose deadline overflows.
     pub(crate) const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+
+    /// Returns whether a proxy is trusted to name its client. `ip` is `None` for the peer of a Unix socket.
+    pub(crate) fn trusts(&self, ip: Option<IpAddr>) -> bool {
+        self.trust_proxy.iter().any(|proxy| match (proxy, ip) {
+            (TrustedProxy::Network(network), Some(ip)) => network.contains(&ip),
+            (TrustedProxy::Unix, ip) => ip.is_none(),
+            (TrustedProxy::Network(_), None) => false,
+        })
+    }
 
     /// Returns the interval at which the supervisor checks the time-outs: a fifth of the shortest one,
     /// clamped to 10 ms and 1 s. A time-out is applied at most one tick late.

@@ -146,6 +146,7 @@ impl Cli {
             waiting: capacity.waiting,
             max_per_ip: capacity.max_per_ip,
             proxy_protocol: deployment.proxy_protocol,
+            trust_proxy: deployment.trust_proxy,
             max_message: capacity.max_message,
             memory: capacity.memory,
             handshake_timeout: timeouts.handshake_timeout,

@@ -9,9 +9,9 @@ use clap::Args;
 use super::origin::{host, origin};
 use super::values::{
     PlainAddress, address_or_none, at_least_one, deflate_level, endpoint, memory_size, message_size, name,
-    queue_length, timeout, timeout_or_zero, token,
+    queue_length, timeout, timeout_or_zero, token, trusted_proxy,
 };
-use crate::config::{DEFAULT_DEFLATE_LEVEL, ProxyProtocol};
+use crate::config::{DEFAULT_DEFLATE_LEVEL, ProxyProtocol, TrustedProxy};
 use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
 
@@ -158,6 +158,11 @@ pub(super) struct Deployment {
     #[arg(long, env = "WS_ECHO_PROXY_PROTOCOL", value_name = "MODE", value_enum)]
     #[arg(default_value_t = ProxyProtocol::Off, hide_possible_values = true)]
     pub(super) proxy_protocol: ProxyProtocol,
+    /// Range of addresses of proxies, or `unix`, repeatable: their Forwarded or X-Forwarded-For names the client,
+    /// the last address that is in no range [default: off]
+    #[arg(long, env = "WS_ECHO_TRUST_PROXY", value_name = "CIDR")]
+    #[arg(value_delimiter = ',', value_parser = trusted_proxy)]
+    pub(super) trust_proxy: Vec<TrustedProxy>,
     /// Time from SIGTERM to the drain: the server goes on accepting and serving, and /readyz responds 503
     #[arg(long, env = "WS_ECHO_SHUTDOWN_DELAY", value_name = "TIME")]
     #[arg(default_value = "0s", value_parser = timeout_or_zero)]

@@ -1,10 +1,12 @@
 //! Parsers of option values. Each error is a sentence that names the accepted values.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 
-use crate::config::{Config, MAX_DEFLATE_LEVEL, MAX_NAME_LENGTH, is_name_char};
+use crate::config::{Config, MAX_DEFLATE_LEVEL, MAX_NAME_LENGTH, TrustedProxy, is_name_char};
 use crate::endpoints::table::ENDPOINTS;
 use crate::protocol::token::is_token_byte;
 use crate::server::listen_address::ListenAddress;
@@ -115,6 +117,17 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     Err(format!("expected 1 to {MAX_NAME_LENGTH} letters, digits and -._~:@/+"))
 }
 
+/// Parses a range of addresses in CIDR notation, a single address, or `unix`.
+pub(super) fn trusted_proxy(text: &str) -> Result<TrustedProxy, String> {
+    if text == "unix" {
+        return Ok(TrustedProxy::Unix);
+    }
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map(TrustedProxy::Network).map_err(|_| {
+        "expected a range of addresses, for example 10.0.0.0/8 or fd00::/8, or `unix`".to_owned()
+    })
+}
+
 /// Parses the path of an endpoint, with or without its first slash. Returns it as in the table of endpoints.
 pub(super) fn endpoint(text: &str) -> Result<String, String> {
     let path = format!("/{}", text.strip_prefix('/').unwrap_or(text));
@@ -164,6 +177,19 @@ mod tests {
         }
         for invalid in ["", "a b", "a\"", "a\\", "a\r\nb", "\u{e4}", &"a".repeat(256)] {
             assert!(name(invalid).is_err(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn trusted_proxy_is_a_range_an_address_or_unix() {
+        for (text, network) in
+            [("10.1.2.3/8", "10.1.2.3/8"), ("::1", "::1/128"), ("127.0.0.1", "127.0.0.1/32")]
+        {
+            assert_eq!(trusted_proxy(text), Ok(TrustedProxy::Network(network.parse().unwrap())));
+        }
+        assert_eq!(trusted_proxy("unix"), Ok(TrustedProxy::Unix));
+        for invalid in ["", "10.0.0.0/33", "localhost", "10.0.0", "[::1]", "*"] {
+            assert!(trusted_proxy(invalid).is_err(), "{invalid}");
         }
     }
 

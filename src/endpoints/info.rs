@@ -43,6 +43,7 @@ fn request_json(session: &WebSocketSession) -> String {
         "served_by": session.config().name,
         "peer": peer.to_string(),
         "proxy": (peer != socket_peer).then(|| socket_peer.to_string()),
+        "forwarded_by": session.handle().forwarded_by(),
         "proxy_protocol": session.handle().proxied().map(proxied_json),
         "path": request.path,
         "query": request.query,

@@ -1,5 +1,6 @@
 //! HTTP/1.1 for a WebSocket server: request head, header fields, responses, opening handshake, embedded page.
 
+pub(crate) mod forwarded;
 pub(crate) mod handshake;
 pub mod headers;
 pub(crate) mod origin;

@@ -5,6 +5,7 @@ mod address_limit;
 mod admin;
 mod admission;
 pub mod bind;
+mod client_address;
 mod connection;
 mod drain;
 mod first_bytes;

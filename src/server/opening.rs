@@ -7,7 +7,7 @@ use log::{Level, debug, error, info, log};
 use rustls::ServerConfig;
 
 use super::admission::Place;
-use super::first_bytes::{FirstBytes, FirstBytesOutcome};
+use super::first_bytes::FirstBytes;
 use super::http_routes;
 use super::place::PlaceOutcome;
 use super::reject_reason::{RejectReason, log_early_response};
@@ -37,10 +37,10 @@ const MAX_QUEUED_BYTES: usize = 4 << 10;
 /// A connection that has not become a session. The supervisor bounds the time of all this by the handshake
 /// time-out (`session_timers`).
 pub(super) struct Opening {
-    handle: Arc<SessionHandle>,
-    stream: SessionStream,
+    pub(super) handle: Arc<SessionHandle>,
+    pub(super) stream: SessionStream,
     /// Reads the PROXY header. `None` behind it, and if there can be none.
-    first_bytes: Option<FirstBytes>,
+    pub(super) first_bytes: Option<FirstBytes>,
     tls: Tls,
     head: HeadReader,
     /// A request that waits for a place, and the bytes behind it.
@@ -74,16 +74,15 @@ impl Opening {
         state: &ServerState,
     ) -> Self {
         let first_bytes = FirstBytes::new(state.config.proxy_protocol);
-        if first_bytes.is_none() {
-            outcome.count_address(handle.peer(), state);
-        }
         let stream = SessionStream::new(Arc::clone(handle.connection()));
         let tls = tls.map_or(Tls::Done, |config| {
             // Fails only after a panic.
             let _ = handle.writer().set_record_layer(RecordLayer::TlsExpected);
             Tls::Expected(config)
         });
-        Self { handle, stream, first_bytes, tls, head: HeadReader::default(), queued: None }
+        let opening = Self { handle, stream, first_bytes, tls, head: HeadReader::default(), queued: None };
+        opening.count_address_if_known(outcome, state);
+        opening
     }
 
     pub(super) fn begin_turn(&mut self, readable: bool) {
@@ -112,53 +111,13 @@ impl Opening {
             return self.continue_queued(head, leftover, outcome, state);
         }
         match self.head.read(&mut self.stream) {
-            Ok(Some((head, leftover))) => self.admit(head, leftover, outcome, state),
+            Ok(Some((head, leftover))) => {
+                self.find_client(&head, outcome, state);
+                self.admit(head, leftover, outcome, state)
+            }
             Ok(None) => OpeningStep::Wait(Interest::Read),
             Err(error) => self.reject_head(error, state),
         }
-    }
-
-    /// Reads the PROXY header, if there can be one. Returns whether it is complete.
-    fn read_proxy_header(
-        &mut self,
-        outcome: &mut PlaceOutcome,
-        state: &ServerState,
-    ) -> Result<bool, OpeningStep> {
-        let Some(first_bytes) = &mut self.first_bytes else { return Ok(true) };
-        let (id, peer) = (self.handle.id(), self.handle.socket_peer());
-        match first_bytes.read(&mut self.stream) {
-            FirstBytesOutcome::Incomplete => return Ok(false),
-            FirstBytesOutcome::Absent => {}
-            FirstBytesOutcome::Header(header) => {
-                self.handle.set_proxied(header);
-                debug!(session = id, peer:%; "#{id} {peer} sent a PROXY header for {}", self.handle.peer());
-            }
-            FirstBytesOutcome::Rejected(sentence, is_tls) => {
-                return Err(self.reject_first_bytes(&sentence, is_tls, state));
-            }
-            FirstBytesOutcome::Disconnected(has_begun) => {
-                let level = if has_begun { Level::Info } else { Level::Debug };
-                log!(level, session = id, peer:%; "#{id} {peer} PROXY header not complete");
-                return Err(OpeningStep::Ended(opening_outcome(&self.handle), Finish::Close));
-            }
-        }
-        self.first_bytes = None;
-        outcome.count_address(self.handle.peer(), state);
-        Ok(true)
-    }
-
-    /// Sends 400 in plaintext for first bytes that are no PROXY header. A client that expects TLS from a TLS
-    /// port could not read it, and gets no response.
-    fn reject_first_bytes(&self, sentence: &str, is_tls: bool, state: &ServerState) -> OpeningStep {
-        let (id, peer) = (self.handle.id(), self.handle.peer());
-        if is_tls && self.handle.writer().is_handshaking() {
-            info!(session = id, peer:%; "#{id} {peer} closed: {sentence}");
-            return OpeningStep::Ended(SessionEnd::TlsFailed, Finish::Close);
-        }
-        info!(session = id, peer:%, status = 400; "#{id} {peer} 400: {sentence}");
-        // Fails only after a panic.
-        let _ = self.handle.writer().set_record_layer(RecordLayer::Plain);
-        self.send_response(&Response::text(400, sentence), false, state)
     }
 
     /// Continues the TLS handshake. Returns whether it is complete.
@@ -334,7 +293,12 @@ impl Opening {
     }
 
     /// Sends the last response of a connection.
-    fn send_response(&self, response: &Response, head_only: bool, state: &ServerState) -> OpeningStep {
+    pub(super) fn send_response(
+        &self,
+        response: &Response,
+        head_only: bool,
+        state: &ServerState,
+    ) -> OpeningStep {
         let bytes = response.to_bytes(head_only, &state.config.name);
         let end = match self.handle.writer().send_response(&bytes) {
             Ok(true) => SessionEnd::HttpResponse(response.status),

@@ -33,6 +33,8 @@ pub struct SessionHandle {
     socket_peer: Peer,
     /// What the PROXY header said, if there was one.
     proxied: OnceLock<Box<ProxiedConnection>>,
+    /// The client that a trusted proxy has named in the request, and the field that names it.
+    forwarded: OnceLock<Box<(Peer, &'static str)>>,
     /// Shared with the worker's stream.
     connection: Arc<Connection>,
     /// Whether the 101 response was queued.
@@ -68,6 +70,7 @@ impl SessionHandle {
             id,
             socket_peer: peer,
             proxied: OnceLock::new(),
+            forwarded: OnceLock::new(),
             connection: Arc::new(Connection::new(socket, RecordLayer::Plain, memory)),
             upgraded: AtomicBool::new(false),
             queued: AtomicBool::new(false),
@@ -85,7 +88,17 @@ impl SessionHandle {
     /// Returns where the client is: behind a proxy the address that the proxy has named.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        self.proxied.get().and_then(|proxied| proxied.source).map_or(self.socket_peer, Peer::from)
+        let proxied = || self.proxied.get().and_then(|proxied| proxied.source);
+        match self.forwarded.get() {
+            Some(forwarded) => forwarded.0,
+            None => proxied().map_or(self.socket_peer, Peer::from),
+        }
+    }
+
+    /// Returns the name of the header field that names the client, or `None` if it is not from one.
+    #[must_use]
+    pub fn forwarded_by(&self) -> Option<&'static str> {
+        self.forwarded.get().map(|forwarded| forwarded.1)
     }
 
     /// Returns the peer of the socket, which may be a proxy.
@@ -98,6 +111,12 @@ impl SessionHandle {
     #[must_use]
     pub fn proxied(&self) -> Option<&ProxiedConnection> {
         self.proxied.get().map(|proxied| &**proxied)
+    }
+
+    /// Records the client that a trusted proxy has named in the header field `field`. Only the first call has an
+    /// effect.
+    pub(crate) fn set_forwarded(&self, client: Peer, field: &'static str) {
+        let _ = self.forwarded.set(Box::new((client, field)));
     }
 
     /// Records what the PROXY header said. Only the first call has an effect.

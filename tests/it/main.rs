@@ -66,5 +66,6 @@ mod stop_under_load;
 mod timing;
 mod tls;
 mod transports;
+mod trust_proxy;
 mod waiting_sessions;
 mod webdriver;
