@@ -78,23 +78,34 @@ fn for_parameters(field: &str) -> Vec<Option<Node>> {
     let mut rest = field;
     while !rest.is_empty() {
         let Some((element, behind)) = parse_element(rest) else { return vec![None] };
-        nodes.extend(element.map(|value| value.as_deref().and_then(parse_node)));
+        if !element.is_empty {
+            nodes.push(element.client.as_deref().and_then(parse_node));
+        }
         rest = behind;
     }
     nodes
 }
 
-/// Parses an element up to its comma (RFC 7239, 4). Returns the value of its `for` parameter and the rest of
-/// the field. The outer `None` is a malformed element; an empty one is no element (RFC 9110, 5.6.1).
-fn parse_element(text: &str) -> Option<(Option<Option<String>>, &str)> {
-    let (mut client, mut is_empty, mut rest) = (None, true, text);
+/// An element of a `Forwarded` field.
+struct Element {
+    /// An empty element counts for none (RFC 9110, 5.6.1).
+    is_empty: bool,
+    /// The value of its `for` parameter.
+    client: Option<String>,
+}
+
+/// Parses an element up to its comma (RFC 7239, 4). Returns it and the rest of the field, or `None` if it is
+/// malformed.
+fn parse_element(text: &str) -> Option<(Element, &str)> {
+    let mut element = Element { is_empty: true, client: None };
+    let mut rest = text;
     loop {
         rest = rest.trim_start();
         if !rest.is_empty() && !rest.starts_with([',', ';']) {
             let (name, behind) = rest.split_once('=')?;
             let (value, behind) = parse_value(behind)?;
-            is_empty = false;
-            if name.eq_ignore_ascii_case("for") && client.replace(value).is_some() {
+            element.is_empty = false;
+            if name.eq_ignore_ascii_case("for") && element.client.replace(value).is_some() {
                 return None;
             }
             if name.is_empty() || !name.bytes().all(is_token_byte) {
@@ -104,8 +115,8 @@ fn parse_element(text: &str) -> Option<(Option<Option<String>>, &str)> {
         }
         match rest.chars().next() {
             Some(';') => rest = &rest[1..],
-            Some(',') => return Some(((!is_empty).then_some(client), &rest[1..])),
-            None => return Some(((!is_empty).then_some(client), "")),
+            Some(',') => return Some((element, &rest[1..])),
+            None => return Some((element, "")),
             Some(_) => return None,
         }
     }
@@ -134,25 +145,25 @@ fn parse_value(text: &str) -> Option<(String, &str)> {
 /// Parses a node (RFC 7239, 6): an address with or without a port. Returns `None` for `unknown`, for an
 /// obfuscated identifier, and for what is no address. An IPv6 address without a port needs no brackets.
 fn parse_node(text: &str) -> Option<Node> {
-    let (ip, port) = if let Some(bracketed) = text.strip_prefix('[') {
+    if let Some(bracketed) = text.strip_prefix('[') {
         let (ip, behind) = bracketed.split_once(']')?;
-        let port = if behind.is_empty() { None } else { parse_port(behind.strip_prefix(':')?)? };
-        (ip.parse::<Ipv6Addr>().ok()?.into(), port)
-    } else if let Ok(ip) = text.parse::<IpAddr>() {
-        (ip, None)
-    } else {
-        let (ip, port) = text.split_once(':')?;
-        (ip.parse::<Ipv4Addr>().ok()?.into(), parse_port(port)?)
-    };
-    Some((ip.to_canonical(), port))
+        let ip = ip.parse::<Ipv6Addr>().ok()?.to_canonical();
+        return if behind.is_empty() { Some((ip, None)) } else { with_port(ip, behind.strip_prefix(':')?) };
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some((ip.to_canonical(), None));
+    }
+    let (ip, port) = text.split_once(':')?;
+    with_port(ip.parse::<Ipv4Addr>().ok()?.into(), port)
 }
 
-/// Parses a port; an obfuscated one is `Some(None)`.
-fn parse_port(text: &str) -> Option<Option<u16>> {
-    if text.starts_with('_') {
-        return Some(None);
+/// Adds a port to an address. An obfuscated port is none.
+fn with_port(ip: IpAddr, port: &str) -> Option<Node> {
+    if port.starts_with('_') {
+        return Some((ip, None));
     }
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().map(Some)
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    Some((ip, Some(port.parse().ok().filter(|_| is_number)?)))
 }
 
 #[cfg(test)]
@@ -161,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    /// Addresses of 10.0.0.0/8 and fd00::/8 are those of proxies.
+    /// Addresses of 10.0.0.0/8 and `fd00::/8` are those of proxies.
     fn is_trusted(ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(ip) => ip.octets()[0] == 10,
@@ -271,9 +282,10 @@ mod tests {
             text in "[ -~]{0,30}|(for=)?[\"]?[a-z=\",;\\\\0-9.]{0,30}", bracketed in any::<bool>()
         ) {
             prop_assert_eq!(named("X-Forwarded-For", &format!("{text}, 192.0.2.9")), "192.0.2.9");
-            let (appended, expected) = match bracketed {
-                true => ("for=\"[2001:db8::9]:80\"", "2001:db8::9 80"),
-                false => ("for=192.0.2.9;proto=http;host=\"a,b\"", "192.0.2.9"),
+            let (appended, expected) = if bracketed {
+                ("for=\"[2001:db8::9]:80\"", "2001:db8::9 80")
+            } else {
+                ("for=192.0.2.9;proto=http;host=\"a,b\"", "192.0.2.9")
             };
             let seen = named("Forwarded", &format!("{text}, {appended}"));
             prop_assert!(seen == expected || seen == "Unnamed", "{} of {}", seen, text);
