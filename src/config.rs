@@ -1,5 +1,6 @@
 //! Configuration of a server: limits and time-outs.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::thread;
@@ -127,8 +128,47 @@ pub struct Config {
     /// Level of compression for clients that offer permessage-deflate (RFC 7692), 0 to 9. `None` declines the
     /// offer.
     pub deflate: Option<u32>,
+    /// Redis over which instances share their rooms. `None`: rooms are in this process only.
+    pub rooms: Option<RoomsUrl>,
+    /// What happens to the members of shared rooms when the connection to Redis is lost.
+    pub rooms_lost: RoomsLost,
     /// Endpoints that get 404, by their path in the table of endpoints, for example `/status/CODE`.
     pub disabled: Vec<String>,
+}
+
+/// What happens to the members of shared rooms when the connection to Redis is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RoomsLost {
+    /// They are closed with 1012, and so are new ones until the connection is back.
+    #[default]
+    Close,
+    /// They wait, and may miss messages. One that sends meanwhile is closed with 1013.
+    Wait,
+}
+
+/// The URL of a Redis: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, or `rediss:` for TLS. `Debug` does not show
+/// it, because it may contain a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RoomsUrl(String);
+
+impl RoomsUrl {
+    /// Creates a URL, which is not checked.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// Returns the URL with its password.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RoomsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RoomsUrl(..)")
+    }
 }
 
 /// Returns the default number of worker threads: one for each processor, and two at least, so that one
@@ -183,6 +223,8 @@ impl Default for Config {
             allow_host: Vec::new(),
             subprotocols: Vec::new(),
             deflate: Some(DEFAULT_DEFLATE_LEVEL),
+            rooms: None,
+            rooms_lost: RoomsLost::default(),
             disabled: Vec::new(),
         }
     }

@@ -49,6 +49,13 @@ pub enum Error {
     Signals(io::Error),
     /// `WS_ECHO_TUNE` is invalid, for this reason.
     Tuning(String),
+    /// Rooms cannot be shared with other instances.
+    Rooms {
+        /// Host and port of the Redis.
+        address: String,
+        /// The reason, of the client or of Redis.
+        reason: String,
+    },
     /// A certificate or key file is unusable.
     File {
         /// The file.
@@ -112,6 +119,11 @@ impl fmt::Display for Error {
                 "cannot install the signal handlers: {source}; raise the limits on threads and open files"
             ),
             Self::Tuning(reason) => write!(f, "invalid WS_ECHO_TUNE: {reason}"),
+            Self::Rooms { address, reason } => write!(
+                f,
+                "cannot share rooms over Redis at {address}: {reason}; \
+                 start Redis there, correct the address or the password of --rooms, or leave it out"
+            ),
             Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),
         }
     }

@@ -33,6 +33,7 @@
 //! | [`cli`] | options, environment variables, their values |
 //! | [`server`] | listeners, accept loops, admission, scheduler, workers, supervisor, shutdown |
 //! | [`endpoints`] | the table of endpoints, their parameters, one file for each endpoint |
+//! | `rooms` | the rooms of `/broadcast`, in this process or shared over Redis |
 //! | [`session`] | one WebSocket session: its turns, its endpoint, its end; the handle for other threads |
 //! | [`http`] | request head, header fields, responses, opening handshake, files of the page |
 //! | [`transport`] | socket reader, frame writer, TLS records, read-ahead, buffers |
@@ -119,6 +120,7 @@ pub mod logging;
 pub mod metrics;
 pub mod platform;
 pub mod protocol;
+mod rooms;
 pub mod server;
 pub mod session;
 pub mod tls;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::options::{Capacity, Deployment, Logging, Protocol, Timeouts, TlsOptions};
-use super::values::PlainAddress;
+use super::values::{PlainAddress, check_rooms_url};
 use crate::config::{Config, DEFAULT_CONNECTIONS, default_name, default_workers};
 use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
@@ -82,6 +82,7 @@ impl Cli {
         if self.deployment.drain_spread > self.timeouts.drain_timeout {
             return Err("--drain-spread must be at most --drain-timeout".to_owned());
         }
+        self.deployment.rooms.as_ref().map_or(Ok(()), check_rooms_url)?;
         Ok(())
     }
 
@@ -166,6 +167,8 @@ impl Cli {
             subprotocols: protocol.subprotocol,
             allow_host: protocol.allow_host,
             deflate: (!protocol.no_deflate).then_some(protocol.deflate_level),
+            rooms: deployment.rooms,
+            rooms_lost: deployment.rooms_lost,
             disabled: protocol.disable,
         }
     }
@@ -200,10 +203,12 @@ mod tests {
             (&[files[1]], "--tls-key FILE requires --tls-listen"),
             (&["--listen=none"], "--listen none requires --tls-listen"),
             (&["--listen=none,localhost:0"], "excludes other addresses"),
+            (&["--rooms=http://:secret@127.0.0.1"], "--rooms takes redis://"),
+            (&["--rooms=redis://:secret@127.0.0.1:port"], "--rooms takes redis://"),
             (&["--drain-spread=11s"], "at most --drain-timeout"),
         ] {
             let error = check(arguments).expect_err("a usage error");
-            assert!(error.contains(words), "no `{words}` in {error}");
+            assert!(error.contains(words) && !error.contains("secret"), "no `{words}` in {error}");
         }
     }
 }

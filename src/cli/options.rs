@@ -9,9 +9,9 @@ use clap::Args;
 use super::origin::{host, origin};
 use super::values::{
     PlainAddress, address_or_none, at_least_one, deflate_level, endpoint, memory_size, message_size, name,
-    queue_length, timeout, timeout_or_zero, token, trusted_proxy,
+    queue_length, rooms_url, timeout, timeout_or_zero, token, trusted_proxy,
 };
-use crate::config::{DEFAULT_DEFLATE_LEVEL, ProxyProtocol, TrustedProxy};
+use crate::config::{DEFAULT_DEFLATE_LEVEL, ProxyProtocol, RoomsLost, RoomsUrl, TrustedProxy};
 use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
 
@@ -174,6 +174,15 @@ pub(super) struct Deployment {
     /// Close sessions with 1012 (service restart) instead of 1001 when the server stops
     #[arg(long, env = "WS_ECHO_RESTART")]
     pub(super) restart: bool,
+    /// Redis over which instances share the rooms of /broadcast, as redis://HOST:PORT[/DB]; without it rooms
+    /// are in this process
+    #[arg(long, env = "WS_ECHO_ROOMS", value_name = "URL", value_parser = rooms_url)]
+    pub(super) rooms: Option<RoomsUrl>,
+    /// When Redis is lost: close the members of rooms with 1012 (close, the default), or let them wait and
+    /// perhaps miss messages (wait)
+    #[arg(long, env = "WS_ECHO_ROOMS_LOST", value_name = "WHAT", value_enum, hide_possible_values = true)]
+    #[arg(default_value_t = RoomsLost::Close, hide_default_value = true)]
+    pub(super) rooms_lost: RoomsLost,
 }
 
 /// Logging.

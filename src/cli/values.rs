@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use ipnet::IpNet;
 
-use crate::config::{Config, MAX_DEFLATE_LEVEL, MAX_NAME_LENGTH, TrustedProxy, is_name_char};
+use crate::config::{Config, MAX_DEFLATE_LEVEL, MAX_NAME_LENGTH, RoomsUrl, TrustedProxy, is_name_char};
 use crate::endpoints::table::ENDPOINTS;
 use crate::protocol::token::is_token_byte;
 use crate::server::listen_address::ListenAddress;
@@ -43,6 +43,26 @@ pub(super) fn health_target(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected a URL or a path, for example http://127.0.0.1:1234/readyz or /readyz".to_owned())
+}
+
+/// Takes the URL of a Redis as it is: an error would show its password. [`check_rooms_url`] checks it.
+#[expect(clippy::unnecessary_wraps, reason = "all parsers have the same signature")]
+pub(super) fn rooms_url(text: &str) -> Result<RoomsUrl, String> {
+    Ok(RoomsUrl::new(text))
+}
+
+/// Checks the URL of a Redis. The error does not contain it.
+pub(super) fn check_rooms_url(url: &RoomsUrl) -> Result<(), String> {
+    let (scheme, rest) = url.as_str().split_once("://").unwrap_or_default();
+    if scheme == "rediss" && !cfg!(feature = "redis-tls") {
+        return Err("--rooms rediss://... needs a build with the feature redis-tls".to_owned());
+    }
+    let is_valid = ["redis", "rediss"].contains(&scheme)
+        && !rest.starts_with('/')
+        && redis::IntoConnectionInfo::into_connection_info(url.as_str()).is_ok();
+    let expected =
+        "--rooms takes redis://[[USER]:PASSWORD@]HOST:PORT[/DB], for example redis://127.0.0.1:6379";
+    if is_valid { Ok(()) } else { Err(expected.to_owned()) }
 }
 
 /// Parses an integer of at least 1.

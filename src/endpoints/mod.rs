@@ -14,7 +14,6 @@ mod info;
 mod invalid;
 pub mod parameters;
 mod push;
-mod rooms;
 pub(crate) mod route;
 pub mod routes;
 mod shared_block;

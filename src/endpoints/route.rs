@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::rooms::Rooms;
 use crate::config::Config;
 use crate::http::response::Response;
 use crate::metrics::snapshot::SharedSnapshot;
+use crate::rooms::registry::Rooms;
 use crate::session::endpoint::Endpoint;
 
 /// What an endpoint does with an upgrade request.

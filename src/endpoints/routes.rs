@@ -7,12 +7,13 @@ use tungstenite::Message;
 
 use super::echo::echo;
 use super::parameters::Parameters;
-use super::rooms::Rooms;
 use super::route::{EndpointContext, Route};
 use super::table;
 use crate::config::Config;
 use crate::http::response::Response;
+use crate::metrics::rooms::RoomTotals;
 use crate::metrics::snapshot::SharedSnapshot;
+use crate::rooms::registry::Rooms;
 use crate::session::endpoint::Endpoint;
 use crate::session::websocket::WebSocketSession;
 
@@ -44,6 +45,16 @@ impl Routes {
     {
         self.custom.insert(path.to_owned(), Arc::new(move || Box::new(create())));
         self
+    }
+
+    /// Returns the rooms of `/broadcast`.
+    pub(crate) fn rooms(&self) -> &Arc<Rooms> {
+        &self.rooms
+    }
+
+    /// Returns the totals of rooms that are shared with other instances; `None` if they are not.
+    pub(crate) fn room_totals(&self) -> Option<RoomTotals> {
+        self.rooms.relay().map(|relay| relay.counters().totals())
     }
 
     /// Creates the endpoint of an upgrade request.

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 
 use super::histogram::{LENGTH_BOUNDS, SIZE_BOUNDS};
 use super::labels::{SHOWN_ENDS, code_label};
+use super::rooms::RoomTotals;
 use super::snapshot::Snapshot;
 use crate::logging;
 use crate::platform::process_usage::ProcessUsage;
@@ -18,6 +19,9 @@ impl Snapshot {
         self.write_server(&mut out);
         self.write_traffic(&mut out);
         self.write_ends(&mut out);
+        if let Some(rooms) = &self.rooms {
+            write_rooms(&mut out, rooms);
+        }
         self.write_histograms(&mut out);
         write_process(&mut out);
         out
@@ -106,6 +110,29 @@ impl Snapshot {
             (&LENGTH_BOUNDS, &self.lengths.counts),
             self.lengths.sum.as_secs_f64(),
         );
+    }
+}
+
+/// Appends what shared rooms have published and received.
+fn write_rooms(out: &mut String, rooms: &RoomTotals) {
+    let help = "Whether both connections to the Redis of the rooms are up.";
+    write_metric(out, "ws_echo_rooms_connected", "gauge", help, u8::from(rooms.connected));
+    for (name, help, value) in [
+        ("ws_echo_rooms_published_total", "Room messages that Redis has accepted.", rooms.published),
+        ("ws_echo_rooms_received_total", "Room messages that the subscription returned.", rooms.received),
+        (
+            "ws_echo_rooms_failed_total",
+            "Room messages that may not have been published; their senders were closed with 1013.",
+            rooms.failed,
+        ),
+        (
+            "ws_echo_rooms_interrupted_members_total",
+            "Members that may have missed messages while the subscription was lost.",
+            rooms.interrupted,
+        ),
+        ("ws_echo_rooms_reconnects_total", "Connections to Redis that were opened again.", rooms.reconnects),
+    ] {
+        write_metric(out, name, "counter", help, value);
     }
 }
 

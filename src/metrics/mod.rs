@@ -4,5 +4,6 @@ pub(crate) mod counters;
 mod exposition;
 mod histogram;
 mod labels;
+pub mod rooms;
 pub mod snapshot;
 pub mod summary;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::counters::Counters;
 use super::histogram::{LengthCounts, SizeCounts};
 use super::labels::counted_code;
+use super::rooms::RoomTotals;
 use crate::config::Config;
 
 /// All totals since the server started, as of the supervisor's last tick.
@@ -53,6 +54,8 @@ pub struct Snapshot {
     pub memory_peak: u64,
     /// Limits of the server.
     pub limits: Limits,
+    /// Messages of rooms that are shared with other instances; `None` if rooms are in this process only.
+    pub rooms: Option<RoomTotals>,
 }
 
 /// The limits of a server that its metrics show.

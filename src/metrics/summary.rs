@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use log::info;
 
 use super::labels::code_label;
+use super::rooms::RoomTotals;
 use super::snapshot::Snapshot;
 
 /// The totals of a stopped server. `Display` formats the text that is printed when it stops.
@@ -73,6 +74,14 @@ impl fmt::Display for Summary {
         )?;
         let (peak, limit) = (self.totals.memory_peak, self.totals.limits.memory_bytes);
         writeln!(f, "  memory       {} of {} used at most", ByteSize(peak), ByteSize(limit))?;
+        if let Some(rooms) = &self.totals.rooms {
+            let RoomTotals { published, received, failed, interrupted, reconnects, .. } = rooms;
+            writeln!(
+                f,
+                "  rooms        {published} published, {received} received, {failed} failed, \
+                 {interrupted} members interrupted, {reconnects} reconnects"
+            )?;
+        }
         write!(
             f,
             "  pings        {} in, {} out, {} pongs in\n  panics       {}",

@@ -6,10 +6,11 @@
 //! wake-up times and sessions that another thread schedules all pass through one queue.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use log::error;
@@ -62,6 +63,21 @@ pub(crate) enum Cause {
     Scheduled,
 }
 
+/// Work for a worker that is no turn of a session. It must not block, and should take less than a
+/// millisecond; the rest is another task.
+pub(crate) trait Task: Debug + Send + Sync {
+    /// Does the work.
+    fn run(self: Arc<Self>, readiness: &ReadinessSet);
+}
+
+/// An entry of the queue.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// A turn of a session.
+    Session(Ready),
+    Task(Arc<dyn Task>),
+}
+
 /// The readiness set of one server.
 #[derive(Debug)]
 pub(crate) struct ReadinessSet {
@@ -69,7 +85,7 @@ pub(crate) struct ReadinessSet {
     /// An `eventfd(2)` that wakes one waiting worker for each write.
     wake_up: OwnedFd,
     timers: WakeTimers,
-    ready: Mutex<VecDeque<Ready>>,
+    ready: Mutex<VecDeque<Work>>,
     /// Number of workers that wait or are about to.
     waiting: AtomicUsize,
     /// A wake-up was sent that no worker has got: another one would wake no further worker earlier.
@@ -122,14 +138,31 @@ impl ReadinessSet {
 
     /// Puts a session into the queue, and wakes a worker if one waits.
     pub(crate) fn schedule(&self, id: u64) {
-        self.lock().push_back(Ready { id, cause: Cause::Scheduled });
+        self.lock().push_back(scheduled(id));
         self.wake_worker();
+    }
+
+    /// Puts a task into the queue `copies` times, and wakes a worker for each copy if so many wait.
+    pub(crate) fn schedule_task(&self, task: &Arc<dyn Task>, copies: usize) {
+        let entries = std::iter::repeat_with(|| Work::Task(Arc::clone(task))).take(copies);
+        self.lock().extend(entries);
+        (0..copies).for_each(|_| self.wake_worker());
+    }
+
+    /// Puts a task behind the rest of the queue, for the calling worker. Wakes no other worker.
+    pub(crate) fn requeue_task(&self, task: Arc<dyn Task>) {
+        self.lock().push_back(Work::Task(task));
+    }
+
+    /// Returns the number of workers that wait, as of now.
+    pub(crate) fn waiting_workers(&self) -> usize {
+        self.waiting.load(SeqCst)
     }
 
     /// Puts a session behind the others in the queue, for the calling worker, which takes the next one at
     /// once. Wakes no other worker: a session that moves between processors is slower.
     pub(crate) fn requeue(&self, id: u64) {
-        self.lock().push_back(Ready { id, cause: Cause::Scheduled });
+        self.lock().push_back(scheduled(id));
     }
 
     /// Ends all current and future waits.
@@ -151,9 +184,14 @@ impl ReadinessSet {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Ready>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Work>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the entry of a session that another thread or its worker has scheduled.
+fn scheduled(id: u64) -> Work {
+    Work::Session(Ready { id, cause: Cause::Scheduled })
 }
 
 /// Returns the events to wait for.
@@ -218,22 +256,23 @@ impl<'a> Waiter<'a> {
                 // Before this worker looks at the queue: what is queued from here on sends a wake-up of its own.
                 WAKE_UP => set.wake_up_sent.store(false, SeqCst),
                 TIMER => timer_expired = true,
-                id => queue.push_back(Ready { id, cause: Cause::Socket }),
+                id => queue.push_back(Work::Session(Ready { id, cause: Cause::Socket })),
             }
         }
         drop(queue);
         if timer_expired {
             let due = set.timers.take_due(Instant::now());
-            set.lock().extend(due.into_iter().map(|id| Ready { id, cause: Cause::Time }));
+            let ready = due.into_iter().map(|id| Work::Session(Ready { id, cause: Cause::Time }));
+            set.lock().extend(ready);
         }
     }
 }
 
 impl Iterator for Waiter<'_> {
-    type Item = Ready;
+    type Item = Work;
 
-    /// Blocks until a session is ready. Returns `None` after [`ReadinessSet::close`].
-    fn next(&mut self) -> Option<Ready> {
+    /// Blocks until there is work. Returns `None` after [`ReadinessSet::close`].
+    fn next(&mut self) -> Option<Work> {
         loop {
             if self.set.closed.load(SeqCst) {
                 // One wake-up reaches one worker, which passes it on.
@@ -245,14 +284,14 @@ impl Iterator for Waiter<'_> {
                 self.poll();
             }
             let mut queue = self.set.lock();
-            if let Some(ready) = queue.pop_front() {
+            if let Some(work) = queue.pop_front() {
                 let more = !queue.is_empty();
                 drop(queue);
                 self.taken += 1;
                 if more {
                     self.set.wake_worker();
                 }
-                return Some(ready);
+                return Some(work);
             }
             drop(queue);
             self.wait();
@@ -263,6 +302,14 @@ impl Iterator for Waiter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns the next entry if it is a session.
+    fn next_session(waiter: &mut Waiter<'_>) -> Option<Ready> {
+        match waiter.next()? {
+            Work::Session(ready) => Some(ready),
+            Work::Task(_) => None,
+        }
+    }
 
     /// Returns the number of wake-ups that were written since the last call, and lets no worker have them.
     fn written(set: &ReadinessSet) -> u64 {
@@ -283,9 +330,9 @@ mod tests {
         set.wake_up_sent.store(false, SeqCst);
         set.schedule(10);
         waiter.poll();
-        assert_eq!(waiter.next(), Some(Ready { id: 1, cause: Cause::Scheduled }));
+        assert_eq!(next_session(&mut waiter), Some(Ready { id: 1, cause: Cause::Scheduled }));
         assert_eq!(written(&set), 2, "the one that it has got, and the one that it sends");
-        assert_eq!(waiter.next(), Some(Ready { id: 2, cause: Cause::Scheduled }));
+        assert_eq!(next_session(&mut waiter), Some(Ready { id: 2, cause: Cause::Scheduled }));
         assert_eq!(written(&set), 0);
     }
 

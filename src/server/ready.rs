@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::metrics::summary::Summary;
 use crate::platform::limits;
 use crate::platform::memory_budget::MemoryBudget;
+use crate::rooms::threads::{RelayThreads, share_rooms};
 
 /// Capacity of the channel to the supervisor. Workers and accept loops block while the channel is full.
 const EVENT_QUEUE_CAPACITY: usize = 4096;
@@ -58,8 +59,8 @@ impl Server {
     /// until [`ReadyServer::run`].
     ///
     /// # Errors
-    /// [`Error::Listen`], [`Error::Files`], [`Error::Thread`] or [`Error::Threads`] if sockets, the readiness set or threads
-    /// cannot be set up.
+    /// [`Error::Listen`], [`Error::Files`], [`Error::Threads`] or [`Error::Thread`] if sockets, the readiness
+    /// set or threads cannot be set up; [`Error::Rooms`] if the Redis of the rooms cannot be reached.
     pub fn start(self) -> Result<ReadyServer, Error> {
         let Self { listeners, admin, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
@@ -80,9 +81,15 @@ impl Server {
             draining: AtomicBool::new(false),
         });
         let scheduler = Scheduler::new(Arc::clone(&state)).map_err(Error::Files)?;
-        let workers = Workers::start(format!("ws:{label}"), state.config.workers, &Arc::new(scheduler))?;
+        let prefix = format!("ws:{label}");
+        let workers = Workers::start(prefix.clone(), state.config.workers, &Arc::new(scheduler))?;
         let admin = if admin.is_empty() { None } else { Some(AdminThread::start(admin, &state)?) };
-        Ok(ReadyServer { acceptors, label, workers, state, events, admin })
+        let share = |url| {
+            let lost = state.config.rooms_lost;
+            share_rooms(state.routes.rooms(), url, lost, &state.memory, &prefix)
+        };
+        let relay = state.config.rooms.as_ref().map(share).transpose()?.flatten();
+        Ok(ReadyServer { acceptors, label, workers, state, events, admin, relay })
     }
 
     /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
@@ -104,6 +111,8 @@ pub struct ReadyServer {
     /// The supervisor's end of the event channel.
     events: Receiver<Event>,
     admin: Option<AdminThread>,
+    /// The threads that share the rooms with other instances.
+    relay: Option<RelayThreads>,
 }
 
 impl ReadyServer {
@@ -116,7 +125,7 @@ impl ReadyServer {
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, label, workers, state, events, admin } = self;
+        let Self { acceptors, label, workers, state, events, admin, relay } = self;
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
         let supervisor = Supervisor::new(
             Arc::clone(&state),
@@ -133,7 +142,8 @@ impl ReadyServer {
         let accepted = run_accept_loops(acceptors, &dispatcher, stop);
         drop(dispatcher);
         let summary = supervisor_thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        drop(admin);
+        // After the sessions: what they have sent to rooms is published.
+        drop((admin, relay));
         accepted.map(|()| summary)
     }
 }

@@ -12,7 +12,7 @@ use log::error;
 use super::admission::{AcceptedConnection, ConnectionPermit};
 use super::connection::ConnectionTask;
 use super::state::ServerState;
-use crate::platform::readiness::{ReadinessSet, Ready, Waiter};
+use crate::platform::readiness::{ReadinessSet, Ready, Waiter, Work};
 
 /// Number of maps among which the connections are distributed, so that workers seldom wait for the lock of
 /// one.
@@ -56,11 +56,20 @@ impl Scheduler {
 
     /// Serves ready connections until [`stop_workers`](Self::stop_workers).
     pub(crate) fn run_worker(&self) {
-        for ready in Waiter::new(&self.readiness) {
+        for work in Waiter::new(&self.readiness) {
             // A panic here must not end the thread: the pool would lose a worker.
-            if catch_unwind(AssertUnwindSafe(|| self.serve(ready))).is_err() {
-                error!("worker panicked outside an endpoint; the connection was closed");
-                self.remove_by_id(ready.id);
+            match work {
+                Work::Session(ready) => {
+                    if catch_unwind(AssertUnwindSafe(|| self.serve(ready))).is_err() {
+                        error!("worker panicked outside an endpoint; the connection was closed");
+                        self.remove_by_id(ready.id);
+                    }
+                }
+                Work::Task(task) => {
+                    if catch_unwind(AssertUnwindSafe(|| task.run(&self.readiness))).is_err() {
+                        error!("worker panicked in a task");
+                    }
+                }
             }
         }
     }

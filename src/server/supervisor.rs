@@ -77,6 +77,7 @@ impl Supervisor {
             name: state.config.name.clone(),
             limits: Limits::of(&state.config, state.memory.limit()),
             rejected: RejectReason::ALL.map(|reason| (reason.label(), 0)).into(),
+            rooms: state.routes.room_totals(),
             ..Snapshot::default()
         };
         // Shown until the first tick.
@@ -246,6 +247,7 @@ impl Supervisor {
         snapshot.memory_used = self.state.memory.used() as u64;
         snapshot.memory_peak = self.state.memory.peak() as u64;
         snapshot.waiting = self.state.admission.waiting() as u64;
+        snapshot.rooms = self.state.routes.room_totals();
         snapshot
     }
 }
@@ -253,7 +255,7 @@ impl Supervisor {
 /// Applies a time-out to a session. Returns whether a Ping was sent.
 ///
 /// A slow reader is dropped here: if the kernel takes no byte for the write time-out, the session is aborted.
-/// A slow reader in a room of `/broadcast` is evicted earlier, with Close 1013 (`endpoints::rooms`).
+/// A slow reader in a room of `/broadcast` is evicted earlier, with Close 1013 (`rooms::room`).
 fn apply(timers: &mut SessionTimers, action: TimeoutAction, now: Instant, served_by: &str) -> bool {
     let handle = &timers.handle;
     let result = match action {

@@ -15,7 +15,7 @@ use crate::transport::termination::TerminationReason;
 
 impl WebSocketSession {
     /// Sends a Close of the endpoint. The session then discards messages until the peer's Close.
-    pub(super) fn close(&mut self, code: u16, reason: String) {
+    pub(crate) fn close(&mut self, code: u16, reason: String) {
         let result = self.handle.writer().close(code, &reason);
         if self.note_sent(result) {
             self.closed_as = Some(SessionEnd::by_server(code, reason));
@@ -96,7 +96,10 @@ impl WebSocketSession {
             | TerminationReason::TooSlow
             | TerminationReason::Idle
             | TerminationReason::MaxAge
-            | TerminationReason::MessageTimeout => {
+            | TerminationReason::MessageTimeout
+            | TerminationReason::RoomsLost
+            | TerminationReason::NotPublished
+            | TerminationReason::RoomMemory => {
                 let (code, reason) = termination_reason.close_code_and_reason();
                 SessionEnd::by_server(code, reason)
             }

@@ -37,7 +37,8 @@ pub trait Endpoint: Send {
         Next::Continue
     }
 
-    /// Called before the session gives its worker back, after any number of the other calls.
+    /// Called before the session gives its worker back or replies to a Close, after any number of the other
+    /// calls.
     fn before_wait(&mut self, _session: &mut WebSocketSession) {}
 }
 

@@ -137,15 +137,27 @@ impl SessionHandle {
         self.count_pushed(&pushed, opcode, payload.len())
     }
 
-    /// Queues a message for the session, without sending it: [`flush`](Self::flush) does, or the next turn of
-    /// the session. A queue that is not empty takes `limit` bytes.
+    /// Queues whole data frames with `messages` messages and `payload_bytes` bytes of payload, without sending
+    /// them: [`flush`](Self::flush) does, or the next turn of the session. A queue that is not empty takes
+    /// `limit` bytes. Returns the number of bytes in the queue.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
-    pub(crate) fn push_queued(&self, message: &Message, limit: usize) -> Result<(), PushError> {
-        let (opcode, payload) = opcode_and_payload(message).ok_or(PushError::Closed)?;
-        let pushed = self.writer().push_queued(&single_frame_header(opcode), &payload, limit);
-        self.count_pushed(&pushed, opcode, payload.len())
+    pub(crate) fn push_frames(
+        &self,
+        frames: &Bytes,
+        messages: u64,
+        payload_bytes: u64,
+        limit: usize,
+    ) -> Result<usize, PushError> {
+        let queued = match self.writer().push_frames(frames, limit) {
+            Ok((Pushed::Sent | Pushed::Blocked, queued)) => queued,
+            Ok((Pushed::Full, _)) => return Err(PushError::Busy),
+            Ok((Pushed::Closed, _)) | Err(_) => return Err(PushError::Closed),
+        };
+        self.counters().pushed.fetch_add(messages, Relaxed);
+        self.counters().pushed_bytes.fetch_add(payload_bytes, Relaxed);
+        Ok(queued)
     }
 
     fn count_pushed(
@@ -167,7 +179,7 @@ impl SessionHandle {
         Ok(())
     }
 
-    /// Sends the messages of [`push_queued`](Self::push_queued). Does not block. An error of the socket ends
+    /// Sends the messages of [`push_frames`](Self::push_frames). Does not block. An error of the socket ends
     /// the session in its next turn.
     pub(crate) fn flush(&self) {
         match self.writer().flush_from_other_thread() {
@@ -303,13 +315,18 @@ impl SessionHandle {
         self.connection.abort();
     }
 
-    /// Evicts the session from another thread because its peer reads too slowly: sends a Close, or aborts if
-    /// the connection failed. Does not block.
-    pub(crate) fn evict_slow_consumer(&self) {
-        if self.terminate(TerminationReason::TooSlow).is_err() {
-            self.set_termination_reason(TerminationReason::TooSlow);
+    /// Ends the session from another thread: sends the Close of `reason`, or aborts if the connection failed.
+    /// Does not block.
+    pub(crate) fn evict(&self, reason: TerminationReason) {
+        if self.terminate(reason).is_err() {
+            self.set_termination_reason(reason);
             self.abort();
         }
+    }
+
+    /// Returns the set in which the session waits.
+    pub(crate) fn readiness(&self) -> &Arc<ReadinessSet> {
+        &self.readiness
     }
 }
 

@@ -7,6 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, Message};
 
 use super::end::{DropMode, SessionEnd};
@@ -65,7 +66,9 @@ pub(crate) enum Finish {
 enum Received {
     Message(Message),
     Nothing,
-    Ended(SessionEnd, Finish),
+    /// The peer's Close.
+    Close(Option<CloseFrame>),
+    Failed(Error),
 }
 
 impl WebSocketSession {
@@ -143,7 +146,16 @@ impl WebSocketSession {
                 Received::Nothing if woken => {}
                 Received::Nothing if self.reading_paused => return self.wait_without_reading(),
                 Received::Nothing => return TurnEnd::Wait(Interest::Read),
-                Received::Ended(end, finish) => return TurnEnd::Ended(end, finish),
+                // What the endpoint has gathered goes out before the Close.
+                Received::Close(frame) => {
+                    endpoint.before_wait(self);
+                    return TurnEnd::Ended(self.on_close(frame.as_ref()), Finish::Linger);
+                }
+                Received::Failed(error) => {
+                    endpoint.before_wait(self);
+                    let (end, finish) = self.close_with_error(error);
+                    return TurnEnd::Ended(end, finish);
+                }
             }
         }
         TurnEnd::Yield
@@ -204,20 +216,18 @@ impl WebSocketSession {
                             self.count_received(&message);
                             return Received::Message(message);
                         }
-                        Err(error) => return self.end_with_error(error),
+                        Err(error) => return Received::Failed(error),
                     }
                 }
                 Ok(Message::Ping(_)) => self.handle.counters().pings_in.add(1),
                 Ok(Message::Pong(_)) => self.handle.counters().pongs_in.add(1),
-                Ok(Message::Close(frame)) => {
-                    return Received::Ended(self.on_close(frame.as_ref()), Finish::Linger);
-                }
+                Ok(Message::Close(frame)) => return Received::Close(frame),
                 // tungstenite never returns a raw frame from a read.
                 Ok(Message::Frame(_)) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Received::Nothing;
                 }
-                Err(error) => return self.end_with_error(error),
+                Err(error) => return Received::Failed(error),
             }
         }
     }
@@ -229,11 +239,6 @@ impl WebSocketSession {
         }
         let (end, finish) = self.close_with_error(Error::Io(io::ErrorKind::OutOfMemory.into()));
         TurnEnd::Ended(end, finish)
-    }
-
-    fn end_with_error(&mut self, error: Error) -> Received {
-        let (end, finish) = self.close_with_error(error);
-        Received::Ended(end, finish)
     }
 
     /// Discards messages until the peer replies to a Close of the server.

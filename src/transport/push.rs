@@ -36,39 +36,35 @@ impl FrameWriter {
     /// Returns [`Pushed::Full`] if the queue is not empty and would exceed 256 KiB, if memory is short, or if
     /// a data frame would fall between two fragments of a message.
     pub(crate) fn push(&self, header: &FrameHeader, payload: &Bytes) -> io::Result<Pushed> {
-        match self.push_queued(header, payload, HIGH_WATER_MARK)? {
-            Pushed::Sent => self.flush_from_other_thread(),
-            other => Ok(other),
-        }
-    }
-
-    /// Adds one whole frame of another thread, as [`push`](Self::push) does with a limit of its own, and
-    /// sends nothing.
-    pub(crate) fn push_queued(
-        &self,
-        header: &FrameHeader,
-        payload: &Bytes,
-        limit: usize,
-    ) -> io::Result<Pushed> {
         let mut queue = self.lock()?;
         if self.phase() != Phase::Open {
             return Ok(Pushed::Closed);
         }
-        let full = !queue.is_empty() && queue.len() + payload.len() > limit;
+        let full = !queue.is_empty() && queue.len() + payload.len() > HIGH_WATER_MARK;
         if full || queue.would_split_message(header) {
             return Ok(Pushed::Full);
         }
-        let copied = if payload.len() < direct_write_min() { payload.len() } else { 0 };
-        if !queue.reserve(copied) {
+        if !queue.reserve(copied_length(payload)) {
             return Ok(Pushed::Full);
         }
         queue.append_header(header, payload.len());
-        if payload.len() < direct_write_min() {
-            queue.append(payload);
-        } else {
-            queue.append_shared(payload.clone());
+        append(&mut queue, payload);
+        if queue.is_sent() { Ok(Pushed::Sent) } else { self.write_from_other_thread(&mut queue) }
+    }
+
+    /// Adds whole data frames of another thread, and sends nothing. A queue that is not empty takes `limit`
+    /// bytes. Returns what was done, as [`push`](Self::push) does, and the number of bytes in the queue.
+    pub(crate) fn push_frames(&self, frames: &Bytes, limit: usize) -> io::Result<(Pushed, usize)> {
+        let mut queue = self.lock()?;
+        if self.phase() != Phase::Open {
+            return Ok((Pushed::Closed, 0));
         }
-        Ok(Pushed::Sent)
+        let full = !queue.is_empty() && queue.len() + frames.len() > limit;
+        if full || queue.is_inside_message() || !queue.reserve(copied_length(frames)) {
+            return Ok((Pushed::Full, queue.len()));
+        }
+        append(&mut queue, frames);
+        Ok((Pushed::Sent, queue.len()))
     }
 
     /// Returns the number of bytes in the queue.
@@ -132,5 +128,19 @@ impl FrameWriter {
         let waits_already = self.has_unsent();
         let sent = self.write(queue)?;
         Ok(if sent || waits_already { Pushed::Sent } else { Pushed::Blocked })
+    }
+}
+
+/// Returns how many of these bytes are copied to the queue: all, or none of many.
+fn copied_length(bytes: &Bytes) -> usize {
+    if bytes.len() < direct_write_min() { bytes.len() } else { 0 }
+}
+
+/// Adds bytes to a queue, with a copy if they are few.
+fn append(queue: &mut WriteQueue, bytes: &Bytes) {
+    if bytes.len() < direct_write_min() {
+        queue.append(bytes);
+    } else {
+        queue.append_shared(bytes.clone());
     }
 }

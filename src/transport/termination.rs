@@ -23,6 +23,12 @@ pub(crate) enum TerminationReason {
     MaxAge,
     /// A message was not complete at the message time-out.
     MessageTimeout,
+    /// The connection over which instances share their rooms was lost.
+    RoomsLost,
+    /// Messages that the session sent to a room may not have reached it.
+    NotPublished,
+    /// A message of the room was not delivered because memory was short.
+    RoomMemory,
 }
 
 impl TerminationReason {
@@ -39,6 +45,9 @@ impl TerminationReason {
             Self::Idle,
             Self::MaxAge,
             Self::MessageTimeout,
+            Self::RoomsLost,
+            Self::NotPublished,
+            Self::RoomMemory,
         ]
         .into_iter()
         .find(|termination_reason| *termination_reason as u8 == number)
@@ -53,6 +62,8 @@ impl TerminationReason {
     /// 1012, "service restart", is in the IANA registry of close codes: the client may connect again after a
     /// random delay.
     ///
+    /// 1013, "try again later", ends a session for which a room cannot do what it should.
+    ///
     /// A handshake time-out and a stalled write end without a Close frame; their code is 1006, which is never
     /// sent.
     pub(crate) fn close_code_and_reason(self) -> (u16, &'static str) {
@@ -64,6 +75,9 @@ impl TerminationReason {
             Self::Idle => (1001, "idle timeout: no message came in time"),
             Self::MaxAge => (1001, "maximum session age reached"),
             Self::MessageTimeout => (1008, "message timeout: a message was not complete in time"),
+            Self::RoomsLost => (1012, "the connection to the other instances was lost; connect again"),
+            Self::NotPublished => (1013, "your last messages may not have reached the room; send them again"),
+            Self::RoomMemory => (1013, "the server is short of memory, and a message of this room was lost"),
             Self::HandshakeTimeout | Self::QueueTimeout | Self::WriteStalled => (1006, ""),
         }
     }

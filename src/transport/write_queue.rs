@@ -68,6 +68,11 @@ impl WriteQueue {
         self.inside_message && matches!(header.opcode, OpCode::Data(_))
     }
 
+    /// Returns whether the worker's last data frame left a fragmented message unfinished.
+    pub(super) fn is_inside_message(&self) -> bool {
+        self.inside_message
+    }
+
     /// Adds bytes. Copies them.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.gathered.extend_from_slice(bytes);

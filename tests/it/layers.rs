@@ -9,12 +9,13 @@ use std::fs;
 use std::path::Path;
 
 /// The layers, highest first. Names are folders or files of `src`; those of one entry form one layer.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 14] = [
     &["main", "lib"],
     &["commands"],
     &["cli"],
     &["server"],
     &["endpoints"],
+    &["rooms"],
     &["session"],
     &["http"],
     &["transport"],

@@ -55,6 +55,7 @@ mod proxies;
 mod proxy_protocol;
 mod push;
 mod random;
+mod redis;
 mod rejections;
 mod restart;
 mod rooms;

@@ -130,6 +130,23 @@ fn broadcast_message_over_the_room_limit_closes_with_1009() {
     assert_eq!(sender.read_frame(), Frame::close(1009, "message exceeds 1 MiB, the limit of a room"));
 }
 
+#[test]
+fn broadcast_messages_before_a_close_reach_all_members_and_the_sender() {
+    let server = TestServer::start();
+    let mut member = join(&server, "bye");
+    for (last, code) in [(masked(0x88, 1000_u16.to_be_bytes()), 1000), (masked(0xf1, "reserved bits"), 1002)]
+    {
+        let mut sender = join(&server, "bye");
+        assert_eq!(member.read_text(), "here");
+        sender.send([text("one"), masked(0x82, "two"), last].concat());
+        for client in [&mut sender, &mut member] {
+            assert_eq!(client.read_text(), "one");
+            assert_eq!(client.read_frame(), Frame::new(0x82, "two"));
+        }
+        assert_eq!(sender.read_frame().code(), code);
+    }
+}
+
 /// Connects with small buffers, so that few messages fill them.
 fn open_small(server: &TestServer, path: &str) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

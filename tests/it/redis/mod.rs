@@ -1,0 +1,8 @@
+//! Rooms of two instances that share them over a real Redis.
+//!
+//! `scripts/test` installs `redis-server` from Debian. The tests are ignored without it.
+
+mod lost;
+mod rooms;
+mod server;
+mod start;
