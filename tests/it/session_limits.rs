@@ -1,7 +1,7 @@
 //! Limits of a session: time for a message, time without one, age; and connections of one address.
 
 use std::io::{Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -205,21 +205,24 @@ fn session_limits_are_off_by_default_except_for_messages() {
     assert_eq!((idle_timeout, max_session_age, max_per_ip), (Duration::ZERO, Duration::ZERO, None));
 }
 
-/// Connects from another address of the loopback network and sends a handshake.
-fn connect_from(server: &TestServer, address: Ipv4Addr) -> Client {
+/// Connects from another address of the loopback network.
+pub fn connect_from(server: SocketAddr, address: Ipv4Addr) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from((address, 0)).into()).unwrap();
-    socket.connect_timeout(&server.address.into(), TEST_TIMEOUT).unwrap();
+    socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+    socket.connect_timeout(&server.into(), TEST_TIMEOUT).unwrap();
     socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
-    let mut client = Client { stream: socket.into() };
-    client.send(upgrade("/echo"));
-    client
+    Client { stream: socket.into() }
 }
 
 #[test]
 fn connections_over_the_limit_of_an_address_get_429() {
     let server = TestServer::with(Config { max_per_ip: Some(2), ..config() });
     let (one, other) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
+    let connect_from = |server: &TestServer, address| {
+        let mut client = connect_from(server.address, address);
+        client.send(upgrade("/echo"));
+        client
+    };
     let is_open = |client: &mut Client| client.read_head().starts_with("HTTP/1.1 101 ");
     let mut first = connect_from(&server, one);
     let mut second = connect_from(&server, one);

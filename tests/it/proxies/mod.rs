@@ -19,6 +19,7 @@ macro_rules! each_proxy {
         )*
     };
 }
+mod client_address;
 mod proxy;
 mod restart;
 mod sessions;

@@ -25,7 +25,7 @@ pub struct Proxy {
 }
 
 /// Returns a port that is free now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -41,6 +41,14 @@ impl Kind {
     /// Returns whether the proxy asks `/readyz`.
     pub fn has_health_checks(self) -> bool {
         self != Self::Nginx
+    }
+
+    /// Returns the options of an instance that read the client's address as the file has it.
+    pub fn options(self) -> [&'static str; 2] {
+        match self {
+            Self::Haproxy => ["--proxy-protocol", "accept"],
+            Self::Nginx | Self::Caddy => ["--trust-proxy", "127.0.0.1"],
+        }
     }
 
     fn command(self, file: &Path, directory: &Path) -> Command {
@@ -131,8 +139,8 @@ impl Drop for Proxy {
 
 /// Starts two instances with these options, and a proxy in front of them.
 pub fn start(kind: Kind, options: &[&str], changes: &[(&str, &str)]) -> ([ServerProcess; 2], Proxy) {
-    let instances =
-        ["web-1", "web-2"].map(|name| ServerProcess::start(&[&["--name", name], options].concat()));
+    let start = |name| ServerProcess::start(&[&["--name", name], &kind.options()[..], options].concat());
+    let instances = ["web-1", "web-2"].map(start);
     let addresses = [instances[0].address, instances[1].address];
     let proxy = Proxy::start(kind, addresses, changes);
     (instances, proxy)

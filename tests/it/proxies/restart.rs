@@ -60,7 +60,7 @@ fn rolling_restart_fails_no_opening_and_loses_no_echo(kind: Kind) {
         let (code, out, err) = instance.wait();
         assert!(code == Some(0), "{out}{err}");
         let mut again = command(&["--listen", &listen, "--name", name]);
-        restarted.push(ServerProcess::spawn(again.args(options)));
+        restarted.push(ServerProcess::spawn(again.args(kind.options()).args(options)));
         let address = restarted.last().unwrap().address;
         eventually("the proxy uses the new instance", || {
             metric(address, "ws_echo_messages_received_total") > 0

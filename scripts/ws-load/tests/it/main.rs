@@ -24,12 +24,12 @@ mod find;
 mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
+mod http_proxy;
 mod merge;
 mod metrics_listen;
 mod one_way;
 mod output;
 mod own_server;
-mod proxies;
 mod rate;
 mod reconnect;
 mod retransmits;
