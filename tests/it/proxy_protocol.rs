@@ -1,6 +1,6 @@
 //! `--proxy-protocol`: the address that a PROXY header names, and what happens to other first bytes.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use proxy_header::{ProxiedAddress, ProxyHeader, SslInfo, Tlv};
@@ -199,4 +199,18 @@ fn proxied_address_is_the_one_of_the_address_limit_and_of_the_log() {
     held.close();
     log.expect("192.0.2.1:5000 closed by the client");
     eventually("the address has no connection", || open(LINE.as_bytes()).1.starts_with("HTTP/1.1 101 "));
+}
+
+#[test]
+fn probes_of_the_admin_address_need_no_proxy_header() {
+    let options = ["--proxy-protocol", "require", "--admin-listen", "127.0.0.1:0"];
+    let mut process = ServerProcess::start(&options);
+    let mut line = String::new();
+    process.out.read_line(&mut line).unwrap();
+    let (_, address) = line.trim().rsplit_once(' ').unwrap();
+    let address = address.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+    let get = |address, first| exchange(address, format!("{first}GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(get(address, "").starts_with("HTTP/1.1 200 "), "{line}");
+    assert!(get(process.address, "PROXY UNKNOWN\r\n").starts_with("HTTP/1.1 200 "));
+    assert!(get(process.address, "").starts_with("HTTP/1.1 400 "));
 }
