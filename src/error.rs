@@ -143,6 +143,9 @@ impl std::error::Error for Error {
 
 /// Returns what the operator can do about an error of bind or name resolution.
 fn listen_advice(address: &str, error: &io::Error) -> &'static str {
+    if address.starts_with("systemd") {
+        return "start the server with a socket unit, or set --listen to HOST:PORT or unix:PATH";
+    }
     if address.starts_with("unix:") {
         return match error.kind() {
             io::ErrorKind::AddrInUse => "stop that process, or choose another path",

@@ -22,6 +22,9 @@
 //! A thread that logs a line adds it to a bounded queue and never waits. The thread `log` writes the lines to
 //! standard error. Lines that do not fit are dropped and counted ([`logging::start`]).
 //!
+//! With `--admin-listen`, the thread `admin` answers probes without a worker (`server/admin.rs`). Under a
+//! service manager, the thread `notify` sends it messages ([`platform::service_manager`]).
+//!
 //! # The folders
 //!
 //! Folders are layers: a file uses its own folder and the folders below it. `tests/it/layers.rs` checks it.
@@ -64,7 +67,9 @@
 //!
 //! 1. `platform::signals::watch` calls [`ShutdownSignal::request`]. A SIGINT after it exits the process with
 //!    code 130.
-//! 2. `Supervisor::run` (`server/supervisor.rs`) receives it and calls `begin_drain` (`server/drain.rs`).
+//! 2. `Supervisor::run` (`server/supervisor.rs`) receives it. `announce_stop` (`server/drain.rs`) ends the
+//!    accept loops of sockets that other processes share. After [`Config::shutdown_delay`], `begin_drain`
+//!    follows.
 //! 3. `Admission::close` gives no more places: requests that come now, and those that wait for a place, get
 //!    503.
 //! 4. `notify_shutdown` sends 503 to clients in the handshake, through `FrameWriter::respond`, and Close 1001

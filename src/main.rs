@@ -6,12 +6,14 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use log::{Level, error, info, log_enabled};
+use log::{Level, error, info, log_enabled, warn};
 use ws_echo::cli::{Cli, Program};
 use ws_echo::config::{DEFAULT_CONNECTIONS, default_workers};
 use ws_echo::logging::LogFormat;
+use ws_echo::platform::service_manager::ServiceManager;
 use ws_echo::platform::{limits, tune};
 use ws_echo::server::bind::listen_all;
+use ws_echo::server::inherited::InheritedSockets;
 use ws_echo::server::listener::ready_lines;
 use ws_echo::server::shutdown::watch_signals;
 use ws_echo::tls::certificate_watch::CertificateWatch;
@@ -25,9 +27,11 @@ fn main() -> ExitCode {
     if let Some(command) = command {
         return commands::run(command, &cli);
     }
+    // Before other threads start.
+    let inherited = InheritedSockets::from_environment();
     let log_format = cli.log_format();
     logging::start(log_format);
-    match run(cli) {
+    match run(cli, inherited) {
         Ok(summary) => {
             if log_format == LogFormat::Json {
                 summary.log();
@@ -49,22 +53,31 @@ fn main() -> ExitCode {
 }
 
 /// Binds, prints the ready lines, and serves until the stop request.
-fn run(cli: Cli) -> Result<Summary, Error> {
+fn run(cli: Cli, mut inherited: InheritedSockets) -> Result<Summary, Error> {
     tune::read()?;
     let stop = ShutdownSignal::new();
+    let service_manager = ServiceManager::from_environment();
     let tls = cli.tls();
     let certificate = tls.map(|tls| Certificate::load(tls.certificate, tls.key)).transpose()?.map(Arc::new);
     let certificate_watch = certificate
         .clone()
-        .map(|certificate| CertificateWatch::start(certificate, cli.cert_watch()))
+        .map(|certificate| CertificateWatch::start(certificate, cli.cert_watch(), service_manager.clone()))
         .transpose()?;
     watch_signals(&stop, certificate_watch)?;
-    let mut listeners: Vec<_> = listen_all(&cli.listen())?.into_iter().map(Listener::from).collect();
+    let mut listeners: Vec<_> =
+        listen_all(&cli.listen(), &mut inherited)?.into_iter().map(Listener::from).collect();
     if let (Some(tls), Some(certificate)) = (tls, certificate) {
         let secure = |socket| Listener::secure(socket, Arc::clone(&certificate));
-        listeners.extend(listen_all(tls.addresses)?.into_iter().map(secure));
+        listeners.extend(listen_all(tls.addresses, &mut inherited)?.into_iter().map(secure));
     }
-    let admin = listen_all(cli.admin_listen())?;
+    let admin = listen_all(cli.admin_listen(), &mut inherited)?;
+    let unused = inherited.unused();
+    if !unused.is_empty() {
+        warn!(
+            "sockets of the service manager that no option takes: {}; use --listen systemd",
+            unused.join(", ")
+        );
+    }
     let ready_lines = ready_lines(&listeners, &admin);
     let addresses: Vec<_> = listeners.iter().map(Listener::to_string).collect();
     let log_format = cli.log_format();
@@ -74,7 +87,8 @@ fn run(cli: Cli) -> Result<Summary, Error> {
     let connections = limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?;
     let memory = config.memory.unwrap_or_else(limits::default_memory);
     let config = Config { workers, connections, memory: Some(memory), ..config };
-    let server = Server::new(listeners, config).with_admin(admin).start()?;
+    let server =
+        Server::new(listeners, config).with_admin(admin).with_service_manager(service_manager).start()?;
     // After the start of the workers: a storm of connections during it would overflow the backlog.
     print(ready_lines);
     if log_format == LogFormat::Json {

@@ -20,7 +20,7 @@ use crate::server::listen_address::ListenAddress;
 #[command(next_help_heading = "Capacity")]
 pub(super) struct Capacity {
     /// Address to listen on, repeatable: HOST:PORT, for all addresses of a name, with port 0 for a free
-    /// port; or unix:PATH; `none` disables plain connections
+    /// port; unix:PATH; or systemd:NAME, the sockets of a socket unit; `none` disables plain connections
     #[arg(long, env = "WS_ECHO_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     #[arg(default_value = "127.0.0.1:1234", value_parser = address_or_none)]
     pub(super) listen: Vec<PlainAddress>,

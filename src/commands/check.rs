@@ -11,6 +11,7 @@ use crate::config::{DEFAULT_CONNECTIONS, default_workers};
 use crate::error::Error;
 use crate::platform::{limits, tune};
 use crate::server::bind::listen_all;
+use crate::server::inherited::InheritedSockets;
 use crate::server::listen_address::ListenAddress;
 use crate::server::listener::ListeningSocket;
 use crate::tls::certificate::{self, Certificate};
@@ -78,8 +79,9 @@ pub(super) fn check(options: Cli) -> Report {
     // All are held until the end, so that they conflict if two are the same.
     let plain = check_addresses(&mut report, "ws", &options.listen());
     let tls = options.tls().map(|tls| check_addresses(&mut report, "wss", tls.addresses));
+    let admin = check_addresses(&mut report, "admin", options.admin_listen());
     check_limits(&mut report, options);
-    drop((plain, tls));
+    drop((plain, tls, admin));
     report
 }
 
@@ -104,11 +106,17 @@ fn check_certificate(report: &mut Report, tls: TlsConfig) {
     }
 }
 
-/// Binds the addresses.
+/// Binds the addresses, except those that the service manager binds.
 fn check_addresses(report: &mut Report, scheme: &str, addresses: &[ListenAddress]) -> Vec<ListeningSocket> {
-    match listen_all(addresses) {
+    let is_passed = |address: &&ListenAddress| matches!(address, ListenAddress::Inherited(_));
+    let (passed, own): (Vec<_>, Vec<_>) = addresses.iter().partition(is_passed);
+    for address in passed {
+        report.ok(format!("{scheme}: {address} is not checked: the service manager binds it"));
+    }
+    let own: Vec<_> = own.into_iter().cloned().collect();
+    match listen_all(&own, &mut InheritedSockets::default()) {
         Ok(sockets) => {
-            for address in addresses {
+            for address in own {
                 report.ok(format!("{scheme}: {address} can be bound"));
             }
             sockets

@@ -60,7 +60,7 @@ fn own(server: &Cli, path: &str) -> Result<Target, String> {
         || plain.iter().map(|address| (false, address)).chain(secure.iter().map(|address| (true, address)));
     let tcp = all().find_map(|(secure, address)| match address {
         ListenAddress::Tcp(name) => Some((secure, name)),
-        ListenAddress::Unix(_) => None,
+        ListenAddress::Unix(_) | ListenAddress::Inherited(_) => None,
     });
     let Some((secure, address)) = tcp else {
         return match all().next() {
@@ -70,6 +70,9 @@ fn own(server: &Cli, path: &str) -> Result<Target, String> {
                 authority: "localhost:80".to_owned(),
                 path: path.to_owned(),
             }),
+            Some((_, ListenAddress::Inherited(_))) => {
+                Err("the address of a socket unit is not known; pass the URL of the server".to_owned())
+            }
             _ => Err("WS_ECHO_LISTEN is none and WS_ECHO_TLS_LISTEN is not set".to_owned()),
         };
     };

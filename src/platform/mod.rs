@@ -7,6 +7,7 @@ pub(crate) mod process_usage;
 pub(crate) mod quiet_panic;
 pub mod random;
 pub(crate) mod readiness;
+pub mod service_manager;
 pub mod signals;
 pub mod tune;
 pub(crate) mod turn_state;

@@ -92,13 +92,18 @@ pub(super) struct ConnectionDispatcher {
 
 impl ConnectionDispatcher {
     /// Accepts connections until an accept fails after the begin of the drain. Usually the backlog of the
-    /// kernel is empty then: connections that were complete at the begin of the drain get a response.
+    /// kernel is empty then: connections that were complete at the begin of the drain get a response. From a
+    /// shared socket, accepts none after the stop request.
     fn run_accept_loop(&self, acceptor: Acceptor) {
         // Owned, so that the listener closes when its loop ends.
         let Acceptor { listener, certificate } = acceptor;
         let mut last_accept_error_log: Option<Instant> = None;
         let mut yielded = false;
         loop {
+            // Another process accepts what is in the backlog, and what comes later.
+            if listener.is_shared() && self.state.stopping.load(SeqCst) {
+                break;
+            }
             match listener.accept() {
                 Ok((socket, peer)) => {
                     let tls = certificate.as_deref().map(Certificate::config);

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use log::info;
 use socket2::{Domain, Socket, Type};
 
+use super::inherited::InheritedSockets;
 use super::listen_address::ListenAddress;
 use super::listener::ListeningSocket;
 use super::unix_socket;
@@ -36,31 +37,37 @@ pub fn listen(address: &str) -> Result<TcpListener, Error> {
     Err(listen_error(last_error))
 }
 
-/// Binds listeners to all `addresses`, and to all addresses of each name. The listeners of a name with port 0
+/// Binds listeners to all `addresses`, and to all addresses of each name, or takes them from `inherited`. The listeners of a name with port 0
 /// get the same port. `[::]` takes connections over IPv4 too, unless `addresses` has an IPv4 address with the
 /// same port.
 ///
 /// # Errors
 /// [`Error::Listen`] if an address cannot be bound. An address of a name that this machine does not have is
 /// left out if the name has another one, for example `[::1]` without IPv6.
-pub fn listen_all(addresses: &[ListenAddress]) -> Result<Vec<ListeningSocket>, Error> {
+pub fn listen_all(
+    addresses: &[ListenAddress],
+    inherited: &mut InheritedSockets,
+) -> Result<Vec<ListeningSocket>, Error> {
     let mut resolved = Vec::new();
     for address in addresses {
         let listen_error = |source| Error::Listen { address: address.to_string(), source };
         resolved.push(match address {
             ListenAddress::Tcp(name) => resolve(name).map_err(listen_error)?,
-            ListenAddress::Unix(_) => Vec::new(),
+            ListenAddress::Unix(_) | ListenAddress::Inherited(_) => Vec::new(),
         });
     }
     let ipv4_ports: Vec<_> =
         resolved.iter().flatten().filter(|address| address.is_ipv4()).map(SocketAddr::port).collect();
     let mut sockets = Vec::new();
     for (address, resolved) in addresses.iter().zip(&resolved) {
+        let listen_error = |source| Error::Listen { address: address.to_string(), source };
         match address {
             ListenAddress::Unix(path) => {
-                let (listener, file) = unix_socket::bind(path, BACKLOG)
-                    .map_err(|source| Error::Listen { address: address.to_string(), source })?;
-                sockets.push(ListeningSocket::unix(listener, file));
+                let (listener, file) = unix_socket::bind(path, BACKLOG).map_err(listen_error)?;
+                sockets.push(ListeningSocket::unix(listener, Some(file)));
+            }
+            ListenAddress::Inherited(name) => {
+                sockets.extend(inherited.take(name.as_deref()).map_err(listen_error)?);
             }
             ListenAddress::Tcp(name) => {
                 let listeners = bind_name(name, resolved, &ipv4_ports)?;

@@ -18,6 +18,10 @@ use crate::transport::termination::TerminationReason;
 /// after the message that it inflates or deflates. README.md gives this time.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
+/// Least time from the stop request to the drain if another process accepts from the same socket: requests of
+/// connections that this process has accepted are served, not rejected.
+const HAND_OVER_DELAY: Duration = Duration::from_millis(500);
+
 /// Time after the begin of the drain for a request to come, so that its 503 is a response: some proxies take
 /// one that comes before the request for an error of the server. Then 503 is sent to connections in their
 /// handshake.
@@ -25,13 +29,21 @@ const OPENING_GRACE: Duration = Duration::from_millis(500);
 
 impl Supervisor {
     /// Announces the stop: `/readyz` responds 503 from now on, so that a balancer sends no further clients.
-    /// The server goes on accepting and serving for the shutdown delay.
-    pub(super) fn announce_stop(&self) {
+    /// Returns the time to the drain, for which the server goes on accepting and serving. It stops accepting
+    /// from shared sockets at once.
+    pub(super) fn announce_stop(&mut self) -> Duration {
         self.state.stopping.store(true, SeqCst);
+        let shared = self.listeners.extract_if(.., |listener| listener.is_shared());
+        let has_shared = shared.map(|listener| listener.interrupt()).count() > 0;
         let delay = self.state.config.shutdown_delay;
+        let delay = if has_shared { delay.max(HAND_OVER_DELAY) } else { delay };
         if !delay.is_zero() {
             info!("shutting down in {} s: /readyz responds 503", delay.as_secs_f64());
         }
+        if let Some(manager) = &self.service_manager {
+            manager.stopping();
+        }
+        delay
     }
 
     /// Starts the drain: rejects queued connections with 503, sends Close 1001 or 1012 to every session, at

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What an address must look like, for error messages.
-const EXPECTED: &str = "expected HOST:PORT or unix:PATH, for example 127.0.0.1:1234, localhost:0, [::]:1234 \
-                        or unix:/run/ws-echo.sock";
+const EXPECTED: &str = "expected HOST:PORT, unix:PATH, systemd or systemd:NAME, for example 127.0.0.1:1234, \
+                        localhost:0, [::]:1234 or unix:/run/ws-echo.sock";
 
 /// Maximum length of the path of a Unix socket in bytes (unix(7)).
 const MAX_PATH_LENGTH: usize = 107;
@@ -19,6 +19,9 @@ pub enum ListenAddress {
     Tcp(String),
     /// `unix:PATH`: a Unix socket (unix(7)).
     Unix(PathBuf),
+    /// `systemd` or `systemd:NAME`: the sockets that the service manager has passed, all or those with this
+    /// name.
+    Inherited(Option<String>),
 }
 
 impl FromStr for ListenAddress {
@@ -32,6 +35,11 @@ impl FromStr for ListenAddress {
                 1..=MAX_PATH_LENGTH => Ok(Self::Unix(path.into())),
                 length => Err(format!("a path of {length} bytes; at most {MAX_PATH_LENGTH} are possible")),
             };
+        }
+        match text.split_once(':').unwrap_or((text, "")) {
+            ("systemd", "") => return Ok(Self::Inherited(None)),
+            ("systemd", name) => return Ok(Self::Inherited(Some(name.to_owned()))),
+            _ => {}
         }
         let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
         let bracketed = host.starts_with('[') && host.ends_with(']');
@@ -47,6 +55,8 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::Tcp(address) => f.write_str(address),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inherited(None) => f.write_str("systemd"),
+            Self::Inherited(Some(name)) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -57,7 +67,15 @@ mod tests {
 
     #[test]
     fn address_is_host_and_port_or_a_path() {
-        for valid in ["127.0.0.1:1234", "localhost:0", "[::1]:80", "unix:/run/a.sock", "unix:a"] {
+        for valid in [
+            "127.0.0.1:1234",
+            "localhost:0",
+            "[::1]:80",
+            "unix:/run/a.sock",
+            "unix:a",
+            "systemd",
+            "systemd:ws",
+        ] {
             let address: ListenAddress = valid.parse().expect(valid);
             assert_eq!(address.to_string(), valid);
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -17,45 +18,59 @@ use crate::tls::certificate::Certificate;
 
 /// A socket that listens.
 #[derive(Debug)]
-pub struct ListeningSocket(Kind);
+pub struct ListeningSocket {
+    kind: Kind,
+    /// Other processes may accept from it too.
+    is_shared: bool,
+    /// The file of a Unix socket that this process has bound; removed on drop.
+    _file: Option<SocketFile>,
+}
 
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
-    /// A Unix socket and its file.
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener),
 }
 
 impl ListeningSocket {
-    /// Creates a listening socket from a Unix socket and its file.
-    pub(super) fn unix(listener: UnixListener, file: SocketFile) -> Self {
-        Self(Kind::Unix(listener, file))
+    /// Creates a listening socket from a Unix socket, and its file if this process has bound it.
+    pub(super) fn unix(listener: UnixListener, file: Option<SocketFile>) -> Self {
+        Self { kind: Kind::Unix(listener), is_shared: false, _file: file }
+    }
+
+    /// Marks a socket from which other processes may accept too.
+    pub(super) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// Returns the address as a URL of `scheme`. The one of a Unix socket has the form that Node's `ws`
     /// accepts: `ws+unix:PATH:/`.
     fn url(&self, scheme: &str) -> String {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => match listener.local_addr() {
                 Ok(address) => format!("{scheme}://{address}/"),
                 Err(_) => format!("{scheme}://?/"),
             },
-            Kind::Unix(_, file) => format!("{scheme}+unix:{}:/", file.path().display()),
+            Kind::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                format!("{scheme}+unix:{}:/", path.unwrap_or(Path::new("?")).display())
+            }
         }
     }
 
     /// Returns the port, or `unix`, for the names of threads.
     fn label(&self) -> String {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => listener.local_addr().map_or(0, |address| address.port()).to_string(),
-            Kind::Unix(..) => "unix".to_owned(),
+            Kind::Unix(_) => "unix".to_owned(),
         }
     }
 
     pub(super) fn set_nonblocking(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => listener.set_nonblocking(true),
-            Kind::Unix(listener, _) => listener.set_nonblocking(true),
+            Kind::Unix(listener) => listener.set_nonblocking(true),
         }
     }
 
@@ -63,13 +78,13 @@ impl ListeningSocket {
     pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
         // An option cannot be set if the peer has closed the connection.
         let aborted = |error| io::Error::new(io::ErrorKind::ConnectionAborted, error);
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 stream.set_nodelay(true).and_then(|()| stream.set_nonblocking(true)).map_err(aborted)?;
                 Ok((stream.into(), peer.into()))
             }
-            Kind::Unix(listener, _) => {
+            Kind::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true).map_err(aborted)?;
                 Ok((stream.into(), Peer::Unix))
@@ -80,16 +95,16 @@ impl ListeningSocket {
 
 impl AsFd for ListeningSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => listener.as_fd(),
-            Kind::Unix(listener, _) => listener.as_fd(),
+            Kind::Unix(listener) => listener.as_fd(),
         }
     }
 }
 
 impl From<TcpListener> for ListeningSocket {
     fn from(listener: TcpListener) -> Self {
-        Self(Kind::Tcp(listener))
+        Self { kind: Kind::Tcp(listener), is_shared: false, _file: None }
     }
 }
 
@@ -113,7 +128,7 @@ impl Listener {
     #[must_use]
     pub fn http_url(&self) -> Option<String> {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
-        matches!(self.socket.0, Kind::Tcp(_)).then(|| self.socket.url(scheme))
+        matches!(self.socket.kind, Kind::Tcp(_)).then(|| self.socket.url(scheme))
     }
 }
 
@@ -199,6 +214,12 @@ impl InterruptibleListener {
     /// Returns the port of the listener, or `unix`.
     pub(crate) fn label(&self) -> String {
         self.socket.label()
+    }
+
+    /// Returns whether other processes may accept from the socket too. Then its backlog need not be empty at
+    /// the end.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.socket.is_shared
     }
 
     /// Ends the current wait of the accept loop and all later ones.

@@ -11,6 +11,7 @@ mod drain;
 mod first_bytes;
 mod freeze;
 mod http_routes;
+pub mod inherited;
 mod lingering;
 pub mod listen_address;
 pub mod listener;

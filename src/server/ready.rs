@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::metrics::summary::Summary;
 use crate::platform::limits;
 use crate::platform::memory_budget::MemoryBudget;
+use crate::platform::service_manager::ServiceManager;
 use crate::rooms::threads::{RelayThreads, share_rooms};
 
 /// Capacity of the channel to the supervisor. Workers and accept loops block while the channel is full.
@@ -31,6 +32,7 @@ const EVENT_QUEUE_CAPACITY: usize = 4096;
 pub struct Server {
     listeners: Vec<Listener>,
     admin: Vec<ListeningSocket>,
+    service_manager: Option<ServiceManager>,
     config: Config,
     routes: Routes,
 }
@@ -39,7 +41,8 @@ impl Server {
     /// Creates a server with the standard endpoints on one or more bound listeners.
     #[must_use]
     pub fn new(listeners: impl Into<Listeners>, config: Config) -> Self {
-        Self { listeners: listeners.into().0, admin: Vec::new(), config, routes: Routes::standard() }
+        let listeners = listeners.into().0;
+        Self { listeners, admin: Vec::new(), service_manager: None, config, routes: Routes::standard() }
     }
 
     /// Replaces the routes.
@@ -55,6 +58,12 @@ impl Server {
         Self { admin, ..self }
     }
 
+    /// Reports to a service manager: readiness, stop, numbers of connections, and that the supervisor runs.
+    #[must_use]
+    pub fn with_service_manager(self, service_manager: Option<ServiceManager>) -> Self {
+        Self { service_manager, ..self }
+    }
+
     /// Starts the workers and blocks until all of them run. Connections wait in the backlog of the listener
     /// until [`ReadyServer::run`].
     ///
@@ -62,7 +71,7 @@ impl Server {
     /// [`Error::Listen`], [`Error::Files`], [`Error::Threads`] or [`Error::Thread`] if sockets, the readiness
     /// set or threads cannot be set up; [`Error::Rooms`] if the Redis of the rooms cannot be reached.
     pub fn start(self) -> Result<ReadyServer, Error> {
-        let Self { listeners, admin, config, routes } = self;
+        let Self { listeners, admin, service_manager, config, routes } = self;
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
         let label = acceptors.first().map_or_else(String::new, |acceptor| acceptor.listener.label());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
@@ -89,7 +98,7 @@ impl Server {
             share_rooms(state.routes.rooms(), url, lost, &state.memory, &prefix)
         };
         let relay = state.config.rooms.as_ref().map(share).transpose()?.flatten();
-        Ok(ReadyServer { acceptors, label, workers, state, events, admin, relay })
+        Ok(ReadyServer { acceptors, label, workers, state, events, admin, relay, service_manager })
     }
 
     /// Starts the workers and serves until the stop request. Blocks like [`ReadyServer::run`].
@@ -113,6 +122,7 @@ pub struct ReadyServer {
     admin: Option<AdminThread>,
     /// The threads that share the rooms with other instances.
     relay: Option<RelayThreads>,
+    service_manager: Option<ServiceManager>,
 }
 
 impl ReadyServer {
@@ -125,12 +135,13 @@ impl ReadyServer {
     /// # Panics
     /// If the supervisor or an accept loop panicked.
     pub fn run(self, stop: &ShutdownSignal) -> Result<Summary, Error> {
-        let Self { acceptors, label, workers, state, events, admin, relay } = self;
+        let Self { acceptors, label, workers, state, events, admin, relay, service_manager } = self;
         let thread_error = |purpose| move |source| Error::Thread { purpose, source };
         let supervisor = Supervisor::new(
             Arc::clone(&state),
             events,
             acceptors.iter().map(|acceptor| acceptor.listener.clone()).collect(),
+            service_manager,
         );
         let supervisor_stop = stop.clone();
         let supervisor_thread = thread::Builder::new()

@@ -21,6 +21,7 @@ use super::state::{Event, ServerState, SessionReport};
 use crate::http::response::Response;
 use crate::metrics::snapshot::{Limits, Snapshot};
 use crate::metrics::summary::Summary;
+use crate::platform::service_manager::ServiceManager;
 use crate::session::handle::SessionHandle;
 use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
@@ -31,6 +32,9 @@ const DRAIN_TICK: Duration = Duration::from_millis(10);
 
 /// Time between two log lines with totals, while the totals change.
 const TOTALS_LOG_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Time between two status lines for the service manager, while the numbers in them change.
+const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// From this number on the supervisor does not look at each session at each tick: a look costs about half a
 /// microsecond.
@@ -63,6 +67,9 @@ pub(crate) struct Supervisor {
     /// When the drain sends the Close to each session that was open at its begin; empty without
     /// `drain_spread`.
     pub(super) close_times: HashMap<u64, Instant>,
+    pub(super) service_manager: Option<ServiceManager>,
+    /// Time and text of the last status for the service manager.
+    last_status: (Instant, String),
 }
 
 impl Supervisor {
@@ -71,6 +78,7 @@ impl Supervisor {
         state: Arc<ServerState>,
         events: Receiver<Event>,
         listeners: Vec<InterruptibleListener>,
+        service_manager: Option<ServiceManager>,
     ) -> Self {
         let now = Instant::now();
         let totals = Snapshot {
@@ -96,6 +104,8 @@ impl Supervisor {
             drain_deadline: None,
             drain_began: None,
             close_times: HashMap::new(),
+            service_manager,
+            last_status: (now, String::new()),
         }
     }
 
@@ -108,6 +118,9 @@ impl Supervisor {
         let mut ticks = tick(self.state.config.tick());
         let mut freezes = FreezeDetector::new(Instant::now(), self.state.config.tick());
         let events = self.events.clone();
+        let watchdog = self.service_manager.as_ref().and_then(ServiceManager::watchdog_interval);
+        let watchdog = watchdog.map_or_else(crossbeam_channel::never, tick);
+        self.service_manager.iter().for_each(ServiceManager::ready);
         while !self.has_stopped() {
             select! {
                 recv(events) -> event => {
@@ -124,8 +137,10 @@ impl Supervisor {
                 recv(stop_request) -> _ => {
                     self.restart_clocks_after_freeze(&mut freezes);
                     stop_request = &never;
-                    self.announce_stop();
-                    drain_start = after(self.state.config.shutdown_delay);
+                    drain_start = after(self.announce_stop());
+                }
+                recv(watchdog) -> _ => {
+                    self.service_manager.iter().for_each(ServiceManager::feed_watchdog);
                 }
                 recv(drain_start) -> _ => {
                     self.restart_clocks_after_freeze(&mut freezes);
@@ -207,11 +222,28 @@ impl Supervisor {
                 self.totals.pings_out += u64::from(apply(timers, action, now, &self.state.config.name));
             }
         }
+        self.report_status(now);
         if draining {
             self.continue_drain(now);
         } else {
             self.publish_snapshot(now);
         }
+    }
+
+    /// Sends the numbers of connections to the service manager, if they have changed.
+    fn report_status(&mut self, now: Instant) {
+        let Some(manager) = &self.service_manager else { return };
+        let (sent_at, last) = &self.last_status;
+        if !last.is_empty() && now - *sent_at < STATUS_INTERVAL {
+            return;
+        }
+        let (open, accepted) = (self.sessions.len(), self.totals.accepted);
+        let waiting = self.state.admission.waiting();
+        let status = format!("{open} connections open, {accepted} accepted, {waiting} waiting");
+        if status != *last {
+            manager.status(status.clone());
+        }
+        self.last_status = (now, status);
     }
 
     /// Stores the totals for `/metrics` and `/stats`, and logs them once a minute if they have changed.

@@ -13,6 +13,7 @@ use log::{error, warn};
 use super::certificate::Certificate;
 use super::file_state::PairState;
 use crate::error::Error;
+use crate::platform::service_manager::ServiceManager;
 
 /// Requests reloads of a certificate. The thread ends when this is dropped.
 #[derive(Debug)]
@@ -27,16 +28,22 @@ struct WatchThread {
     certificate: Arc<Certificate>,
     /// The files whose error was logged last.
     logged: Option<PairState>,
+    service_manager: Option<ServiceManager>,
 }
 
 impl CertificateWatch {
-    /// Starts the thread. It looks for changed files at each `interval`; zero disables this.
+    /// Starts the thread. It looks for changed files at each `interval`; zero disables this. It reports
+    /// requested reloads to the service manager.
     ///
     /// # Errors
     /// [`Error::Thread`] if the thread cannot be started.
-    pub fn start(certificate: Arc<Certificate>, interval: Duration) -> Result<Self, Error> {
+    pub fn start(
+        certificate: Arc<Certificate>,
+        interval: Duration,
+        service_manager: Option<ServiceManager>,
+    ) -> Result<Self, Error> {
         let (requests, receiver) = bounded(1);
-        let mut thread = WatchThread { certificate, logged: None };
+        let mut thread = WatchThread { certificate, logged: None, service_manager };
         thread::Builder::new()
             .name("certificate".into())
             .spawn(move || thread.run(&receiver, interval))
@@ -63,7 +70,9 @@ impl WatchThread {
             match request {
                 Ok(()) => {
                     self.logged = None;
+                    self.service_manager.iter().for_each(ServiceManager::reloading);
                     self.reload(self.certificate.files());
+                    self.service_manager.iter().for_each(ServiceManager::ready);
                 }
                 Err(RecvTimeoutError::Timeout) => self.reload_if_changed(),
                 Err(RecvTimeoutError::Disconnected) => return,

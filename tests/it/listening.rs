@@ -15,10 +15,10 @@ use crate::harness::{Client, TEST_TIMEOUT, text};
 use crate::server_process::{ServerProcess, command, command_after, ready_line};
 
 /// The path of a file in the directory for temporary files, which is removed on drop.
-struct TemporaryPath(PathBuf);
+pub struct TemporaryPath(pub PathBuf);
 
 impl TemporaryPath {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("ws-echo-{}-{}.sock", std::process::id(), NUMBER.fetch_add(1, SeqCst));
         Self(std::env::temp_dir().join(name))
@@ -28,7 +28,7 @@ impl TemporaryPath {
         format!("unix:{}", self.0.display())
     }
 
-    fn connect(&self) -> Client<UnixStream> {
+    pub fn connect(&self) -> Client<UnixStream> {
         let stream = UnixStream::connect(&self.0).unwrap();
         stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         Client { stream }

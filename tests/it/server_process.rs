@@ -28,6 +28,13 @@ pub fn command_after(starter: &[&str], arguments: &[&str]) -> Command {
     without_environment(command, arguments)
 }
 
+/// Returns a program with its first arguments, followed by `arguments`.
+pub fn command_of(program: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]);
+    without_environment(command, arguments)
+}
+
 /// Adds arguments and removes the variables of the tests' own environment.
 fn without_environment(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -43,7 +50,11 @@ impl ServerProcess {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
+        Self::of(command.spawn().unwrap())
+    }
+
+    /// Waits for the ready line of a server that was started.
+    pub fn of(mut child: Child) -> Self {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let address = ready_line(&mut out, "ws");
         Self { child, out, address }
