@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::options::{Capacity, Deployment, Logging, Protocol, Timeouts, TlsOptions};
 use super::values::{PlainAddress, check_rooms_url};
-use crate::config::{Config, DEFAULT_CONNECTIONS, default_name, default_workers};
+use crate::config::{Config, DEFAULT_CONNECTIONS, ProxyProtocol, default_name, default_workers};
 use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
 
@@ -94,6 +94,12 @@ impl Cli {
             PlainAddress::None => None,
         };
         self.capacity.listen.iter().filter_map(at).collect()
+    }
+
+    /// Returns whether connections begin with a PROXY header.
+    #[must_use]
+    pub fn proxy_protocol(&self) -> ProxyProtocol {
+        self.deployment.proxy_protocol
     }
 
     /// Returns the addresses of the admin listener.

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::cli::Cli;
+use crate::config::ProxyProtocol;
 use crate::server::listen_address::ListenAddress;
 use crate::tls::unverified;
 
@@ -25,6 +26,8 @@ struct Target {
     authority: String,
     /// Path with its first slash.
     path: String,
+    /// The server requires a PROXY header.
+    proxy_header: bool,
 }
 
 /// Sends a GET request and returns a line with the status of the response. `url` is a URL, or a path of the
@@ -56,6 +59,7 @@ pub(super) fn ask(server: &Cli, url: &str, timeout: Duration) -> Result<String, 
 fn own(server: &Cli, path: &str) -> Result<Target, String> {
     let secure = server.tls().map(|tls| tls.addresses).unwrap_or_default();
     let plain = server.listen();
+    let proxy_header = server.proxy_protocol() == ProxyProtocol::Require;
     let all =
         || plain.iter().map(|address| (false, address)).chain(secure.iter().map(|address| (true, address)));
     let tcp = all().find_map(|(secure, address)| match address {
@@ -69,6 +73,7 @@ fn own(server: &Cli, path: &str) -> Result<Target, String> {
                 socket: Some(socket.clone()),
                 authority: "localhost:80".to_owned(),
                 path: path.to_owned(),
+                proxy_header,
             }),
             Some((_, ListenAddress::Inherited(_))) => {
                 Err("the address of a socket unit is not known; pass the URL of the server".to_owned())
@@ -86,7 +91,8 @@ fn own(server: &Cli, path: &str) -> Result<Target, String> {
         "[::]" => "[::1]",
         host => host,
     };
-    Ok(Target { secure, socket: None, authority: format!("{host}:{port}"), path: path.to_owned() })
+    let authority = format!("{host}:{port}");
+    Ok(Target { secure, socket: None, authority, path: path.to_owned(), proxy_header })
 }
 
 /// Parses `http://HOST[:PORT][/PATH]` or `https://`.
@@ -103,7 +109,7 @@ fn parse(url: &str) -> Result<Target, String> {
     let port = if secure { ":443" } else { ":80" };
     let authority = if has_port { authority.to_owned() } else { format!("{authority}{port}") };
     let path = if path.is_empty() { "/livez" } else { path }.to_owned();
-    Ok(Target { secure, socket: None, authority, path })
+    Ok(Target { secure, socket: None, authority, path, proxy_header: false })
 }
 
 impl Target {
@@ -122,6 +128,10 @@ impl Target {
     }
 
     fn exchange(&self, mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
+        if self.proxy_header {
+            // The one for a connection of the proxy itself.
+            stream.write_all(b"PROXY UNKNOWN\r\n")?;
+        }
         if self.secure {
             let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
             self.request(&mut unverified::client(host, stream)?)

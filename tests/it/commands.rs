@@ -64,6 +64,17 @@ fn healthcheck_asks_the_server_that_the_environment_describes() {
 }
 
 #[test]
+fn healthcheck_sends_the_proxy_header_that_its_server_requires() {
+    let server = ServerProcess::start(&["--proxy-protocol", "require"]);
+    let address = server.address.to_string();
+    let environment = [("WS_ECHO_LISTEN", address.as_str()), ("WS_ECHO_PROXY_PROTOCOL", "require")];
+    let (code, _, err) = run(&["healthcheck"], &environment);
+    assert_eq!(code, Some(0), "{err}");
+    let (code, _, err) = run(&["healthcheck"], &environment[..1]);
+    assert!(code == Some(1) && err.contains("400 this port expects a PROXY header"), "{err}");
+}
+
+#[test]
 fn healthcheck_asks_over_tls_with_any_certificate() {
     let folder = Folder::new("tls");
     let [cert, key] = folder.certificate([2020, 2090]);
