@@ -84,8 +84,8 @@ pub struct Config {
     /// session that asks for more closes with 1013. `None`: half of what the process may use
     /// ([`default_memory`](crate::platform::limits::default_memory)).
     pub memory: Option<usize>,
-    /// Maximum time to wait for a place among the connections, and then for the TLS handshake and the request
-    /// head together.
+    /// Maximum time to wait for a place among the connections, and then for the PROXY header, the TLS
+    /// handshake and the request head together.
     pub handshake_timeout: Duration,
     /// Time without received data after which the supervisor sends a Ping (RFC 6455, section 5.5.2). Zero
     /// disables Pings.
