@@ -227,7 +227,27 @@ mod tests {
         assert!(["", "P", "\r\n"].iter().all(|begin| parse(begin.as_bytes()) == Parsed::Incomplete));
     }
 
+    /// Values with lengths that are right or not, some of them inside of TLS.
+    fn values() -> impl Strategy<Value = Vec<u8>> {
+        let kind = prop_oneof![Just(0x01), Just(0x02), Just(0x20), Just(0x21), Just(0x22), any::<u8>()];
+        let lie = prop_oneof![3 => Just(0), 1 => -2..3_i32];
+        let value = (kind, lie, prop::collection::vec(any::<u8>(), 0..20));
+        let bytes = value.prop_map(|(kind, lie, value)| {
+            let length = i32::try_from(value.len()).unwrap() + lie;
+            [&[kind], &u16::try_from(length.max(0)).unwrap().to_be_bytes()[..], &value].concat()
+        });
+        prop::collection::vec(bytes, 0..6).prop_map(|values| values.concat())
+    }
+
     proptest! {
+        #[test]
+        fn proxy_header_with_any_values_names_the_client(outer in values(), inner in values()) {
+            let tls = [&[0x20, 0, u8::try_from(inner.len() + 5).unwrap(), 7, 0, 0, 0, 0], &inner[..]].concat();
+            let addresses = [192, 0, 2, 1, 192, 0, 2, 2, 0, 1, 0, 2];
+            let seen = complete(&binary(0x21, 0x11, &[&addresses[..], &outer, &tls].concat()));
+            prop_assert_eq!(seen.source, Some("192.0.2.1:1".parse().unwrap()));
+        }
+
         #[test]
         fn proxy_header_of_any_bytes_has_a_bounded_length(
             version in 0..3_u8, command in 0x1f..0x23_u8, family in 0..0x33_u8, rest in any::<Vec<u8>>()
