@@ -59,6 +59,7 @@ mod redis;
 mod rejections;
 mod restart;
 mod rooms;
+mod rooms_burst;
 mod scratch;
 mod server_process;
 mod service_manager;

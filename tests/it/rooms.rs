@@ -1,7 +1,7 @@
 //! `/broadcast`: a message of one client is sent to all members of its room.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -148,10 +148,10 @@ fn broadcast_messages_before_a_close_reach_all_members_and_the_sender() {
 }
 
 /// Connects with small buffers, so that few messages fill them.
-fn open_small(server: &TestServer, path: &str) -> Client {
+pub fn open_small(address: SocketAddr, path: &str) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&server.address.into()).unwrap();
+    socket.connect(&address.into()).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     Client { stream }.open(path)
@@ -162,7 +162,7 @@ fn broadcast_bytes_that_a_socket_did_not_take_are_sent_when_it_has_room() {
     // The metrics are brought up to date every 20 ms.
     let server = TestServer::with(Config { close_timeout: Duration::from_millis(100), ..config() });
     let mut sender = join(&server, "quiet");
-    let mut late = open_small(&server, "/broadcast?room=quiet");
+    let mut late = open_small(server.address, "/broadcast?room=quiet");
     late.send(text("here"));
     assert_eq!(late.read_text(), "here");
     assert_eq!(sender.read_text(), "here");
@@ -189,7 +189,7 @@ fn broadcast_burst_reaches_healthy_members_in_order_beside_members_that_never_re
     let (healthy, mute, count, burst) = (60, 20, 1000, 16);
     let server = TestServer::with(Config { connections: 100, ..config() });
     let mut members: Vec<_> = (0..healthy).map(|_| server.open("/broadcast?room=burst")).collect();
-    let mutes: Vec<_> = (0..mute).map(|_| open_small(&server, "/broadcast?room=burst")).collect();
+    let mutes: Vec<_> = (0..mute).map(|_| open_small(server.address, "/broadcast?room=burst")).collect();
     let (sender, receivers) = members.split_first_mut().unwrap();
     let payload = |n: usize| format!("{n:0100}");
     std::thread::scope(|scope| {

@@ -17,7 +17,7 @@ async def member(websocket):
 
 
 async def main():
-    async with serve(member, "127.0.0.1", 0, compression=None) as server:
+    async with serve(member, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         host, port = server.sockets[0].getsockname()
         print(f"listening on ws://{host}:{port}/", flush=True)
         await server.serve_forever()

@@ -5,7 +5,7 @@ import { createClient } from "redis";
 import { Server } from "socket.io";
 
 const http = createServer();
-const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false });
+const io = new Server(http, { transports: ["websocket"], perMessageDeflate: false, pingInterval: 3_600_000 });
 if (process.env.REDIS_PORT) {
   const publisher = createClient({ url: `redis://127.0.0.1:${process.env.REDIS_PORT}` });
   const subscriber = publisher.duplicate();
