@@ -45,6 +45,7 @@ mod listening;
 mod logging;
 mod memory;
 mod memory_budget;
+mod memory_group;
 mod metrics;
 mod package;
 mod page;
