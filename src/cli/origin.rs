@@ -1,6 +1,8 @@
 //! Parsers of `--allow-origin` and `--allow-host`. Values that no browser sends are rejected: they would
 //! never match.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::config::SAME_ORIGIN;
 
 /// Default ports, which browsers leave out.
@@ -29,11 +31,29 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
         ));
     }
     let port = check_authority(authority).map_err(|reason| format!("{reason}; {expected}"))?;
+    let host = port.map_or(authority, |port| &authority[..authority.len() - port.len() - 1]);
+    if let Some(sent) = other_form_of_address(host)? {
+        return Err(format!("browsers send this address as {sent}"));
+    }
     if port.is_some_and(|port| DEFAULT_PORTS.contains(&(scheme, port))) {
-        let host = &authority[..authority.rfind(':').unwrap_or(authority.len())];
         return Err(format!("browsers leave out the default port: use {scheme}://{host}"));
     }
     Ok(text)
+}
+
+/// Returns the form in which browsers send an address, if that is another one (URL Standard, 3.5). Fails for
+/// numbers that are no address in four parts, which browsers convert to one.
+fn other_form_of_address(host: &str) -> Result<Option<String>, &'static str> {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address = address.parse::<Ipv6Addr>().ok().filter(|address| address.to_ipv4_mapped().is_none());
+        return Ok(address.map(|address| format!("[{address}]")).filter(|sent| sent != host));
+    }
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+    if is_number && host.parse::<Ipv4Addr>().is_err() {
+        return Err("browsers send an address in four parts, such as 127.0.0.1");
+    }
+    Ok(None)
 }
 
 /// Parses a host as the `Host` field has it: a name or an address, with or without a port. Returns it in
@@ -61,7 +81,7 @@ fn check_authority(authority: &str) -> Result<Option<&str>, &'static str> {
     }
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let valid = match address {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
@@ -89,6 +109,9 @@ mod tests {
             "http://[::1]:8080",
             "chrome-extension://abcdefghijklmnop",
             "https://example.com:80",
+            "http://127.0.0.1:8080",
+            "http://1.example",
+            "http://[::ffff:102:304]",
             "null",
             "same-origin",
         ] {
@@ -114,6 +137,10 @@ mod tests {
             ("https://example.com:08443", "not a port"),
             ("https://example.com:99999", "not a port"),
             ("https://", "scheme://host"),
+            ("http://[0:0:0:0:0:0:0:1]:8080", "as [::1]"),
+            ("http://127.1", "four parts"),
+            ("http://127.000.000.001:8080", "four parts"),
+            ("http://0x7f000001", "four parts"),
         ] {
             let error = origin(invalid).expect_err(invalid);
             assert!(error.contains(reason), "{invalid}: {error}");
