@@ -115,7 +115,9 @@ fn send_bombs(process: &ServerProcess) -> Vec<Frame> {
             client
         })
         .collect();
-    clients.iter_mut().for_each(|client| client.send(&bomb));
+    for client in &mut clients {
+        client.send(&bomb);
+    }
     clients.iter_mut().map(Client::read_frame).collect()
 }
 
