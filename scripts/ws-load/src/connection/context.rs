@@ -260,6 +260,12 @@ impl DriverContext {
         self.loading && self.plan().reconnect
     }
 
+    /// Returns whether a message that crosses the Close of a server that stops is sent again. In a room no other
+    /// connection sends it.
+    pub(crate) fn is_resending(&self) -> bool {
+        self.loading && self.plan().resend && !self.plan().expect.is_none() && self.run.room.is_none()
+    }
+
     /// Gives the messages that waited on a lost connection to the connections that are open.
     pub(crate) fn unassign(&self, queue: &mut SlotQueue) {
         if self.run.room.is_some() {

@@ -7,7 +7,7 @@ use tungstenite::{
     Error,
     error::{ProtocolError, SubProtocolError},
     http::StatusCode,
-    protocol::CloseFrame,
+    protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
 /// Longest part of a close reason that a failure shows, in characters.
@@ -23,11 +23,14 @@ pub(crate) struct Failure {
     advice: &'static str,
     /// Where the server redirects to.
     pub(crate) redirect: Option<String>,
+    /// The server stops, and has closed the session in order: it has sent all replies that it owed, and has not
+    /// read what it has not replied to.
+    pub(crate) is_stop: bool,
 }
 
 impl Failure {
     fn new(reason: impl Into<String>, advice: &'static str) -> Self {
-        Self { reason: reason.into(), detail: String::new(), advice, redirect: None }
+        Self { reason: reason.into(), detail: String::new(), advice, redirect: None, is_stop: false }
     }
 
     /// Adds what the server said.
@@ -179,7 +182,9 @@ impl Failure {
         match frame {
             Some(frame) => {
                 let reason: String = frame.reason.escape_debug().take(MAX_CLOSE_REASON).collect();
-                Self::new(format!("closed by the server: {} {reason}", u16::from(frame.code)).trim_end(), "")
+                let code = u16::from(frame.code);
+                let failure = Self::new(format!("closed by the server: {code} {reason}").trim_end(), "");
+                Self { is_stop: matches!(frame.code, CloseCode::Away | CloseCode::Restart), ..failure }
             }
             None => Self::new("closed by the server without a code", ""),
         }

@@ -22,11 +22,11 @@ pub(super) fn record_latency(ctx: &mut DriverContext, pending: Pending, now: Ins
 
 /// Counts a message without a reply, and records as its latency the time that was waited, at least the reply
 /// time-out.
-pub(super) fn record_missing(ctx: &mut DriverContext, pending: Pending, now: Instant) {
+pub(super) fn record_missing(ctx: &mut DriverContext, due: Instant, sent: Instant, now: Instant) {
     ctx.recorder.count(Count::Missing);
-    if ctx.is_measured(pending.due) {
+    if ctx.is_measured(due) {
         let waited = |since| now.saturating_duration_since(since).max(ctx.plan().timeout);
-        let (corrected, raw) = (waited(pending.due), waited(pending.sent));
+        let (corrected, raw) = (waited(due), waited(sent));
         ctx.recorder.record(Metric::Corrected, corrected);
         ctx.recorder.record(Metric::Raw, raw);
     }

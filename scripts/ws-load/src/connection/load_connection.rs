@@ -3,6 +3,7 @@
 use super::{
     context::DriverContext,
     failure::Failure,
+    latency::record_missing,
     open_connection::{OpenConnection, SessionEnd},
     open_scope::OpenScope,
     opening::{OpenStep, Opening},
@@ -14,6 +15,7 @@ use crate::{
 };
 use mio::{Registry, Token};
 use std::{
+    collections::VecDeque,
     mem,
     time::{Duration, Instant},
 };
@@ -61,6 +63,8 @@ pub(crate) struct LoadConnection {
     lost_at: Option<Instant>,
     /// It has to be opened again.
     retry: bool,
+    /// When the messages were due that the next session sends again.
+    resend: VecDeque<Instant>,
     /// Number of attempts in a row that did not lead to a stable connection.
     failures: u32,
 }
@@ -80,6 +84,7 @@ impl LoadConnection {
             attempts: 0,
             lost_at: None,
             retry: false,
+            resend: VecDeque::new(),
             failures: 0,
         }
     }
@@ -203,7 +208,8 @@ impl LoadConnection {
             ctx.recorder.record(Metric::Down, now.saturating_duration_since(lost_at));
         }
         ctx.record_opening(Metric::Opening, now.saturating_duration_since(self.due), now);
-        let open = OpenConnection::new(protocol, self.id, self.next_sequence, compress, ctx);
+        let mut open = OpenConnection::new(protocol, self.id, self.next_sequence, compress, ctx);
+        open.resend = mem::take(&mut self.resend);
         self.state = ConnectionState::Open(Box::new(open));
         self.step(ctx, |open, ctx, queue| {
             open.send_first(ctx)?;
@@ -257,6 +263,9 @@ impl LoadConnection {
                 }
             }
             Err(SessionEnd::Lost(failure)) => {
+                if failure.is_stop && ctx.is_resending() {
+                    self.resend = open.take_unanswered(ctx);
+                }
                 ctx.recorder.counters.add_cause(&failure.reason, failure.cause());
                 self.end(Count::Lost, ctx);
             }
@@ -280,6 +289,8 @@ impl LoadConnection {
             ConnectionState::Opening(_) => ctx.recorder.count(Count::Unfinished),
             ConnectionState::Queued | ConnectionState::Done => {}
         }
+        let now = Instant::now();
+        self.resend.drain(..).for_each(|due| record_missing(ctx, due, due, now));
     }
 
     fn continue_close(&mut self, mut open: Box<OpenConnection>, since: Instant, ctx: &mut DriverContext) {

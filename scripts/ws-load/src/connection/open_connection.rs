@@ -18,7 +18,7 @@ use crate::{
     stats::counters::Count,
     workload::{mode::Mode, slot_queue::SlotQueue},
 };
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 use tungstenite::{
     Error, Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -47,6 +47,8 @@ pub(crate) struct OpenConnection {
     pub(super) protocol: ClientProtocol,
     pub(super) connection: u32,
     pub(super) in_flight: InFlight,
+    /// When the messages were due that an earlier session has sent without a reply.
+    pub(super) resend: VecDeque<Instant>,
     pub(super) compress: bool,
     /// The socket accepts no more bytes now.
     pub(super) blocked: bool,
@@ -80,6 +82,7 @@ impl OpenConnection {
             protocol,
             connection,
             in_flight: InFlight::starting_at(next),
+            resend: VecDeque::new(),
             compress,
             blocked: false,
             unfinished: false,
@@ -197,7 +200,9 @@ impl OpenConnection {
         }
         let before = self.in_flight.len();
         let timeout = ctx.plan().timeout;
-        self.in_flight.expire_overdue(now, timeout, |pending| record_missing(ctx, pending, now));
+        self.in_flight.expire_overdue(now, timeout, |pending| {
+            record_missing(ctx, pending.due, pending.sent, now);
+        });
         let expired = before - self.in_flight.len();
         ctx.in_flight = ctx.in_flight.saturating_sub(numbers::usize_to_u64(expired));
         if expired > 0 {
@@ -212,7 +217,7 @@ impl OpenConnection {
             (Some(deliveries), Some(room)) => deliveries.is_settled(|sender| room.sent_by(sender)),
             _ => true,
         };
-        self.in_flight.len() == 0 && has_deliveries()
+        self.in_flight.len() == 0 && self.resend.is_empty() && has_deliveries()
     }
 
     /// Adds the bytes that were sent and received since the last call.
@@ -258,14 +263,24 @@ impl OpenConnection {
         None
     }
 
+    /// Removes the messages that have no reply, and returns when they were due.
+    pub(crate) fn take_unanswered(&mut self, ctx: &mut DriverContext) -> VecDeque<Instant> {
+        ctx.in_flight = ctx.in_flight.saturating_sub(numbers::usize_to_u64(self.in_flight.len()));
+        let unanswered = self.in_flight.drain_missing().map(|pending| pending.due);
+        unanswered.chain(std::mem::take(&mut self.resend)).collect()
+    }
+
     /// Counts every message that has no reply, or was not delivered, as missing. For the end of the
     /// connection.
     pub(crate) fn count_missing(&mut self, ctx: &mut DriverContext) {
         self.count_wire_bytes(ctx);
         ctx.in_flight = ctx.in_flight.saturating_sub(numbers::usize_to_u64(self.in_flight.len()));
         let now = Instant::now();
+        for due in std::mem::take(&mut self.resend) {
+            record_missing(ctx, due, due, now);
+        }
         for pending in self.in_flight.drain_missing() {
-            record_missing(ctx, pending, now);
+            record_missing(ctx, pending.due, pending.sent, now);
         }
         if let (Some(deliveries), Some(sent)) = (&mut self.deliveries, ctx.run.sent_in_room()) {
             ctx.recorder.counters.add(Count::Expected, deliveries.expected(&sent));

@@ -83,7 +83,8 @@ impl OpenConnection {
         let plan = ctx.plan();
         let places = plan.depth.saturating_sub(self.in_flight.len());
         let room = numbers::usize_to_u64(places);
-        match plan.mode {
+        let again = numbers::usize_to_u64(self.resend.len());
+        let budget = match plan.mode {
             // The messages of a sender are counted by those who receive them, and their number fixes its own.
             Mode::Rate(_) if ctx.sending && ctx.run.room.is_some() => queue.len(),
             Mode::Rate(_) if ctx.sending => {
@@ -91,7 +92,7 @@ impl OpenConnection {
                     // They waited because the server closed another connection.
                     self.sendable_since = Instant::now();
                 }
-                room.min(queue.len())
+                room.min(queue.len().saturating_add(again))
             }
             // Those that waited on this connection at the end of the load stay unsent.
             Mode::Rate(_) if ctx.taking_last && !self.blocked && ctx.take_unassigned(queue, places) => {
@@ -100,10 +101,11 @@ impl OpenConnection {
             }
             // A cycle that has begun is completed, also after the end of the measured time.
             Mode::Churn => u64::from(self.next_sequence() == self.first_sequence),
-            Mode::Closed if ctx.sending => room.min(ctx.quota),
+            Mode::Closed if ctx.sending => room.min(ctx.quota.saturating_add(again)),
             Mode::Send if ctx.sending => FLOOD_BATCH.min(ctx.quota),
             Mode::Closed | Mode::Rate(_) | Mode::Send | Mode::Receive | Mode::Hold => 0,
-        }
+        };
+        budget.max(room.min(again))
     }
 
     /// Appends the next message to the send buffer.
@@ -115,6 +117,12 @@ impl OpenConnection {
         compressed: Option<&Compressed>,
     ) {
         let sequence = self.next_sequence();
+        if let Some(due) = self.resend.pop_front() {
+            ctx.recorder.count(Count::Resent);
+            self.in_flight.insert(due, now);
+            ctx.in_flight += 1;
+            return self.write_payload(ctx, sequence, compressed);
+        }
         let due = ctx.schedule.as_ref().zip(queue.pop()).map(|(schedule, ticket)| schedule.due(ticket));
         let due = match due {
             Some(due) => {
@@ -144,15 +152,20 @@ impl OpenConnection {
             self.in_flight.insert(due, now);
             ctx.in_flight += 1;
         }
+        let length = ctx.run.plan.payloads.parts(self.connection, sequence).len();
+        ctx.recorder.counters.add(Count::SentBytes, numbers::usize_to_u64(length));
+        self.write_payload(ctx, sequence, compressed);
+    }
+
+    /// Appends the message with this sequence number to the send buffer.
+    fn write_payload(&mut self, ctx: &mut DriverContext, sequence: u64, compressed: Option<&Compressed>) {
         let payloads = &ctx.run.plan.payloads;
-        let parts = payloads.parts(self.connection, sequence);
-        ctx.recorder.counters.add(Count::SentBytes, numbers::usize_to_u64(parts.len()));
-        match compressed {
-            Some(Compressed { payload, took }) => {
-                ctx.recorder.record(Metric::Compression, *took);
-                self.protocol.write_message(payloads.kind, true, [payload, b""]);
-            }
-            None => self.protocol.write_message(payloads.kind, false, parts.both()),
+        if let Some(Compressed { payload, took }) = compressed {
+            ctx.recorder.record(Metric::Compression, *took);
+            self.protocol.write_message(payloads.kind, true, [payload, b""]);
+        } else {
+            let parts = payloads.parts(self.connection, sequence);
+            self.protocol.write_message(payloads.kind, false, parts.both());
         }
     }
 

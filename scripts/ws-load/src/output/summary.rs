@@ -189,8 +189,8 @@ fn messages(report: &Report) -> Vec<String> {
 
 fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     use Count::{
-        Attempted, ClosedClean, Compressed, Cut, Cycles, Lost, Opened, Pings, Reconnected, SynRetransmitted,
-        TlsFull, TlsResumed, Unfinished,
+        Attempted, ClosedClean, Compressed, Cut, Cycles, Lost, Opened, Pings, Reconnected, Resent,
+        SynRetransmitted, TlsFull, TlsResumed, Unfinished,
     };
     let get = |count| text::grouped(report.get(count));
     let mut items = vec![
@@ -213,7 +213,11 @@ fn connections(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     if let (Some(total), Some(longest)) =
         (report.without_service_seconds, report.longest_without_service_seconds)
     {
-        let lost = format!("{} of {} lost", get(Reconnected), get(Lost));
+        let again = match report.get(Resent) {
+            0 => String::new(),
+            _ => format!(", {} messages sent again", get(Resent)),
+        };
+        let lost = format!("{} of {} lost{again}", get(Reconnected), get(Lost));
         let gaps = format!("{total:.2} s without any connection, longest {longest:.2} s");
         rows("reconnected", &[lost, gaps], "; ").iter().try_for_each(|line| writeln!(f, "{line}"))?;
     }

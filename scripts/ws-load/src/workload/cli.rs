@@ -259,8 +259,9 @@ pub struct ConnectArgs {
     /// Open connections, send nothing, and count how many stay open.
     #[arg(long, conflicts_with_all = ["rate", "depth", "churn", "messages", "warmup"])]
     pub hold: bool,
-    /// Open lost connections again, after a wait that grows from 0.1 s to 5 s while the server is down.
-    #[arg(long, conflicts_with = "churn")]
+    /// Open lost connections again, after a wait that grows from 0.1 s to 5 s while the server is down. A
+    /// message that has no reply when the server closes with 1001 or 1012 is sent again.
+    #[arg(long)]
     pub reconnect: bool,
     /// Time-out of each step of opening a connection.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]

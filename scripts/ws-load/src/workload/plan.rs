@@ -57,6 +57,8 @@ pub struct Plan {
     pub(crate) starts_while_opening: bool,
     /// Lost connections are opened again.
     pub(crate) reconnect: bool,
+    /// Messages that cross the Close of a server that stops are sent again.
+    pub(crate) resend: bool,
     pub(crate) warmup: Duration,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
@@ -99,7 +101,8 @@ impl Plan {
         }
         check_expectation(&args, mode)?;
         check_directions(&args, mode)?;
-        if args.connect.reconnect && args.messages.is_some() && args.duration.is_none() {
+        if args.connect.reconnect && !args.connect.churn && args.messages.is_some() && args.duration.is_none()
+        {
             return Err(LoadError::Usage(
                 "--reconnect with --messages needs --duration: without a server the run would not end".into(),
             ));
@@ -152,7 +155,9 @@ impl Plan {
             deflate: args.message.deflate,
             opening_gap,
             starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
-            reconnect: args.connect.reconnect,
+            // A connection of --churn is opened again in any case.
+            reconnect: args.connect.reconnect && !args.connect.churn,
+            resend: args.connect.reconnect,
             warmup: args.warmup.unwrap_or(default_warmup),
             timeout: args.timeout,
             connect_timeout: args.connect.connect_timeout,

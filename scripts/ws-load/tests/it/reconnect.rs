@@ -9,7 +9,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tungstenite::accept;
+use tungstenite::{accept, protocol::CloseFrame};
 
 /// Echoes `limit` messages, then ends the connection without a closing handshake.
 fn echo(stream: TcpStream, limit: u64, messages: &AtomicU64) {
@@ -121,4 +121,42 @@ fn reconnect_to_a_server_that_does_not_return_ends_with_the_measured_time() {
     }
     let run = ws_load("ws://127.0.0.1:9/", &["--reconnect", "-n", "9"]);
     assert!(run.code == Some(2) && run.stderr.contains("--duration"), "{run:?}");
+}
+
+/// Echoes `limit` messages, then closes with `code` without a reply to the message that comes next.
+fn stop(stream: TcpStream, limit: u64, code: u16) {
+    let Ok(mut websocket) = accept(stream) else { return };
+    for _ in 0..limit {
+        let Ok(message) = websocket.read() else { return };
+        if websocket.send(message).is_err() {
+            return;
+        }
+    }
+    if websocket.read().is_ok() {
+        let _ = websocket.close(Some(CloseFrame { code: code.into(), reason: "".into() }));
+        while websocket.read().is_ok() {}
+    }
+}
+
+#[test]
+fn message_that_crosses_the_close_of_a_stop_is_sent_again() {
+    for mode in [&["-d", "8"][..], &["-d", "99", "--rate", "100"], &["--churn"]] {
+        for code in [1001, 1012, 1011] {
+            let limit = if mode == ["--churn"] { 0 } else { 5 };
+            let server = Server::raw(move |stream, number, messages| {
+                if number < 4 { stop(stream, limit, code) } else { echo(stream, u64::MAX, messages) }
+            });
+            let run = ws_load(&server.url(), &[&["-c", "4", "-D", "1s", "--reconnect"], mode].concat());
+            let (lost, missing, resent) = (run.count("lost"), run.count("missing"), run.count("resent"));
+            assert!(run.code == Some(1) && lost == 4, "{mode:?} {code}: {run:?}");
+            // Only the Close of a stop promises that the message was not processed.
+            if code == 1011 {
+                assert!(missing >= 4 && resent == 0, "{mode:?}: {run:?}");
+            } else {
+                assert!(missing == 0 && resent >= 4, "{mode:?} {code}: {run:?}");
+                let replies = run.count("replies");
+                assert_eq!(replies, run.count("sent"), "{mode:?} {code}: {run:?}");
+            }
+        }
+    }
 }
