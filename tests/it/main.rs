@@ -27,6 +27,7 @@ mod deflate;
 mod deflate_client;
 mod deflate_faults;
 mod deflate_properties;
+mod deployment;
 mod documentation;
 mod echo;
 mod endpoints;

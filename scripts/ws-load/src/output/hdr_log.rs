@@ -16,6 +16,7 @@ use crate::{
         counters::Count,
         recorder::{Metric, Recorder},
     },
+    workload::output_files::is_standard_output,
 };
 use hdrhistogram::{
     Histogram,
@@ -38,7 +39,7 @@ const MAX_VALUE_DIVISOR: f64 = 1e6;
 pub(crate) struct HdrLog {
     path: PathBuf,
     /// `None` until a connection is open: a run that fails keeps the log of an earlier one.
-    file: Option<File>,
+    file: Option<Box<dyn Write>>,
     /// The figures before that, and their start.
     early: Recorder,
     early_start: Option<Duration>,
@@ -108,7 +109,11 @@ impl HdrLog {
         if self.early.counters.get(Count::Opened) == 0 {
             return Ok(());
         }
-        self.file = Some(File::create(&self.path).map_err(|error| LoadError::file(&self.path, error))?);
+        self.file = Some(if is_standard_output(&self.path) {
+            Box::new(io::stdout())
+        } else {
+            Box::new(File::create(&self.path).map_err(|error| LoadError::file(&self.path, error))?)
+        });
         self.write_run()?;
         let early = std::mem::replace(&mut self.early, Recorder::new());
         self.write_lines(&early, start, second.end, measured)

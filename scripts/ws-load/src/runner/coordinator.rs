@@ -155,8 +155,9 @@ impl Coordinator {
         if !plan.mode.opens_in_measured_time() && counters.get(Count::Opened) == 0 {
             return Err(self.unreachable());
         }
-        let now = Instant::now();
-        let timeline = Timeline::new(now + START_DELAY, plan.warmup, plan.duration);
+        let soon = Instant::now() + START_DELAY;
+        let start = plan.start_at.map_or(soon, |start_at| start_at.moment(soon));
+        let timeline = Timeline::new(start, plan.warmup, plan.duration);
         observer.on_start(&timeline, self.run.epoch);
         self.timeline = Some(timeline);
         // Cannot fail: only this thread sets it, and only once.

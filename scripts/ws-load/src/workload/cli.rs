@@ -8,6 +8,7 @@ use super::{
     mode::OneWay,
     sizes::Sizes,
     stages::Stages,
+    start_at::StartAt,
 };
 use crate::stats::assertion::Assertion;
 use clap::{Args, Parser, Subcommand};
@@ -133,6 +134,10 @@ pub struct LoadArgs {
     /// How the host is reached.
     #[command(flatten)]
     pub route: RouteArgs,
+    /// Start the load at this time in UTC, such as 2026-01-31T12:00:00Z, or +10s from now. The connections
+    /// are opened before. Generators on several machines then start together, if their clocks agree.
+    #[arg(long, value_name = "TIME", conflicts_with = "find")]
+    pub start_at: Option<StartAt>,
     /// Load for this long before measuring. Errors count from the start.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub warmup: Option<Duration>,
@@ -294,7 +299,7 @@ pub struct RouteArgs {
 /// Where the results go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
-    /// Write the results as JSON. "-" is standard output, here and in the next three options; the summary
+    /// Write the results as JSON. "-" is standard output, here and in four more options; the summary
     /// then goes to standard error.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -313,7 +318,8 @@ pub struct OutputArgs {
     /// Show the latencies as a histogram below the summary.
     #[arg(long)]
     pub histogram: bool,
-    /// Write an interval log in the format of `HdrHistogram`, version 2: one line per second.
+    /// Write an interval log in the format of `HdrHistogram`, version 2: one line per second. "-" is standard
+    /// output.
     #[arg(long, value_name = "FILE")]
     pub hdr_log: Option<PathBuf>,
     /// Listen here for HTTP requests of Prometheus while the run goes on, such as 127.0.0.1:9100. The path is

@@ -16,6 +16,7 @@ pub(crate) mod send_schedule;
 pub(crate) mod sizes;
 pub(crate) mod slot_queue;
 pub(crate) mod stages;
+pub(crate) mod start_at;
 pub(crate) mod target;
 pub(crate) mod template;
 pub(crate) mod tls;

@@ -36,9 +36,6 @@ impl OutputArgs {
         let mut known: Vec<(&str, PathBuf)> =
             inputs.iter().map(|(option, path)| (*option, resolve(path))).collect();
         for (option, path) in self.files() {
-            if is_standard_output(path) && option == "--hdr-log" {
-                return Err(LoadError::Usage("--hdr-log needs a file: \"-\" is only for results".into()));
-            }
             let resolved = resolve(path);
             if let Some((other, _)) =
                 known.iter().find(|(_, known)| *known == resolved && path != Path::new(NULL))

@@ -10,6 +10,7 @@ use super::{
     payload::{PayloadSource, Payloads},
     send_schedule::Pace,
     stages::Stages,
+    start_at::StartAt,
     target::{Target, TargetOptions},
     template::Template,
 };
@@ -59,6 +60,8 @@ pub struct Plan {
     pub(crate) reconnect: bool,
     /// Messages that cross the Close of a server that stops are sent again.
     pub(crate) resend: bool,
+    /// When the load starts; `None` as soon as all connections are settled.
+    pub(crate) start_at: Option<StartAt>,
     pub(crate) warmup: Duration,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
@@ -98,6 +101,9 @@ impl Plan {
         }
         if args.arrivals == Arrivals::Poisson && pace.is_none() {
             return Err(LoadError::Usage("--arrivals poisson needs --rate or --stages".into()));
+        }
+        if let Some(start_at) = args.start_at {
+            start_at.check()?;
         }
         check_expectation(&args, mode)?;
         check_directions(&args, mode)?;
@@ -154,10 +160,13 @@ impl Plan {
             first,
             deflate: args.message.deflate,
             opening_gap,
-            starts_while_opening: mode == Mode::Closed && args.connect.ramp.is_some(),
+            starts_while_opening: mode == Mode::Closed
+                && args.connect.ramp.is_some()
+                && args.start_at.is_none(),
             // A connection of --churn is opened again in any case.
             reconnect: args.connect.reconnect && !args.connect.churn,
             resend: args.connect.reconnect,
+            start_at: args.start_at,
             warmup: args.warmup.unwrap_or(default_warmup),
             timeout: args.timeout,
             connect_timeout: args.connect.connect_timeout,

@@ -21,6 +21,7 @@ mod data;
 mod expectation;
 mod fan_out;
 mod find;
+mod fleet;
 mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
