@@ -55,11 +55,14 @@ pub(super) fn ask(server: &Cli, url: &str, timeout: Duration) -> Result<String, 
     if status == 200 { Ok(line + "\n") } else { Err(line) }
 }
 
-/// Returns the address of the server itself: a plain one before one with TLS, and TCP before a Unix socket.
+/// Returns the address of the server itself: the admin listener first, a plain one before one with TLS, and TCP
+/// before a Unix socket.
 fn own(server: &Cli, path: &str) -> Result<Target, String> {
-    let secure = server.tls().map(|tls| tls.addresses).unwrap_or_default();
-    let plain = server.listen();
-    let proxy_header = server.proxy_protocol() == ProxyProtocol::Require;
+    let (plain, secure) = match server.admin_listen() {
+        [] => (server.listen(), server.tls().map(|tls| tls.addresses).unwrap_or_default()),
+        admin => (admin.to_vec(), &[][..]),
+    };
+    let proxy_header = server.admin_listen().is_empty() && server.proxy_protocol() == ProxyProtocol::Require;
     let all =
         || plain.iter().map(|address| (false, address)).chain(secure.iter().map(|address| (true, address)));
     let tcp = all().find_map(|(secure, address)| match address {

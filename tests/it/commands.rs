@@ -75,6 +75,19 @@ fn healthcheck_sends_the_proxy_header_that_its_server_requires() {
 }
 
 #[test]
+fn healthcheck_asks_the_admin_listener_if_there_is_one() {
+    let server = ServerProcess::start(&[]);
+    let admin = server.address.to_string();
+    let environment = [
+        ("WS_ECHO_LISTEN", "127.0.0.1:1"),
+        ("WS_ECHO_ADMIN_LISTEN", &admin),
+        ("WS_ECHO_PROXY_PROTOCOL", "require"),
+    ];
+    let (code, out, err) = run(&["healthcheck"], &environment);
+    assert_eq!((code, out), (Some(0), format!("http://{admin}/livez: 200 ok\n")), "{err}");
+}
+
+#[test]
 fn healthcheck_asks_over_tls_with_any_certificate() {
     let folder = Folder::new("tls");
     let [cert, key] = folder.certificate([2020, 2090]);
