@@ -58,6 +58,7 @@ fn package_installs_programs_that_run_with_pages_and_completions() {
         "share/zsh/vendor-completions/_ws-load",
         "share/fish/vendor_completions.d/ws-echo.fish",
         "share/doc/ws-echo/copyright",
+        "lib/systemd/system/ws-echo.service",
     ] {
         let size = fs::metadata(root.join("usr").join(file)).map(|metadata| metadata.len());
         assert!(size.as_ref().is_ok_and(|size| *size > 500), "{file}: {size:?}");
