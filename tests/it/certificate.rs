@@ -172,8 +172,8 @@ fn certificate_file_error_is_one_line_with_the_file_and_the_reason() {
 fn tls_options_without_their_companions_are_a_usage_error() {
     for (arguments, missing) in [
         (&["--tls-listen=127.0.0.1:0"][..], "--tls-cert FILE and --tls-key FILE; scripts/dev-cert"),
-        (&["--tls-cert=cert.pem"], "--tls-listen HOST:PORT"),
-        (&["--listen=none"], "--tls-listen HOST:PORT"),
+        (&["--tls-cert=cert.pem"], "--tls-listen ADDRESS"),
+        (&["--listen=none"], "--tls-listen ADDRESS"),
         (&["--tls-listen=nowhere"], "expected HOST:PORT"),
     ] {
         let (code, err) = run(arguments);
