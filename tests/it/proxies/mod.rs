@@ -22,4 +22,5 @@ macro_rules! each_proxy {
 mod client_address;
 mod proxy;
 mod restart;
+mod rolling_restart;
 mod sessions;
