@@ -18,7 +18,7 @@ const DRAIN_FREEZE: Duration = Duration::from_secs(1);
 
 /// Time after a freeze in which only one of twice its length counts. On a machine that is so busy that the supervisor
 /// wakes up late again and again, time-outs would otherwise never pass.
-const FREEZE_DISTANCE: Duration = Duration::from_secs(300);
+const FREEZE_DISTANCE: Duration = Duration::from_mins(5);
 
 /// Compares the times at which a thread wakes up that should do so at each tick.
 #[derive(Debug)]
