@@ -31,8 +31,8 @@ pub const SAME_ORIGIN: &str = "same-origin";
 /// Value of [`Config::subprotocols`] for any subprotocol.
 pub const ANY_SUBPROTOCOL: &str = "*";
 
-/// Whether a connection begins with a header of the PROXY protocol, versions 1 and 2, with which a proxy names
-/// its client (`HAProxy`, doc/proxy-protocol.txt).
+/// Whether a connection begins with a header of the PROXY protocol, versions 1 and 2, with which a proxy
+/// names its client (`HAProxy`, doc/proxy-protocol.txt).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProxyProtocol {
     /// A header is an error.
@@ -70,11 +70,11 @@ pub struct Config {
     /// Maximum number of connections from one IPv4 address or one IPv6 network of 64 bits; further ones are
     /// rejected with 429. `None`: no limit.
     pub max_per_ip: Option<usize>,
-    /// Whether connections begin with a PROXY header, in front of TLS. The address in it is the one that logs,
-    /// `max_per_ip` and `/info` use.
+    /// Whether connections begin with a PROXY header, in front of TLS. The address in it is the one that
+    /// logs, `max_per_ip` and `/info` use.
     pub proxy_protocol: ProxyProtocol,
-    /// Proxies whose `Forwarded` (RFC 7239) and `X-Forwarded-For` name the client. The fields of others have no
-    /// effect.
+    /// Proxies whose `Forwarded` (RFC 7239) and `X-Forwarded-For` name the client. The fields of others have
+    /// no effect.
     pub trust_proxy: Vec<TrustedProxy>,
     /// Maximum size of a message's payload in bytes, before and after inflating. A larger message closes the
     /// session with 1009 (RFC 6455, section 7.4.1).
@@ -146,8 +146,8 @@ pub enum RoomsLost {
     Wait,
 }
 
-/// The URL of a Redis: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, or `rediss:` for TLS. `Debug` does not show
-/// it, because it may contain a password.
+/// The URL of a Redis: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, or `rediss:` for TLS. `Debug` does not
+/// show it, because it may contain a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoomsUrl(String);
 

@@ -153,13 +153,13 @@ pub(super) struct Deployment {
     /// Name of this instance in X-Served-By, /info, /metrics and the summary [default: host name]
     #[arg(long, env = "WS_ECHO_NAME", value_name = "NAME", value_parser = name)]
     pub(super) name: Option<String>,
-    /// PROXY header, version 1 or 2, at the begin of a connection: off, accept or require; it names the client
-    /// of a proxy, so `accept` is for ports that only proxies reach
+    /// PROXY header, version 1 or 2, at the begin of a connection: off, accept or require; it names the
+    /// client of a proxy, so `accept` is for ports that only proxies reach
     #[arg(long, env = "WS_ECHO_PROXY_PROTOCOL", value_name = "MODE", value_enum)]
     #[arg(default_value_t = ProxyProtocol::Off, hide_possible_values = true)]
     pub(super) proxy_protocol: ProxyProtocol,
-    /// Range of addresses of proxies, or `unix`, repeatable: their Forwarded or X-Forwarded-For names the client,
-    /// the last address that is in no range [default: off]
+    /// Range of addresses of proxies, or `unix`, repeatable: their Forwarded or X-Forwarded-For names the
+    /// client, the last address that is in no range [default: off]
     #[arg(long, env = "WS_ECHO_TRUST_PROXY", value_name = "CIDR")]
     #[arg(value_delimiter = ',', value_parser = trusted_proxy)]
     pub(super) trust_proxy: Vec<TrustedProxy>,

@@ -128,7 +128,8 @@ fn check_addresses(report: &mut Report, scheme: &str, addresses: &[ListenAddress
     }
 }
 
-/// Checks workers, connections and memory against the limits of the process, its control group and the system.
+/// Checks workers, connections and memory against the limits of the process, its control group and the
+/// system.
 fn check_limits(report: &mut Report, options: Cli) {
     let (workers, connections) = (options.workers(), options.connections());
     let config = options.into_config();

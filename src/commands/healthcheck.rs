@@ -55,8 +55,8 @@ pub(super) fn ask(server: &Cli, url: &str, timeout: Duration) -> Result<String, 
     if status == 200 { Ok(line + "\n") } else { Err(line) }
 }
 
-/// Returns the address of the server itself: the admin listener first, a plain one before one with TLS, and TCP
-/// before a Unix socket.
+/// Returns the address of the server itself: the admin listener first, a plain one before one with TLS, and
+/// TCP before a Unix socket.
 fn own(server: &Cli, path: &str) -> Result<Target, String> {
     let (plain, secure) = match server.admin_listen() {
         [] => (server.listen(), server.tls().map(|tls| tls.addresses).unwrap_or_default()),

@@ -2,9 +2,9 @@
 //!
 //! What a session has received in one turn is one block. At the end of the turn, or when the block is large,
 //! the worker queues it for every member under the lock of the room, including the sender. Therefore all
-//! members receive the messages in the same order. Then the queues are sent, one write for each member; workers
-//! that wait help. No thread waits for a member: while the queue of a member that reads is long, the sender's
-//! session reads nothing, and a member whose queue stays long is evicted.
+//! members receive the messages in the same order. Then the queues are sent, one write for each member;
+//! workers that wait help. No thread waits for a member: while the queue of a member that reads is long, the
+//! sender's session reads nothing, and a member whose queue stays long is evicted.
 //!
 //! If instances share the rooms, the block goes to Redis instead ([`rooms`](crate::rooms)).
 
@@ -96,8 +96,8 @@ impl Endpoint for Member {
 }
 
 impl Member {
-    /// Returns whether the session must not read: for the subscription to its room, for the queue to Redis, or
-    /// for other members.
+    /// Returns whether the session must not read: for the subscription to its room, for the queue to Redis,
+    /// or for other members.
     fn must_wait(&self) -> bool {
         let Some(Membership { room, .. }) = &self.membership else { return false };
         let waits_for_relay =

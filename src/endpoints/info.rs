@@ -30,7 +30,8 @@ pub(super) fn build(_: &Parameters, _: &EndpointContext) -> Result<Route, String
     Ok(Route::upgrade(Info))
 }
 
-/// Returns the address of the client and of its proxy, request, negotiated options and TLS parameters as JSON.
+/// Returns the address of the client and of its proxy, request, negotiated options and TLS parameters as
+/// JSON.
 fn request_json(session: &WebSocketSession) -> String {
     let request = session.request();
     let headers: Vec<_> = request.headers.iter().map(|(name, value)| json!([name, value])).collect();

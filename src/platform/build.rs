@@ -1,5 +1,5 @@
-//! Build script: joins the files of the page, sets the text of `--version`, and links `src/platform/malloc.c` into the program `ws-echo`
-//! where the C library is glibc.
+//! Build script: joins the files of the page, sets the text of `--version`, and links `src/platform/malloc.c`
+//! into the program `ws-echo` where the C library is glibc.
 
 #[path = "bundle.rs"]
 mod bundle;

@@ -15,8 +15,8 @@ pub(crate) struct Commit {
     pub(crate) watched: Vec<PathBuf>,
 }
 
-/// Finds the commit of `folder`: `given` by a build without the repository, from the file that `cargo package`
-/// adds, or from git if `folder` is the root of a repository.
+/// Finds the commit of `folder`: `given` by a build without the repository, from the file that `cargo
+/// package` adds, or from git if `folder` is the root of a repository.
 pub(crate) fn commit_of(folder: &Path, given: Option<&str>) -> Commit {
     if let Some(hash) = given.and_then(shortened) {
         return Commit { hash: Some(hash), ..Commit::default() };

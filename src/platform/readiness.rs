@@ -171,8 +171,8 @@ impl ReadinessSet {
         self.wake_worker();
     }
 
-    /// Wakes one waiting worker, if there is one and no wake-up is under way. The caller has queued a session, or
-    /// closed the set, before.
+    /// Wakes one waiting worker, if there is one and no wake-up is under way. The caller has queued a
+    /// session, or closed the set, before.
     fn wake_worker(&self) {
         if self.waiting.load(SeqCst) > 0
             && !self.wake_up_sent.swap(true, SeqCst)
@@ -253,7 +253,8 @@ impl<'a> Waiter<'a> {
         let mut queue = set.lock();
         for event in self.events.drain(..) {
             match event.data.u64() {
-                // Before this worker looks at the queue: what is queued from here on sends a wake-up of its own.
+                // Before this worker looks at the queue: what is queued from here on sends a wake-up of its
+                // own.
                 WAKE_UP => set.wake_up_sent.store(false, SeqCst),
                 TIMER => timer_expired = true,
                 id => queue.push_back(Work::Session(Ready { id, cause: Cause::Socket })),

@@ -32,8 +32,8 @@ enum Message {
 }
 
 impl ServiceManager {
-    /// Starts the thread if the variable `NOTIFY_SOCKET` is set. Returns `None` if it is not, or if the thread
-    /// cannot be started, which is logged.
+    /// Starts the thread if the variable `NOTIFY_SOCKET` is set. Returns `None` if it is not, or if the
+    /// thread cannot be started, which is logged.
     #[must_use]
     pub fn from_environment() -> Option<Self> {
         env::var_os("NOTIFY_SOCKET")?;

@@ -8,8 +8,8 @@ use tungstenite::{Bytes, Message};
 
 use crate::transport::write_queue::single_frame_header;
 
-/// Length of a block, in bytes, from which on all members send it from the same memory, which is counted once.
-/// Shorter ones are copied to the queues of the members, which count them.
+/// Length of a block, in bytes, from which on all members send it from the same memory, which is counted
+/// once. Shorter ones are copied to the queues of the members, which count them.
 pub(crate) const SHARED_MIN: usize = 16 << 10;
 
 /// First bytes of an unfragmented text frame and binary frame (RFC 6455, 5.2).

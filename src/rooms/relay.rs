@@ -107,8 +107,9 @@ impl Relay {
         self.lock().queued_bytes > HIGH_WATER_MARK
     }
 
-    /// Queues a block of a room whose subscription is `ready`. Returns whether the sender has to wait until [`is_backlogged`](Self::is_backlogged)
-    /// returns `false`. If the block is not published later, the sender is closed with 1013.
+    /// Queues a block of a room whose subscription is `ready`. Returns whether the sender has to wait until
+    /// [`is_backlogged`](Self::is_backlogged) returns `false`. If the block is not published later, the
+    /// sender is closed with 1013.
     ///
     /// # Errors
     /// If the block was not queued.
@@ -167,9 +168,9 @@ impl Relay {
         false
     }
 
-    /// Returns the publisher's next step, which begins now: it has to end with [`end_step`](Self::end_step) or
-    /// [`fail`](Self::fail). Blocks until there is something to do, or for `heartbeat`; then the step wakes
-    /// the subscriber.
+    /// Returns the publisher's next step, which begins now: it has to end with [`end_step`](Self::end_step)
+    /// or [`fail`](Self::fail). Blocks until there is something to do, or for `heartbeat`; then the step
+    /// wakes the subscriber.
     pub(super) fn begin_step(&self, heartbeat: Duration) -> Step {
         let deadline = Instant::now() + heartbeat;
         let mut state = self.lock();
@@ -232,8 +233,8 @@ impl Relay {
         true
     }
 
-    /// Closes the senders of all blocks that may not have been published, with 1013, and drops the blocks. Call
-    /// when a connection is down.
+    /// Closes the senders of all blocks that may not have been published, with 1013, and drops the blocks.
+    /// Call when a connection is down.
     pub(super) fn fail(&self) {
         let mut state = self.lock();
         let in_flight = std::mem::take(&mut state.in_flight);

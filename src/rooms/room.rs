@@ -35,7 +35,8 @@ pub(crate) struct Room {
     slow: AtomicBool,
     /// The subscription of the room is confirmed, or the room is in this process only.
     ready: AtomicBool,
-    /// The sending of the members' queues: by one thread at a time, and again if blocks were queued meanwhile.
+    /// The sending of the members' queues: by one thread at a time, and again if blocks were queued
+    /// meanwhile.
     flushing: TurnState,
 }
 
@@ -227,8 +228,8 @@ impl Task for RoomFlush {
 }
 
 impl Member {
-    /// Returns what is to be done with the member, which has `queued` bytes in its queue, and notes since when
-    /// its queue has been long and its socket has taken nothing.
+    /// Returns what is to be done with the member, which has `queued` bytes in its queue, and notes since
+    /// when its queue has been long and its socket has taken nothing.
     fn slowness(&mut self, queued: usize, now: Instant) -> Slowness {
         let writer = self.handle.writer();
         let progress = writer.has_unsent().then(|| writer.progress());

@@ -1,8 +1,8 @@
 //! The subscriber: one thread that receives the blocks of all rooms that have members in this instance.
 //!
 //! It subscribes to the channel of each such room, so that an instance does not receive what none of its
-//! clients gets. It waits for Redis only: a message of the publisher on a channel of the process wakes it when
-//! rooms were created or removed. It writes to no client: workers do.
+//! clients gets. It waits for Redis only: a message of the publisher on a channel of the process wakes it
+//! when rooms were created or removed. It writes to no client: workers do.
 
 use std::collections::HashMap;
 use std::io;
@@ -154,8 +154,8 @@ impl Subscriber {
         }
     }
 
-    /// Compares the subscription to a room with the rooms: its members may send once it is confirmed. Adds the
-    /// command that begins or ends it.
+    /// Compares the subscription to a room with the rooms: its members may send once it is confirmed. Adds
+    /// the command that begins or ends it.
     fn settle(&mut self, name: &str, commands: &mut Vec<u8>) {
         let (command, next) = match (self.subscriptions.get(name), self.rooms.get(name)) {
             (None, Some(_)) => ("SUBSCRIBE", Subscription::Begins),

@@ -37,9 +37,9 @@ pub fn listen(address: &str) -> Result<TcpListener, Error> {
     Err(listen_error(last_error))
 }
 
-/// Binds listeners to all `addresses`, and to all addresses of each name, or takes them from `inherited`. The listeners of a name with port 0
-/// get the same port. `[::]` takes connections over IPv4 too, unless `addresses` has an IPv4 address with the
-/// same port.
+/// Binds listeners to all `addresses`, and to all addresses of each name, or takes them from `inherited`. The
+/// listeners of a name with port 0 get the same port. `[::]` takes connections over IPv4 too, unless
+/// `addresses` has an IPv4 address with the same port.
 ///
 /// # Errors
 /// [`Error::Listen`] if an address cannot be bound. An address of a name that this machine does not have is

@@ -1,5 +1,5 @@
-//! The address of the client of a connection: that of the socket, the one in the PROXY header, or the one that
-//! a trusted proxy names in the request.
+//! The address of the client of a connection: that of the socket, the one in the PROXY header, or the one
+//! that a trusted proxy names in the request.
 
 use std::net::SocketAddr;
 
@@ -69,8 +69,8 @@ impl Opening {
         self.send_response(&Response::text(400, sentence), false, state)
     }
 
-    /// Records the client that a trusted proxy names in the request, and counts the connection for the limit of
-    /// its address.
+    /// Records the client that a trusted proxy names in the request, and counts the connection for the limit
+    /// of its address.
     pub(super) fn find_client(&self, head: &RequestHead, outcome: &mut PlaceOutcome, state: &ServerState) {
         let (id, peer) = (self.handle.id(), self.handle.peer());
         if state.config.trusts(peer.ip()) {

@@ -59,7 +59,8 @@ impl Supervisor {
         self.drain_began = Some(now);
         self.state.admission.close();
         self.continue_drain(now);
-        // `drain` drops the supervisor's clone of each listener, so that the listener closes when its loop ends.
+        // `drain` drops the supervisor's clone of each listener, so that the listener closes when its loop
+        // ends.
         for listener in self.listeners.drain(..) {
             listener.interrupt();
         }

@@ -41,8 +41,8 @@ impl FirstBytes {
         Some(Self { is_required, bytes: Vec::new() })
     }
 
-    /// Reads until the header is complete, or until no more bytes have arrived. The bytes of the header do not
-    /// count as bytes of the client. Gives the stream what comes behind the header.
+    /// Reads until the header is complete, or until no more bytes have arrived. The bytes of the header do
+    /// not count as bytes of the client. Gives the stream what comes behind the header.
     pub(super) fn read(&mut self, stream: &mut SessionStream) -> FirstBytesOutcome {
         loop {
             let mut received = [0; RECEIVE];

@@ -16,8 +16,8 @@ const MIN_FREEZE: Duration = Duration::from_millis(300);
 /// not reach it.
 const DRAIN_FREEZE: Duration = Duration::from_secs(1);
 
-/// Time after a freeze in which only one of twice its length counts. On a machine that is so busy that the supervisor
-/// wakes up late again and again, time-outs would otherwise never pass.
+/// Time after a freeze in which only one of twice its length counts. On a machine that is so busy that the
+/// supervisor wakes up late again and again, time-outs would otherwise never pass.
 const FREEZE_DISTANCE: Duration = Duration::from_mins(5);
 
 /// Compares the times at which a thread wakes up that should do so at each tick.
@@ -41,8 +41,8 @@ impl FreezeDetector {
         Self { last_wakeup: now, threshold: DRAIN_FREEZE, last_freeze: None }
     }
 
-    /// Records a wake-up. Returns the time since the last one if that is a freeze: if it is long, and was not preceded
-    /// by a similar one within [`FREEZE_DISTANCE`].
+    /// Records a wake-up. Returns the time since the last one if that is a freeze: if it is long, and was not
+    /// preceded by a similar one within [`FREEZE_DISTANCE`].
     pub(super) fn wake_up(&mut self, now: Instant) -> Option<Duration> {
         let before = std::mem::replace(&mut self.last_wakeup, now);
         let gap = now.saturating_duration_since(before);

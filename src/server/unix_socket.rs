@@ -18,8 +18,8 @@ pub(super) struct SocketFile {
     identity: (u64, u64),
 }
 
-/// Binds a listener with this `backlog` to `path`. Replaces a socket file on which no process listens. The mode of the file is
-/// 0777 without the bits of the umask; a client needs the permission to write (unix(7)).
+/// Binds a listener with this `backlog` to `path`. Replaces a socket file on which no process listens. The
+/// mode of the file is 0777 without the bits of the umask; a client needs the permission to write (unix(7)).
 ///
 /// # Errors
 /// `AddrInUse` if a process listens on the path, `AlreadyExists` if the file is no socket, and the errors of

@@ -113,8 +113,8 @@ impl SessionHandle {
         self.proxied.get().map(|proxied| &**proxied)
     }
 
-    /// Records the client that a trusted proxy has named in the header field `field`. Only the first call has an
-    /// effect.
+    /// Records the client that a trusted proxy has named in the header field `field`. Only the first call has
+    /// an effect.
     pub(crate) fn set_forwarded(&self, client: Peer, field: &'static str) {
         let _ = self.forwarded.set(Box::new((client, field)));
     }
@@ -137,9 +137,9 @@ impl SessionHandle {
         self.count_pushed(&pushed, opcode, payload.len())
     }
 
-    /// Queues whole data frames with `messages` messages and `payload_bytes` bytes of payload, without sending
-    /// them: [`flush`](Self::flush) does, or the next turn of the session. A queue that is not empty takes
-    /// `limit` bytes. Returns the number of bytes in the queue.
+    /// Queues whole data frames with `messages` messages and `payload_bytes` bytes of payload, without
+    /// sending them: [`flush`](Self::flush) does, or the next turn of the session. A queue that is not empty
+    /// takes `limit` bytes. Returns the number of bytes in the queue.
     ///
     /// # Errors
     /// As for [`push`](Self::push).

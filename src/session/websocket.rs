@@ -26,8 +26,8 @@ use crate::transport::write_queue::single_frame_header;
 /// before each read.
 const READ_BUFFER: usize = 1536;
 
-/// Size of tungstenite's read buffer, in bytes, while large messages come: fewer reads for each. Saves a sixth of
-/// the CPU time at 1 MiB; see scripts/TUNING.md.
+/// Size of tungstenite's read buffer, in bytes, while large messages come: fewer reads for each. Saves a
+/// sixth of the CPU time at 1 MiB; see scripts/TUNING.md.
 const LARGE_READ_BUFFER: usize = 16 << 10;
 
 /// Message size, in bytes, above which tungstenite's buffers are released when no such message has come for a
@@ -201,8 +201,8 @@ impl WebSocketSession {
         self.has_large_read_buffer = self.replace_context(size);
     }
 
-    /// Replaces tungstenite's state, and its buffers with it. Returns `false`, and does nothing, while they hold
-    /// part of a message.
+    /// Replaces tungstenite's state, and its buffers with it. Returns `false`, and does nothing, while they
+    /// hold part of a message.
     fn replace_context(&mut self, read_buffer: usize) -> bool {
         let between_messages = self.transport.is_between_messages();
         if between_messages {

@@ -17,8 +17,8 @@ use crate::protocol::{
 /// Payload to come, in bytes, from which on a turn begins with a large receive.
 const LARGE_REST: u64 = 4 << 10;
 
-/// Maximum number of bytes that can be given back to the stream: less than the first read of a request head or
-/// of a TLS record takes.
+/// Maximum number of bytes that can be given back to the stream: less than the first read of a request head
+/// or of a TLS record takes.
 pub(crate) const FIRST_BYTES: usize = 1 << 10;
 
 /// A stream that never waits: a read fails with `WouldBlock` if no bytes have arrived or the turn is spent,

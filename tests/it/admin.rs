@@ -80,8 +80,8 @@ fn get(address: SocketAddr, path: &str) -> String {
     exchange(address, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 }
 
-/// Sends probes to a server whose workers all compute, whose waiting room is full, and that has `mute` clients that send
-/// nothing. Returns the times to the responses.
+/// Sends probes to a server whose workers all compute, whose waiting room is full, and that has `mute`
+/// clients that send nothing. Returns the times to the responses.
 fn probe_a_busy_server(mute: usize) -> Vec<Duration> {
     let computation = Computation::default();
     let routes = computation.routes();

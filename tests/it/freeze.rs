@@ -24,8 +24,8 @@ fn freeze(process: &ServerProcess, time: Duration) {
     process.signal("CONT");
 }
 
-/// Sends binary messages until the server takes no more for a while, because its worker is blocked in a write. Returns
-/// the number of whole messages, and completes the last one later with the returned bytes.
+/// Sends binary messages until the server takes no more for a while, because its worker is blocked in a
+/// write. Returns the number of whole messages, and completes the last one later with the returned bytes.
 fn send_until_blocked(client: &mut Client, message: &[u8]) -> (usize, Vec<u8>) {
     client.stream.set_nonblocking(true).unwrap();
     let (mut sent, mut full_since) = (0, None);

@@ -1,7 +1,7 @@
 //! The folders of `src` are layers: a file uses its own folder and lower layers only.
 //!
-//! The check reads `use` declarations and paths that begin with `crate`, `super` or `self`. It ignores comments,
-//! strings, and everything from the first `#[cfg(test)]` of a file on.
+//! The check reads `use` declarations and paths that begin with `crate`, `super` or `self`. It ignores
+//! comments, strings, and everything from the first `#[cfg(test)]` of a file on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -37,8 +37,8 @@ struct Arrow {
     to: String,
 }
 
-/// Replaces comments, strings and character literals by spaces, and drops everything from `#[cfg(test)]` on. Line
-/// numbers stay as they are.
+/// Replaces comments, strings and character literals by spaces, and drops everything from `#[cfg(test)]` on.
+/// Line numbers stay as they are.
 fn code_of(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut code = String::with_capacity(text.len());
@@ -128,8 +128,8 @@ fn tokens_of(code: &str) -> Vec<(usize, String)> {
     tokens
 }
 
-/// Returns the paths of `use` declarations, and all others that begin with `crate`, `super` or `self`, with their
-/// lines.
+/// Returns the paths of `use` declarations, and all others that begin with `crate`, `super` or `self`, with
+/// their lines.
 fn paths_of(code: &str) -> Vec<(usize, Vec<String>)> {
     let tokens = tokens_of(code);
     let word = |at: usize| tokens.get(at).map_or("", |(_, token)| token.as_str());
@@ -181,7 +181,8 @@ fn read_tree(
         at += 1;
     }
     paths.push((line, path));
-    // At least one token is read, so that the caller makes progress; an alias, a glob or a stray token is skipped.
+    // At least one token is read, so that the caller makes progress; an alias, a glob or a stray token is
+    // skipped.
     match word(at) {
         "as" => at + 2,
         "," | "}" | ";" => at,
@@ -314,7 +315,8 @@ fn shortest_way<'a>(arrows: &'a [Arrow], from: &str, to: &str) -> Option<Vec<&'a
     None
 }
 
-/// Returns a line for each `mod.rs` that has more than attributes, `mod` and `use`: its first other statement.
+/// Returns a line for each `mod.rs` that has more than attributes, `mod` and `use`: its first other
+/// statement.
 fn crowded_mod_files(sources: &Sources) -> Vec<String> {
     let crowded = |(file, text): (&String, &String)| {
         let code = code_of(text);

@@ -39,8 +39,8 @@ impl Drop for Directory {
     }
 }
 
-/// Starts a program in exactly this environment with these arguments, followed by those of a server on a free port.
-/// Kills a program that does not print its ready line in time.
+/// Starts a program in exactly this environment with these arguments, followed by those of a server on a free
+/// port. Kills a program that does not print its ready line in time.
 fn start(program: impl AsRef<Path>, arguments: &[&str], environment: &[(&str, &str)]) -> ServerProcess {
     let mut command = Command::new(program.as_ref());
     command.args(arguments).args(["--listen", "127.0.0.1:0", "--workers", "8"]);
@@ -82,8 +82,8 @@ fn environment_of(pid: u32) -> BTreeSet<String> {
 
 #[test]
 fn start_executes_once_and_keeps_the_environment() {
-    // The kernel names a process after the file of its last exec(2). A program that executes itself again executes
-    // the target of the link, and loses this name.
+    // The kernel names a process after the file of its last exec(2). A program that executes itself again
+    // executes the target of the link, and loses this name.
     const NAME: &str = "started-once";
     let directory = Directory::new("once");
     let link = directory.0.join(NAME);

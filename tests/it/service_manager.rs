@@ -1,5 +1,5 @@
-//! What a service manager such as systemd gives to the server and gets from it: listening sockets, and messages. The
-//! tests take the part of the service manager.
+//! What a service manager such as systemd gives to the server and gets from it: listening sockets, and
+//! messages. The tests take the part of the service manager.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -51,8 +51,8 @@ impl NotifySocket {
     }
 }
 
-/// Returns the server with a socket as its descriptor 3, as a service manager passes it. The shell takes the socket from
-/// standard input, because a test cannot choose the descriptors of a process.
+/// Returns the server with a socket as its descriptor 3, as a service manager passes it. The shell takes the
+/// socket from standard input, because a test cannot choose the descriptors of a process.
 fn with_socket(socket: impl Into<OwnedFd>, name: &str, arguments: &[&str]) -> Command {
     let script = r#"exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=$0 exec "$@""#;
     let mut command = command_of(&["sh", "-c", script, name, PROGRAM], arguments);
@@ -104,8 +104,8 @@ fn round_trip(address: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs `hand_over` while clients open sessions on `address` all the time. Returns the number of sessions, and what went
-/// wrong in others.
+/// Runs `hand_over` while clients open sessions on `address` all the time. Returns the number of sessions,
+/// and what went wrong in others.
 fn sessions_during(address: SocketAddr, hand_over: impl FnOnce(&AtomicUsize)) -> (usize, Vec<String>) {
     let (ends, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..4)

@@ -73,8 +73,8 @@ impl Kind {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of two instances and waits until it passes requests to both. `changes` replaces texts of
-    /// the configuration file, each of which must be in it.
+    /// Starts a proxy in front of two instances and waits until it passes requests to both. `changes`
+    /// replaces texts of the configuration file, each of which must be in it.
     pub fn start(kind: Kind, instances: [SocketAddr; 2], changes: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/proxies").join(kind.file());

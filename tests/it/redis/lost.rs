@@ -15,8 +15,8 @@ fn wait_until_connected(server: &ServerProcess, connected: u64) {
     });
 }
 
-/// Joins a room, and waits until Redis has confirmed the message of the client: without that, its loss would close
-/// the client with 1013.
+/// Joins a room, and waits until Redis has confirmed the message of the client: without that, its loss would
+/// close the client with 1013.
 fn join_and_settle(server: &ServerProcess, room: &str) -> Client {
     let client = join(server, room);
     eventually("the message is confirmed", || metric(server.address, "ws_echo_rooms_published_total") == 1);

@@ -260,8 +260,8 @@ impl DriverContext {
         self.loading && self.plan().reconnect
     }
 
-    /// Returns whether a message that crosses the Close of a server that stops is sent again. In a room no other
-    /// connection sends it.
+    /// Returns whether a message that crosses the Close of a server that stops is sent again. In a room no
+    /// other connection sends it.
     pub(crate) fn is_resending(&self) -> bool {
         self.loading && self.plan().resend && !self.plan().expect.is_none() && self.run.room.is_none()
     }

@@ -23,8 +23,8 @@ pub(crate) struct Failure {
     advice: &'static str,
     /// Where the server redirects to.
     pub(crate) redirect: Option<String>,
-    /// The server stops, and has closed the session in order: it has sent all replies that it owed, and has not
-    /// read what it has not replied to.
+    /// The server stops, and has closed the session in order: it has sent all replies that it owed, and has
+    /// not read what it has not replied to.
     pub(crate) is_stop: bool,
 }
 

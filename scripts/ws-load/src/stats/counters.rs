@@ -88,8 +88,8 @@ counts! {
     Late = "late",
     /// Messages without a reply, from the reply time-out or the end of their connection on.
     Missing = "missing",
-    /// Messages without a reply when the server closed with 1001 or 1012, sent again on another connection with
-    /// `--reconnect`. Each is sent once and missing once at most.
+    /// Messages without a reply when the server closed with 1001 or 1012, sent again on another connection
+    /// with `--reconnect`. Each is sent once and missing once at most.
     Resent = "resent",
     /// Messages that were due and were not sent before the end.
     Unsent = "unsent",

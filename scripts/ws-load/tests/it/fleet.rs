@@ -122,7 +122,8 @@ fn load_fleet_starts_merges_and_judges() {
     assert!(code.is_some_and(|code| code != 0) && text.contains("local-1 ended with exit code 1"), "{text}");
 }
 
-/// Stands for `kubectl`: runs the Job of a file with two pods, with a small load. Its folder has what it knows.
+/// Stands for `kubectl`: runs the Job of a file with two pods, with a small load. Its folder has what it
+/// knows.
 const KUBECTL: &str = r#"#!/usr/bin/env bash
 set -eu
 state=$(dirname "$0")
