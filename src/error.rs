@@ -55,6 +55,8 @@ pub enum Error {
         address: String,
         /// The reason, of the client or of Redis.
         reason: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A certificate or key file is unusable.
     File {
@@ -119,11 +121,9 @@ impl fmt::Display for Error {
                 "cannot install the signal handlers: {source}; raise the limits on threads and open files"
             ),
             Self::Tuning(reason) => write!(f, "invalid WS_ECHO_TUNE: {reason}"),
-            Self::Rooms { address, reason } => write!(
-                f,
-                "cannot share rooms over Redis at {address}: {reason}; \
-                 start Redis there, correct the address or the password of --rooms, or leave it out"
-            ),
+            Self::Rooms { address, reason, remedy } => {
+                write!(f, "cannot share rooms over Redis at {address}: {reason}; {remedy}")
+            }
             Self::File { path, reason } => write!(f, "cannot use {}: {reason}", path.display()),
         }
     }

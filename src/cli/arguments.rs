@@ -211,6 +211,7 @@ mod tests {
             (&["--listen=none,localhost:0"], "excludes other addresses"),
             (&["--rooms=http://:secret@127.0.0.1"], "--rooms takes redis://"),
             (&["--rooms=redis://:secret@127.0.0.1:port"], "--rooms takes redis://"),
+            (&["--rooms=rediss://:secret@127.0.0.1/#insecure"], "SSL_CERT_FILE"),
             (&["--drain-spread=11s"], "at most --drain-timeout"),
         ] {
             let error = check(arguments).expect_err("a usage error");

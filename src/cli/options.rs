@@ -174,8 +174,8 @@ pub(super) struct Deployment {
     /// Close sessions with 1012 (service restart) instead of 1001 when the server stops
     #[arg(long, env = "WS_ECHO_RESTART")]
     pub(super) restart: bool,
-    /// Redis over which instances share the rooms of /broadcast, as redis://HOST:PORT[/DB]; without it rooms
-    /// are in this process
+    /// Redis over which instances share the rooms of /broadcast, as redis://HOST:PORT[/DB], or rediss:// for
+    /// TLS with the CAs of the system; without it rooms are in this process
     #[arg(long, env = "WS_ECHO_ROOMS", value_name = "URL", value_parser = rooms_url)]
     pub(super) rooms: Option<RoomsUrl>,
     /// When Redis is lost: close the members of rooms with 1012 (close, the default), or let them wait and

@@ -57,6 +57,9 @@ pub(super) fn check_rooms_url(url: &RoomsUrl) -> Result<(), String> {
     if scheme == "rediss" && !cfg!(feature = "redis-tls") {
         return Err("--rooms rediss://... needs a build with the feature redis-tls".to_owned());
     }
+    if rest.ends_with("#insecure") {
+        return Err("--rooms cannot end with #insecure: name the file of the CA in SSL_CERT_FILE".to_owned());
+    }
     let is_valid = ["redis", "rediss"].contains(&scheme)
         && !rest.starts_with('/')
         && redis::IntoConnectionInfo::into_connection_info(url.as_str()).is_ok();

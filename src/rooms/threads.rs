@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use log::info;
-use redis::{Connection, RedisError, RedisResult, cmd};
+use redis::{Connection, RedisResult, cmd};
 
 use super::channel::{control_channel, room_channel};
-use super::client::{REPLY_TIMEOUT, RedisClient};
+use super::client::{REPLY_TIMEOUT, RedisClient, start_error};
 use super::publisher::Publisher;
 use super::registry::Rooms;
 use super::relay::Relay;
@@ -46,13 +46,10 @@ pub(crate) fn share_rooms(
     memory: &Arc<MemoryBudget>,
     prefix: &str,
 ) -> Result<Option<RelayThreads>, Error> {
-    let failed = |address: &str| {
-        let address = address.to_owned();
-        move |error: RedisError| Error::Rooms { address, reason: error.to_string() }
-    };
-    let client = RedisClient::new(url).map_err(failed("the URL of --rooms"))?;
+    let client = RedisClient::new(url).map_err(|error| start_error("the URL of --rooms", &error))?;
     let id = Random::new().next_u64();
-    let (to_publish, to_subscribe) = connect(&client, id).map_err(failed(&client.address))?;
+    let (to_publish, to_subscribe) =
+        connect(&client, id).map_err(|error| start_error(&client.address, &error))?;
     let relay = Arc::new(Relay::new(memory, Arc::new(RoomCounters::default())));
     if !rooms.share(&relay) {
         return Ok(None);
@@ -83,7 +80,8 @@ pub(crate) fn share_rooms(
     if threads.relay.wait_until_connected(REPLY_TIMEOUT) {
         Ok(Some(threads))
     } else {
-        Err(failed(&address)(io::Error::other("it did not confirm the subscription in time").into()))
+        let error = io::Error::other("it did not confirm the subscription in time");
+        Err(start_error(&address, &error.into()))
     }
 }
 

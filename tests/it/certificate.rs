@@ -42,14 +42,14 @@ fn certificate_keys_in_pkcs8_sec1_and_pkcs1_are_read() {
 }
 
 /// A certificate of `localhost` with its issuers, and the key.
-struct Chain {
-    root: String,
-    middle: String,
-    leaf: String,
-    key: String,
+pub struct Chain {
+    pub root: String,
+    pub middle: String,
+    pub leaf: String,
+    pub key: String,
 }
 
-fn chain() -> Chain {
+pub fn chain() -> Chain {
     let authority = |name: &str| {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);

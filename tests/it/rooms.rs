@@ -72,6 +72,19 @@ fn broadcast_order_is_the_same_for_all_members() {
     }
 }
 
+/// Reads up to the Close that a member gets which reads too slowly. Returns the number of messages before it.
+pub fn read_to_eviction(slow: &mut Client) -> usize {
+    let mut received = 0;
+    loop {
+        let frame = slow.read_frame();
+        if frame.first == 0x88 {
+            assert_eq!(frame, Frame::close(1013, "you read too slowly for this room"));
+            return received;
+        }
+        received += 1;
+    }
+}
+
 #[test]
 fn broadcast_evicts_a_slow_member_only() {
     let server = TestServer::with(Config { write_timeout: Duration::from_mins(10), ..config() });
@@ -88,16 +101,7 @@ fn broadcast_evicts_a_slow_member_only() {
     sender.send(text("still here"));
     assert_eq!(sender.read_text(), "still here");
     slow.stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
-    let mut received = 0;
-    let close = loop {
-        let frame = slow.read_frame();
-        if frame.first == 0x88 {
-            break frame;
-        }
-        received += 1;
-    };
-    assert_eq!(close, Frame::close(1013, "you read too slowly for this room"));
-    assert!(received < sent, "the slow member received all {sent} messages");
+    assert!(read_to_eviction(&mut slow) < sent, "the slow member received all {sent} messages");
     slow.send(masked(0x88, 1013_u16.to_be_bytes()));
     slow.expect_end();
     sender.close();

@@ -5,11 +5,11 @@ use super::server::RedisServer;
 use crate::harness::{Client, Frame, eventually, metric, text};
 use crate::server_process::ServerProcess;
 
-const LOST: &str = "the connection to the other instances was lost; connect again";
+pub const LOST: &str = "the connection to the other instances was lost; connect again";
 const NOT_PUBLISHED: &str = "your last messages may not have reached the room; send them again";
 
 /// Waits until an instance has both connections, or has lost one.
-fn wait_until_connected(server: &ServerProcess, connected: u64) {
+pub fn wait_until_connected(server: &ServerProcess, connected: u64) {
     eventually("the state of the connection", || {
         metric(server.address, "ws_echo_rooms_connected") == connected
     });
@@ -23,7 +23,7 @@ fn join_and_settle(server: &ServerProcess, room: &str) -> Client {
     client
 }
 
-fn read_close(client: &mut Client) -> Frame {
+pub fn read_close(client: &mut Client) -> Frame {
     std::iter::repeat_with(|| client.read_frame()).find(|frame| frame.first == 0x88).unwrap()
 }
 

@@ -6,3 +6,4 @@ mod lost;
 mod rooms;
 mod server;
 mod start;
+mod tls;

@@ -2,14 +2,19 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::harness::{TEST_TIMEOUT, eventually};
+use crate::server_process::command;
+use crate::tls::Files;
 
 /// A running server without files, killed on drop.
 pub struct RedisServer {
     child: Child,
     pub address: SocketAddr,
+    /// The file of the CA, if the server takes connections over TLS only.
+    authority: Option<PathBuf>,
 }
 
 impl RedisServer {
@@ -28,7 +33,7 @@ impl RedisServer {
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run redis-server: {error}; scripts/test installs it"));
-        let mut server = Self { child, address };
+        let mut server = Self { child, address, authority: None };
         eventually("redis-server takes connections", || {
             assert!(server.child.try_wait().unwrap().is_none(), "redis-server has ended");
             TcpStream::connect(address).is_ok()
@@ -36,9 +41,33 @@ impl RedisServer {
         server
     }
 
-    /// Returns the URL for `--rooms`.
+    /// Starts a server that takes connections over TLS only, with the certificate and the key of these files.
+    pub fn secure(address: SocketAddr, files: &Files, authority: &Path, options: &[&str]) -> Self {
+        let port = address.port().to_string();
+        let [certificate, key] = [&files.certificate, &files.key].map(|path| path.to_str().unwrap());
+        let ports = ["--port", "0", "--tls-port", &port];
+        let usual = ["--tls-cert-file", certificate, "--tls-key-file", key];
+        let mut server = Self::on(address, &[&ports, &usual, options].concat());
+        server.authority = Some(authority.to_owned());
+        server
+    }
+
+    /// Returns the URL for `--rooms`. Certificates are for `localhost`.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        match self.authority {
+            None => format!("redis://{}", self.address),
+            Some(_) => format!("rediss://localhost:{}", self.address.port()),
+        }
+    }
+
+    /// Returns an instance that shares its rooms over this server.
+    pub fn instance(&self, arguments: &[&str]) -> Command {
+        let mut command = command(&["--listen", "127.0.0.1:0", "--rooms", &self.url()]);
+        command.args(arguments);
+        if let Some(file) = &self.authority {
+            command.env("SSL_CERT_FILE", file);
+        }
+        command
     }
 
     /// Ends the server at once. Returns its address.

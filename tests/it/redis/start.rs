@@ -1,11 +1,18 @@
 //! The start with `--rooms`, and its end.
 
+use std::process::Command;
+
 use super::server::{RedisServer, free_address};
 use crate::server_process::{ServerProcess, command};
 
 /// Starts an instance that must not start. Returns its standard error.
 fn refused(arguments: &[&str]) -> String {
-    let output = command(&["--listen", "127.0.0.1:0"]).args(arguments).output().unwrap();
+    output_of_refused(command(&["--listen", "127.0.0.1:0"]).args(arguments))
+}
+
+/// Starts an instance that must not start. Returns its standard error.
+pub fn output_of_refused(command: &mut Command) -> String {
+    let output = command.output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(output.stdout.is_empty(), "{:?}", output.stdout);
