@@ -249,7 +249,7 @@ impl Stage {
             };
             match finish {
                 Finish::Linger => *self = Self::lingering(handle, end, Phase::Lingering),
-                Finish::LingerAfterError => *self = Self::lingering(handle, end, Phase::Closing),
+                Finish::LingerAfterError => *self = Self::lingering(handle, end, Phase::Failed),
                 Finish::Close | Finish::Reset => return TurnEnd::Ended(end, finish),
             }
         }

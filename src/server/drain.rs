@@ -134,7 +134,7 @@ fn notify_shutdown(handle: &SessionHandle, reason: TerminationReason, served_by:
         Phase::Open => {
             handle.terminate(reason)?;
         }
-        Phase::Closing | Phase::Lingering | Phase::Aborted => {}
+        Phase::Closing | Phase::Failed | Phase::Lingering | Phase::Aborted => {}
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod admin;
 mod admission;
 pub mod bind;
 mod client_address;
+mod close_timeout;
 mod connection;
 mod drain;
 mod first_bytes;

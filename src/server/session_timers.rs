@@ -10,8 +10,8 @@
 //! | idle time-out | the last message, or the 101 | Close 1001 |
 //! | maximum session age | the 101 | Close 1001 |
 //! | write time-out | the last byte that the kernel took | abort of a peer that does not read |
-//! | close time-out | the Close | abort |
-//! | [`LINGER_TIMEOUT`] | the end of the sending half | abort |
+//! | close time-out | the Close; after one for an error, the end of the sending half | abort |
+//! | [`LINGER_TIMEOUT`](super::close_timeout::LINGER_TIMEOUT) | the end of the sending half | abort |
 //!
 //! The supervisor polls the timers at each tick, those of open sessions at intervals of
 //! [`Config::open_tick`]. The time between two ticks is a fifth of the shortest time-out, 10 ms to 1 s
@@ -20,15 +20,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::close_timeout::close_timeout;
 use crate::config::Config;
 use crate::metrics::snapshot::Traffic;
 use crate::session::handle::SessionHandle;
 use crate::transport::phase::Phase;
 use crate::transport::termination::TerminationReason;
 use crate::transport::waiting::Waiting;
-
-/// Time for a peer to end its side after the server has ended its own.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A session in the supervisor's registry, and what the last poll saw of it.
 #[derive(Debug)]
@@ -136,7 +134,7 @@ impl SessionTimers {
     }
 
     /// Reads the session's counters and returns the action that is due at `now`; none after an abort. During
-    /// the drain only the write time-out and the linger time-out apply: the drain deadline replaces the
+    /// the drain only the write time-out and those after a Close apply: the drain deadline replaces the
     /// others.
     pub(super) fn poll_timeouts(
         &mut self,
@@ -154,7 +152,11 @@ impl SessionTimers {
         }
         let in_phase = now - self.phase_since;
         match self.phase {
-            Phase::Lingering => (in_phase >= LINGER_TIMEOUT).then_some(TimeoutAction::CloseTimeout),
+            phase @ (Phase::Closing | Phase::Failed | Phase::Lingering) => {
+                close_timeout(&self.handle, phase, config, draining)
+                    .is_some_and(|timeout| in_phase >= timeout)
+                    .then_some(TimeoutAction::CloseTimeout)
+            }
             _ if draining => None,
             Phase::Handshake => (in_phase >= config.handshake_timeout).then_some(if self.queued {
                 TimeoutAction::QueueTimeout
@@ -165,7 +167,6 @@ impl SessionTimers {
                 .limit_exceeded(now, config)
                 .map(TimeoutAction::Close)
                 .or_else(|| self.keepalive(now, config)),
-            Phase::Closing => (in_phase >= config.close_timeout).then_some(TimeoutAction::CloseTimeout),
             Phase::Aborted => None,
         }
     }
@@ -261,6 +262,7 @@ mod tests {
     use super::*;
     use crate::platform::memory_budget::MemoryBudget;
     use crate::platform::readiness::ReadinessSet;
+    use crate::server::close_timeout::LINGER_TIMEOUT;
 
     fn timers(now: Instant) -> SessionTimers {
         timers_and_listener(now).0

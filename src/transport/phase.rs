@@ -5,6 +5,7 @@
 //! | handshake | open | the 101 was queued |
 //! | handshake | lingering | another response was queued |
 //! | open | closing | a Close was queued, by the worker or by another thread |
+//! | closing | failed | the Close for an error was sent, and the sending half was shut down |
 //! | open, closing | lingering | the last bytes were queued: both Closes were exchanged, or the endpoint ends the connection |
 //! | any but aborted | aborted | the supervisor ended the connection with `shutdown(2)`, or its worker did at the end |
 //!
@@ -22,6 +23,9 @@ pub(crate) enum Phase {
     Open,
     /// A Close frame was queued, after which nothing can be sent; the peer's Close has not come.
     Closing,
+    /// As lingering, after a Close for an error: the peer may still be sending, and owes no Close (RFC 6455,
+    /// 7.1.7).
+    Failed,
     /// Nothing more is sent; waits for the peer's end of stream.
     Lingering,
     /// Ended in both directions.
@@ -44,7 +48,8 @@ impl AtomicPhase {
             0 => Phase::Handshake,
             1 => Phase::Open,
             2 => Phase::Closing,
-            3 => Phase::Lingering,
+            3 => Phase::Failed,
+            4 => Phase::Lingering,
             _ => Phase::Aborted,
         }
     }
@@ -62,7 +67,8 @@ mod tests {
     #[test]
     fn phase_is_never_left_for_an_earlier_one() {
         let phase = AtomicPhase::default();
-        let order = [Phase::Handshake, Phase::Open, Phase::Closing, Phase::Lingering, Phase::Aborted];
+        let order =
+            [Phase::Handshake, Phase::Open, Phase::Closing, Phase::Failed, Phase::Lingering, Phase::Aborted];
         for (index, next) in order.into_iter().enumerate() {
             phase.advance_to(next);
             for earlier in &order[..=index] {

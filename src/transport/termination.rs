@@ -53,6 +53,17 @@ impl TerminationReason {
         .find(|termination_reason| *termination_reason as u8 == number)
     }
 
+    /// Returns whether the server stops.
+    pub(crate) fn is_stop(self) -> bool {
+        matches!(self, Self::Shutdown | Self::Restart)
+    }
+
+    /// Returns whether the Close is for a peer that failed or cannot be served any more. Such a peer need not
+    /// reply.
+    pub(crate) fn is_error(self) -> bool {
+        matches!(self.close_code_and_reason().0, 1008 | 1011 | 1013)
+    }
+
     /// Returns the close code and the reason text of the Close frame (RFC 6455, 7.4.1).
     ///
     /// An idle or old session ends with 1001, "going away": its client has broken no rule and may connect

@@ -25,6 +25,7 @@ both_transports! {
     shutdown_closes_the_listener,
     shutdown_of_a_flooding_handler_closes_after_a_whole_frame,
     shutdown_close_wins_over_a_later_close_of_the_handler,
+    shutdown_does_not_wait_for_peers_that_were_closed_for_an_error,
 }
 
 #[test]
@@ -142,6 +143,39 @@ fn shutdown_aborts_stalled_clients_at_the_drain_timeout(transport: Transport) {
     assert!(took >= drain_timeout && took < drain_timeout + Duration::from_secs(2), "{took:?}");
     assert_eq!((totals.closed[&("server", 1001)], totals.clean, totals.aborted), (2, 0, 2), "{totals:?}");
     drop((idle, stalled));
+}
+
+/// The peers have their Close, and owe no reply (RFC 6455, 7.1.7). They neither reply nor end their side.
+fn shutdown_does_not_wait_for_peers_that_were_closed_for_an_error(transport: Transport) {
+    let long = Duration::from_secs(60);
+    let server = transport.with(Config {
+        max_message: 1 << 20,
+        memory: Some(256 << 10),
+        drain_timeout: long,
+        close_timeout: long,
+        ..config()
+    });
+    let errors = [
+        (1002, masked(0x83, "a reserved opcode")),
+        (1007, masked(0x81, [0xff])),
+        (1009, masked(0x82, vec![7; (1 << 20) + 1])),
+        (1013, masked(0x82, vec![7; 512 << 10])),
+    ];
+    let mut clients = errors.map(|(code, bytes)| {
+        let mut client = server.open("/echo");
+        client.send(bytes);
+        // The Close has come and is not read before the stop.
+        assert_eq!(client.stream.socket().peek(&mut [0]).unwrap(), 1, "{code}");
+        (code, client)
+    });
+    let since = Instant::now();
+    let totals = server.finish();
+    assert!(since.elapsed() < long / 4, "the stop took {:?}", since.elapsed());
+    for (code, client) in &mut clients {
+        assert_eq!(client.read_frame().code(), *code);
+        client.expect_end();
+        assert_eq!(totals.closed.get(&("server", *code)), Some(&1), "{totals:?}");
+    }
 }
 
 fn shutdown_can_be_requested_twice(transport: Transport) {
