@@ -13,7 +13,7 @@ use ws_echo::{Certificate, Listener};
 use crate::certificate_reload::TlsProcess;
 use crate::harness::{TestServer, config, eventually, text};
 use crate::process::run;
-use crate::tls::{Files, client_config, connect};
+use crate::tls_server::{Files, client_config, connect};
 use ws_echo::Routes;
 
 /// Returns the path of a file of the repository.

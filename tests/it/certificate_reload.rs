@@ -11,7 +11,7 @@ use rustls::version::TLS13;
 
 use crate::harness::{eventually, text};
 use crate::server_process::{LogLines, ServerProcess, command, command_after, ready_line};
-use crate::tls::{Files, connect};
+use crate::tls_server::{Files, connect};
 
 /// A server with TLS beside the plain listener.
 pub struct TlsProcess {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::TEST_TIMEOUT;
 use crate::server_process::{ServerProcess, command, ready_line};
-use crate::tls::Files;
+use crate::tls_server::Files;
 
 /// Longest time for a whole client program, which has many waits.
 const CLIENT_TIMEOUT: Duration = TEST_TIMEOUT.saturating_mul(6);

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, ErrorKind};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
+use rustls::version::TLS13;
 use serde_json::Value as Json;
 
 use crate::harness::{Client, TEST_TIMEOUT, text};
 use crate::server_process::{ServerProcess, command, command_after, ready_line};
+use crate::tls_server::{Files, connect, secure};
 
 /// The path of a file in the directory for temporary files, which is removed on drop.
 pub struct TemporaryPath(pub PathBuf);
@@ -62,7 +64,7 @@ fn fail(listen: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn echo<S: std::io::Read + std::io::Write>(client: Client<S>) {
+fn echo<S: Read + Write>(client: Client<S>) {
     let mut client = client.open("/echo");
     client.send(text("hello"));
     assert_eq!(client.read_text(), "hello");
@@ -84,6 +86,31 @@ fn listen_can_be_repeated_and_separated_by_commas_in_the_environment() {
         process.signal("TERM");
         assert_eq!(process.wait().0, Some(0));
     }
+}
+
+#[test]
+fn tls_listen_can_be_repeated_and_takes_a_unix_socket() {
+    let (files, path) = (Files::new(), TemporaryPath::new());
+    let (certificate, key) = (files.certificate.to_str().unwrap(), files.key.to_str().unwrap());
+    let tls = ["--tls-listen=127.0.0.1:0", "--tls-listen=127.0.0.2:0", "--tls-listen", &path.option()];
+    let mut process =
+        ServerProcess::start(&[&tls[..], &["--tls-cert", certificate, "--tls-key", key]].concat());
+    let addresses = [(); 2].map(|()| ready_line(&mut process.out, "wss"));
+    assert_eq!(addresses.map(|address| address.ip().to_string()), ["127.0.0.1", "127.0.0.2"]);
+    let mut line = String::new();
+    process.out.read_line(&mut line).unwrap();
+    assert_eq!(line, format!("listening on wss+unix:{}:/\n", path.0.display()));
+    let client = files.client(&[&TLS13]);
+    for address in addresses {
+        echo(connect(address, &client));
+    }
+    let mut over_unix = secure(path.connect().stream, &client).open("/info");
+    let info: Json = serde_json::from_str(&over_unix.read_text()).unwrap();
+    assert_eq!((&info["peer"], &info["tls"]["version"]), (&"unix".into(), &"TLSv1.3".into()), "{info}");
+    over_unix.close();
+    process.signal("TERM");
+    assert_eq!(process.wait().0, Some(0));
+    assert!(!path.0.exists(), "the file is removed at the end");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ws_echo::{Config, Listener, Routes};
 
 use crate::harness::{Client, TestServer, config, eventually, exchange, request, text, upgrade};
 use crate::server_process::{LogLines, ServerProcess};
-use crate::tls::{Files, secure};
+use crate::tls_server::{Files, secure};
 
 /// A header of version 1.
 const LINE: &str = "PROXY TCP4 192.0.2.1 198.51.100.2 5000 443\r\n";

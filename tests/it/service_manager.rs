@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Client, TEST_TIMEOUT, eventually, exchange, masked, text, upgrade};
 use crate::listening::TemporaryPath;
 use crate::server_process::{LogLines, ServerProcess, command_of};
-use crate::tls::Files;
+use crate::tls_server::Files;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ws-echo");
 

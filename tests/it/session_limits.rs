@@ -9,7 +9,7 @@ use rustls::version::TLS13;
 use socket2::{Domain, Socket, Type};
 
 use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, eventually, masked, text, upgrade};
-use crate::tls::{Files, connect};
+use crate::tls_server::{Files, connect};
 use crate::transports::{Transport, both_transports};
 use tungstenite::Message;
 use ws_echo::{Config, Endpoint, Listener, Next, Routes, WebSocketSession};

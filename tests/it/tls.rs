@@ -1,130 +1,19 @@
 //! Behaviour that only TLS has, with rustls as the client. Other tests run over both transports.
 
-use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{ClientConnection, HandshakeKind};
 use tungstenite::Message;
 use ws_echo::session::websocket::TlsInfo;
-use ws_echo::{Certificate, Config, Endpoint, Listener, Next, Routes, WebSocketSession};
+use ws_echo::{Config, Endpoint, Listener, Next, Routes, WebSocketSession};
 
-use crate::harness::{Client, Frame, TEST_TIMEOUT, TestServer, config, masked, text, upgrade};
-
-pub type Secure = Client<StreamOwned<ClientConnection, TcpStream>>;
-
-/// A certificate and its key in temporary files, removed on drop.
-pub struct Files {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
-impl Files {
-    /// Makes a new certificate for `localhost`.
-    pub fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        Self::with(&made.cert.pem(), &made.signing_key.serialize_pem())
-    }
-
-    pub fn with(certificate: &str, key: &str) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let base = std::env::temp_dir().join(format!("ws-echo-test-{}-{n}", std::process::id()));
-        let files = Self { certificate: base.with_extension("crt"), key: base.with_extension("key") };
-        files.write(certificate, key);
-        files
-    }
-
-    pub fn write(&self, certificate: &str, key: &str) {
-        fs::write(&self.certificate, certificate).unwrap();
-        fs::write(&self.key, key).unwrap();
-    }
-
-    pub fn load(&self) -> Arc<Certificate> {
-        Arc::new(Certificate::load(&self.certificate, &self.key).unwrap())
-    }
-
-    /// Returns the configuration of a client that trusts this certificate.
-    pub fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-        client_config(&self.certificate, versions)
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.certificate);
-        let _ = fs::remove_file(&self.key);
-    }
-}
-
-/// Returns the configuration of a client that trusts the certificates in a file.
-pub fn client_config(roots: &Path, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-    let mut store = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(roots).unwrap() {
-        store.add(root.unwrap()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
-}
-
-/// Connects and performs the TLS handshake.
-pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Secure {
-    secure(Client::connect(address).stream, config)
-}
-
-/// Performs the TLS handshake.
-pub fn secure(mut socket: TcpStream, config: &Arc<ClientConfig>) -> Secure {
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
-    while tls.is_handshaking() {
-        tls.complete_io(&mut socket).unwrap();
-    }
-    Client { stream: StreamOwned::new(tls, socket) }
-}
-
-/// A server with TLS and the configuration of a client that trusts it.
-struct TlsServer {
-    server: TestServer,
-    client: Arc<ClientConfig>,
-    files: Files,
-}
-
-impl TlsServer {
-    fn start() -> Self {
-        Self::with(config(), Routes::standard())
-    }
-
-    fn with(config: Config, routes: Routes) -> Self {
-        let files = Files::new();
-        let certificate = files.load();
-        let server = TestServer::on(|socket| Listener::secure(socket, certificate), config, routes);
-        Self { server, client: files.client(&[&TLS13]), files }
-    }
-
-    fn open(&self, path: &str) -> Secure {
-        connect(self.server.address, &self.client).open(path)
-    }
-
-    fn finish(self) -> ws_echo::metrics::snapshot::Snapshot {
-        self.server.finish().totals
-    }
-}
+use crate::harness::{Frame, TEST_TIMEOUT, TestServer, config, masked, text, upgrade};
+use crate::tls_server::{Files, TlsServer, connect};
 
 /// Sends the TLS parameters of its session to the test, and closes.
 struct SendsTlsInfo(mpsc::Sender<Option<TlsInfo>>);

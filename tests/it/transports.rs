@@ -10,7 +10,7 @@ use ws_echo::metrics::snapshot::Snapshot;
 use ws_echo::{Config, Listener, Routes};
 
 use crate::harness::{Client, TestServer, config};
-use crate::tls::{Files, connect};
+use crate::tls_server::{Files, connect};
 
 /// Makes two tests of each function that takes a [`Transport`]: `plain::NAME` and `over_tls::NAME`.
 macro_rules! both_transports {

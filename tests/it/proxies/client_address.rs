@@ -14,7 +14,7 @@ use super::proxy::{Kind, free_port, start};
 use crate::harness::{Client, eventually, request};
 use crate::server_process::LogLines;
 use crate::session_limits::connect_from;
-use crate::tls::{Files, secure};
+use crate::tls_server::{Files, secure};
 
 /// An address that proxies do not have.
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::harness::{TEST_TIMEOUT, eventually};
 use crate::server_process::command;
-use crate::tls::Files;
+use crate::tls_server::Files;
 
 /// A running server without files, killed on drop.
 pub struct RedisServer {

@@ -10,7 +10,7 @@ use super::start::output_of_refused;
 use crate::certificate::{Chain, chain};
 use crate::harness::{Frame, masked, text};
 use crate::server_process::command;
-use crate::tls::Files;
+use crate::tls_server::Files;
 
 /// A certificate of `localhost` with its key, and the certificate of its CA.
 struct Certificates {
