@@ -45,6 +45,8 @@ impl Publisher {
             self.relay.set_publisher_up(true);
             let Err(error) = self.serve(&mut connection) else { return };
             self.relay.set_publisher_up(false);
+            // Frees its descriptor for the next one.
+            drop(connection);
             self.relay.fail();
             let address = &self.client.address;
             warn!(address, error:%; "rooms: cannot publish on Redis at {address}: {error}; connecting again");

@@ -62,6 +62,8 @@ impl Subscriber {
             let end = self.serve(&mut connection);
             self.relay.set_subscriber_up(false);
             let Err(error) = end else { return };
+            // Frees its descriptor for the next one.
+            drop(connection);
             self.on_lost(&error);
             match self.reconnect() {
                 Some(new) => connection = new,

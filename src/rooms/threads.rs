@@ -26,6 +26,9 @@ use crate::platform::random::Random;
 /// Maximum time for the publisher to publish its queue at the end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Descriptors to keep free for shared rooms: one for the connection of each thread.
+pub(crate) const RESERVED_FILES: usize = 2;
+
 /// The threads of shared rooms. Dropping it publishes what is queued, and ends them.
 pub(crate) struct RelayThreads {
     relay: Arc<Relay>,

@@ -23,7 +23,7 @@ use crate::metrics::summary::Summary;
 use crate::platform::limits;
 use crate::platform::memory_budget::MemoryBudget;
 use crate::platform::service_manager::ServiceManager;
-use crate::rooms::threads::{RelayThreads, share_rooms};
+use crate::rooms::threads::{RESERVED_FILES, RelayThreads, share_rooms};
 
 /// Capacity of the channel to the supervisor. Workers and accept loops block while the channel is full.
 const EVENT_QUEUE_CAPACITY: usize = 4096;
@@ -75,8 +75,10 @@ impl Server {
         let acceptors = listeners.into_iter().map(Acceptor::new).collect::<Result<Vec<_>, _>>()?;
         let label = acceptors.first().map_or_else(String::new, |acceptor| acceptor.listener.label());
         let (event_sender, events) = bounded(EVENT_QUEUE_CAPACITY);
+        let rooms_files = if config.rooms.is_some() { RESERVED_FILES } else { 0 };
         let used = config.connections.saturating_add(config.waiting);
-        let spare_files = limits::spare_files(used.saturating_add(reserved_files(admin.len())));
+        let reserved = reserved_files(admin.len()) + rooms_files;
+        let spare_files = limits::spare_files(used.saturating_add(reserved));
         let admission = Admission::new(config.connections, config.waiting, spare_files);
         let state = Arc::new(ServerState {
             memory: MemoryBudget::new(config.memory.unwrap_or_else(limits::default_memory)),

@@ -13,7 +13,7 @@ const FEW_CONNECTIONS: usize = 1024;
 /// Memory of an idle connection over TLS with its share of the kernel's, in bytes; see scripts/TUNING.md.
 const MEMORY_PER_CONNECTION: u64 = 32 << 10;
 
-/// File descriptors reserved for listeners, logs and rejected connections.
+/// File descriptors reserved for listeners, logs, Redis and rejected connections.
 const SPARE_FILES: u64 = 64;
 
 /// File descriptors that [`spare_files`] reserves for standard streams, listeners and libraries.
@@ -81,7 +81,7 @@ fn connections_in_memory() -> Option<usize> {
 }
 
 /// Returns the number of file descriptors that are free if `used` of them are taken by sessions, queued
-/// connections and the admin listener.
+/// connections, the admin listener and the connections to Redis.
 pub(crate) fn spare_files(used: usize) -> usize {
     let limit =
         Resource::NOFILE.get_soft().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));

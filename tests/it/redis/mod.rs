@@ -2,6 +2,7 @@
 //!
 //! `scripts/test` installs `redis-server` from Debian. The tests are ignored without it.
 
+mod files;
 mod lost;
 mod rooms;
 mod server;
