@@ -1,5 +1,7 @@
 //! A common start of several generators: `--start-at`, and `scripts/load-fleet`.
 
+mod ssh;
+
 use crate::{
     runs::{scratch, start, ws_load},
     test_servers::Server,
@@ -46,7 +48,7 @@ fn wait_for_openings(server: &Server, count: u64) {
 /// Runs `scripts/load-fleet` with two processes. Returns its exit code and output.
 fn fleet(options: &[&str], load: &[&str]) -> (Option<i32>, String) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../load-fleet");
-    let program = ["--load", env!("CARGO_BIN_EXE_ws-load"), "--in", "2", "local:2"];
+    let program = ["--load", env!("CARGO_BIN_EXE_ws-load"), "--in", "4", "local:2"];
     let output = Command::new(script).args(program).args(options).arg("--").args(load).output().unwrap();
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
     (output.status.code(), text)
@@ -153,7 +155,7 @@ fn kubernetes_load_starts_the_pods_together_and_merges_their_logs() {
     let program = env!("CARGO_BIN_EXE_ws-load");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../kubernetes/load"))
-        .args(["--in", "2", "--load", program, "--assert", "errors==0", "--json", "-"])
+        .args(["--in", "6", "--load", program, "--assert", "errors==0", "--json", "-"])
         .envs([("PATH", path.as_str()), ("LOAD", program), ("URL", &server.url())])
         .output()
         .unwrap();
