@@ -86,6 +86,9 @@ fn run(cli: Cli, mut inherited: InheritedSockets) -> Result<Summary, Error> {
     let workers = limits::fit_workers(requested_workers, default_workers())?;
     let connections = limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?;
     let memory = config.memory.unwrap_or_else(limits::default_memory);
+    if let Some(sentence) = limits::excess_memory(memory) {
+        warn!("{sentence}");
+    }
     let config = Config { workers, connections, memory: Some(memory), ..config };
     let server =
         Server::new(listeners, config).with_admin(admin).with_service_manager(service_manager).start()?;

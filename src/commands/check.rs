@@ -152,8 +152,8 @@ fn check_limits(report: &mut Report, options: Cli) {
     let usable = limits::usable_memory();
     let of_usable = usable.map(|bytes| format!(", of {} that the process may use", ByteSize(bytes)));
     let words = format!("{} for messages{}", size(memory), of_usable.unwrap_or_default());
-    if usable.is_some_and(|usable| memory as u64 > usable) {
-        report.problem(format!("{words}; use a smaller --memory"));
+    if let Some(sentence) = limits::excess_memory(memory) {
+        report.problem(sentence);
     } else if memory < config.max_message {
         let largest = size(config.max_message);
         let words = format!("{words}: less than --max-message {largest}, which closes with 1013");

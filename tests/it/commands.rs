@@ -169,6 +169,7 @@ fn check_lists_every_problem_and_exits_with_1() {
         ": expired on 2021-01-01",
         "problem  cannot listen on 127.0.0.1:",
         "problem  cannot start 10000000 workers",
+        "problem  900.0 TiB for messages, of ",
         "use a smaller --memory",
         "\n4 problems\n",
     ] {

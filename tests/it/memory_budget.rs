@@ -44,6 +44,20 @@ fn memory_of_a_message_does_not_grow_with_its_announced_length() {
 }
 
 #[test]
+fn memory_above_that_of_the_machine_is_a_warning_at_the_start() {
+    for (memory, warned) in [("900TiB", true), ("64MiB", false)] {
+        let process = ServerProcess::start(&["--memory", memory]);
+        process.signal("TERM");
+        let (code, _, err) = process.wait();
+        assert_eq!(code, Some(0), "{err}");
+        let lines: Vec<_> = err.lines().filter(|line| line.contains("use a smaller --memory")).collect();
+        assert_eq!(lines.len(), usize::from(warned), "{err}");
+        let words = "WARN  ws_echo] 900.0 TiB for messages, of ";
+        assert!(lines.iter().all(|line| line.contains(words)), "{err}");
+    }
+}
+
+#[test]
 fn memory_limit_closes_sessions_that_ask_for_more_and_no_others() {
     let mut start = command(&["--listen", "127.0.0.1:0", "--memory", "64MiB", "--workers", "2"]);
     let process = ServerProcess::spawn(start.args(["--close-timeout", "1m"]));

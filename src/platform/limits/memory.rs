@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use bytesize::ByteSize;
+
 use super::system::{control_groups, status_number};
 use super::threads::free_address_space;
 
@@ -25,6 +27,18 @@ pub fn default_memory() -> usize {
     // A signed number, so that sums do not overflow.
     let budget = memory.min(address_space).clamp(MIN_BUDGET, i64::MAX as u64);
     usize::try_from(budget).unwrap_or(usize::MAX / 2)
+}
+
+/// Returns a sentence for the operator if a budget of `memory` bytes is more than the process may use.
+#[must_use]
+pub fn excess_memory(memory: usize) -> Option<String> {
+    let usable = usable_memory().filter(|usable| memory as u64 > *usable)?;
+    Some(format!(
+        "{} for messages, of {} that the process may use: the kernel may end the server before --memory is \
+         used up; use a smaller --memory",
+        ByteSize(memory as u64),
+        ByteSize(usable)
+    ))
 }
 
 /// Returns the smaller of the machine's memory and the limit of the control group, in bytes.

@@ -11,7 +11,7 @@ mod threads;
 
 pub use connections::fit_connections;
 pub(crate) use connections::spare_files;
-pub use memory::default_memory;
 pub(crate) use memory::usable_memory;
+pub use memory::{default_memory, excess_memory};
 pub use threads::fit_workers;
 pub(crate) use threads::free_address_space;
