@@ -40,7 +40,7 @@ impl Endpoint for Delay {
                 break;
             }
             if let Some((_, message)) = self.backlog.pop(session) {
-                session.send(&message);
+                session.send(message);
             }
         }
         Next::Continue

@@ -8,7 +8,7 @@ use crate::session::endpoint::Next;
 use crate::session::websocket::WebSocketSession;
 
 /// Echoes a message unchanged.
-pub fn echo(session: &mut WebSocketSession, message: &Message) -> Next {
+pub fn echo(session: &mut WebSocketSession, message: Message) -> Next {
     session.send(message);
     Next::Continue
 }
@@ -20,7 +20,7 @@ fn echo_with_prefix(session: &mut WebSocketSession, message: Message) -> Next {
             let config = session.shared_config();
             session.send_text(&config.reply_prefix, text);
         }
-        binary => session.send(&binary),
+        binary => session.send(binary),
     }
     Next::Continue
 }
@@ -28,7 +28,7 @@ fn echo_with_prefix(session: &mut WebSocketSession, message: Message) -> Next {
 /// Builds `/echo`.
 #[expect(clippy::unnecessary_wraps, reason = "all builders have the same signature")]
 pub(super) fn build_echo(_: &Parameters, _: &EndpointContext) -> Result<Route, String> {
-    Ok(Route::upgrade(|session: &mut WebSocketSession, message: Message| echo(session, &message)))
+    Ok(Route::upgrade(echo))
 }
 
 /// Builds `/`.

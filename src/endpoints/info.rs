@@ -20,7 +20,7 @@ impl Endpoint for Info {
     }
 
     fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
-        echo(session, &message)
+        echo(session, message)
     }
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tungstenite::Message;
-
 use super::echo::echo;
 use super::parameters::Parameters;
 use super::route::{EndpointContext, Route};
@@ -15,7 +13,6 @@ use crate::metrics::rooms::RoomTotals;
 use crate::metrics::snapshot::SharedSnapshot;
 use crate::rooms::registry::Rooms;
 use crate::session::endpoint::Endpoint;
-use crate::session::websocket::WebSocketSession;
 
 /// Creates the endpoint of a session.
 type Factory = Arc<dyn Fn() -> Box<dyn Endpoint> + Send + Sync>;
@@ -74,7 +71,6 @@ impl Routes {
         }
         check_enabled(path, config)?;
         let Some(endpoint) = table::find(path) else {
-            let echo = |session: &mut WebSocketSession, message: Message| echo(session, &message);
             return Ok(Box::new(echo));
         };
         let context = EndpointContext { path, config, rooms: &self.rooms, snapshot };

@@ -30,7 +30,7 @@ pub(super) fn build_source(parameters: &Parameters, context: &EndpointContext) -
     let (mut remaining, mut meter) = (parameters.number("count"), Meter::start());
     Ok(Route::upgrade(Timed(move |session: &mut WebSocketSession| {
         for _ in 0..at_once.min(remaining) {
-            session.send(&message);
+            session.send(message.clone());
             meter.record(size);
             remaining -= 1;
             if !session.has_room() {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use socket2::Socket;
 
 use super::http_routes;
@@ -200,10 +202,10 @@ impl Connection {
     fn write(&mut self) -> io::Result<bool> {
         if let Stage::Writing(bytes, sent) = &mut self.stage {
             while *sent < bytes.len() {
-                match self.socket.send_with_flags(&bytes[*sent..], libc::MSG_NOSIGNAL) {
+                match send(&self.socket, &bytes[*sent..], SendFlags::NOSIGNAL) {
                     Ok(n) => *sent += n,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                    Err(error) => return Err(error),
+                    Err(Errno::AGAIN) => return Ok(false),
+                    Err(error) => return Err(error.into()),
                 }
             }
             self.socket.shutdown(std::net::Shutdown::Write)?;

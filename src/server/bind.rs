@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use log::info;
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use super::inherited::InheritedSockets;
@@ -148,7 +149,7 @@ fn bind_each(
 
 /// Returns whether this machine does not have an address, or not its family.
 fn is_absent(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+    matches!(Errno::from_io_error(error), Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT))
 }
 
 /// Binds a listener with [`BACKLOG`]. `only_v6`: an IPv6 listener takes no connections over IPv4.

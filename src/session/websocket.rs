@@ -217,10 +217,10 @@ impl WebSocketSession {
     /// Sends a text or binary message; ignores other messages. The message is queued, and sent before the
     /// session waits or when enough bytes have gathered. Has no effect after a Close. A connection that fails
     /// ends the session.
-    pub fn send(&mut self, message: &Message) {
+    pub fn send(&mut self, message: Message) {
         match message {
-            Message::Text(text) => self.send_parts(Data::Text, "", &Bytes::from(text.clone())),
-            Message::Binary(bytes) => self.send_parts(Data::Binary, "", bytes),
+            Message::Text(text) => self.send_parts(Data::Text, "", &Bytes::from(text)),
+            Message::Binary(bytes) => self.send_parts(Data::Binary, "", &bytes),
             _ => {}
         }
     }

@@ -9,13 +9,15 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use socket2::Socket;
 
 use super::parts::{Parts, empty_io_slices};
 
 /// Flag of send(2): an ended connection is an error, not a SIGPIPE.
-const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 
 /// A socket in non-blocking mode that counts its successful sends.
 #[derive(Debug)]
@@ -70,11 +72,11 @@ impl CountingSocket {
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let sent = loop {
             let sent = match parts {
-                [part] => self.socket.send_with_flags(part, NO_SIGNAL),
-                parts => self.socket.send_vectored_with_flags(parts, NO_SIGNAL),
+                [part] => send(&self.socket, part, NO_SIGNAL),
+                parts => sendmsg(&self.socket, parts, &mut SendAncillaryBuffer::default(), NO_SIGNAL),
             };
             match sent {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(Errno::INTR) => {}
                 outcome => break outcome?,
             }
         };

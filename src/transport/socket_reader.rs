@@ -1,7 +1,10 @@
 //! Receives the raw bytes of a connection without waiting.
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 use super::connection::Connection;
 use super::read_ahead::ByteSource;
@@ -75,17 +78,17 @@ impl SocketReader {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         loop {
-            match self.connection.writer().socket().read(buffer) {
-                Ok(n) => {
+            match recv(self.connection.writer().socket(), &mut *buffer, RecvFlags::empty()) {
+                Ok((n, _)) => {
                     self.turn_bytes = self.turn_bytes.saturating_sub(n);
                     // The end of the stream is reported again and again.
                     self.drained = n > 0 && n < buffer.len();
                     return Ok(n);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(Errno::INTR) => {}
                 Err(error) => {
-                    self.drained |= error.kind() == io::ErrorKind::WouldBlock;
-                    return Err(error);
+                    self.drained |= error == Errno::AGAIN;
+                    return Err(error.into());
                 }
             }
         }

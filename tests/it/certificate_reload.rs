@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use rustls::version::TLS13;
 
 use crate::harness::{eventually, text};
@@ -90,7 +91,8 @@ fn replace_by_fifo(path: &Path) {
 
 /// Waits until a process has opened a FIFO for reading. Returns the other end, to which nothing has been written.
 fn await_reader(fifo: &Path) -> File {
-    let open = || OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fifo);
+    let open =
+        || OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(fifo);
     eventually("the FIFO has a reader", || open().is_ok());
     open().unwrap()
 }

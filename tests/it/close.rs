@@ -155,7 +155,7 @@ fn close_without_reply_aborts_at_the_close_timeout(transport: Transport) {
 fn close_and_pending_replies_arrive_while_the_client_keeps_sending() {
     let bug = |session: &mut WebSocketSession, message: Message| {
         assert!(message.is_text(), "caused by a test");
-        echo(session, &message)
+        echo(session, message)
     };
     let routes = Routes::standard().with("/bug", move || bug);
     let server = TestServer::with_routes(Config { max_message: 4096, ..config() }, routes);

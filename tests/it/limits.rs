@@ -89,7 +89,7 @@ impl SlowClient {
             let watched = Watched(sender.clone());
             move |session: &mut WebSocketSession, message: Message| {
                 let _session_is_open = &watched;
-                echo(session, &message)
+                echo(session, message)
             }
         });
         let config = Config { write_timeout: WRITE_TIMEOUT, ..config() };
@@ -153,7 +153,7 @@ fn handler_panic_closes_its_session_with_1011_and_keeps_the_worker(transport: Tr
     let mut after_first = false;
     let panics = move |session: &mut WebSocketSession, message: Message| {
         assert!(!std::mem::replace(&mut after_first, true), "caused by a test");
-        session.send(&message);
+        session.send(message);
         Next::Continue
     };
     let routes = Routes::standard().with("/panic", move || panics);

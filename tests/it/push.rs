@@ -29,7 +29,7 @@ impl Endpoint for SendsHandle {
     }
 
     fn on_message(&mut self, session: &mut WebSocketSession, message: Message) -> Next {
-        echo(session, &message)
+        echo(session, message)
     }
 }
 

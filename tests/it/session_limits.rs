@@ -105,7 +105,7 @@ impl Endpoint for Busy {
     }
 
     fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
-        self.0.take().into_iter().for_each(|message| session.send(&message));
+        self.0.take().into_iter().for_each(|message| session.send(message));
         session.resume_reading();
         Next::Continue
     }

@@ -233,7 +233,7 @@ impl Endpoint for Flood {
     }
 
     fn on_wake(&mut self, session: &mut WebSocketSession) -> Next {
-        session.send(&Message::binary(vec![7; 1000]));
+        session.send(Message::binary(vec![7; 1000]));
         session.wake_when_sent();
         Next::Continue
     }

@@ -152,7 +152,7 @@ fn session_that_keeps_its_worker_busy_does_not_hold_up_the_others() {
     let blocking = |session: &mut WebSocketSession, message: Message| {
         // As an endpoint should not do.
         thread::sleep(Duration::from_millis(300));
-        echo(session, &message)
+        echo(session, message)
     };
     let routes = Routes::standard().with("/blocking", move || blocking);
     let server = TestServer::with_routes(Config { workers: 2, connections: 40, ..config() }, routes);

@@ -8,9 +8,8 @@ use super::{
 };
 use crate::harness::{TestServer, config};
 use crate::webdriver::Browser;
-use tungstenite::Message;
 use ws_echo::endpoints::echo::echo;
-use ws_echo::{Config, Routes, WebSocketSession};
+use ws_echo::{Config, Routes};
 
 /// The key that moves the focus to the next element, and Enter.
 const TAB: &str = "\u{e004}";
@@ -225,8 +224,7 @@ fn page_loads_with_one_worker_and_says_what_did_not_load() {
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
 fn page_shows_statistics_only_of_servers_that_have_them() {
-    let routes = Routes::standard()
-        .with("/stats", || |session: &mut WebSocketSession, message: Message| echo(session, &message));
+    let routes = Routes::standard().with("/stats", || echo);
     let other = TestServer::with_routes(config(), routes);
     let server = TestServer::start();
     let browser = open(&server, "", DESKTOP);

@@ -167,7 +167,7 @@ fn page_shows_which_bytes_of_an_echo_differ() {
             if let Some(byte) = bytes.get_mut(17) {
                 *byte ^= 0x20;
             }
-            echo(session, &Message::binary(bytes))
+            echo(session, Message::binary(bytes))
         }
     });
     let server = TestServer::with_routes(config(), routes);
