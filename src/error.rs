@@ -20,8 +20,8 @@ pub enum Error {
     TooMany {
         /// What is limited.
         what: Limited,
-        /// The requested number.
-        requested: usize,
+        /// The requested number, if there was one.
+        requested: Option<usize>,
         /// The number that the limits allow.
         allowed: usize,
         /// The limits that allow less, the tightest first, with their values and what they allow.
@@ -93,7 +93,8 @@ impl fmt::Display for Error {
             }
             Self::TooMany { what, requested, explanation, advice, .. } => {
                 let verb = if *what == Limited::Workers { "start" } else { "serve" };
-                write!(f, "cannot {verb} {requested} {what}: {explanation}")?;
+                let number = requested.map(|number| format!("{number} ")).unwrap_or_default();
+                write!(f, "cannot {verb} {number}{what}: {explanation}")?;
                 if advice.is_empty() { Ok(()) } else { write!(f, "; {advice}") }
             }
             Self::Threads { workers, started } => {

@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use log::{Level, error, info, log_enabled, warn};
-use ws_echo::cli::{Cli, Program};
+use ws_echo::cli::{Cli, Program, unknown_variable, unknown_variables};
 use ws_echo::config::{DEFAULT_CONNECTIONS, default_workers};
 use ws_echo::logging::LogFormat;
+use ws_echo::platform::limits::{self, Fitted};
 use ws_echo::platform::service_manager::ServiceManager;
-use ws_echo::platform::{limits, tune};
+use ws_echo::platform::tune;
 use ws_echo::server::bind::listen_all;
 use ws_echo::server::inherited::InheritedSockets;
 use ws_echo::server::listener::ready_lines;
@@ -55,6 +56,9 @@ fn main() -> ExitCode {
 /// Binds, prints the ready lines, and serves until the stop request.
 fn run(cli: Cli, mut inherited: InheritedSockets) -> Result<Summary, Error> {
     tune::read()?;
+    for name in unknown_variables() {
+        warn!("{}", unknown_variable(&name));
+    }
     let stop = ShutdownSignal::new();
     let service_manager = ServiceManager::from_environment();
     let tls = cli.tls();
@@ -83,8 +87,9 @@ fn run(cli: Cli, mut inherited: InheritedSockets) -> Result<Summary, Error> {
     let log_format = cli.log_format();
     let (requested_workers, requested_connections) = (cli.workers(), cli.connections());
     let config = cli.into_config();
-    let workers = limits::fit_workers(requested_workers, default_workers())?;
-    let connections = limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?;
+    let workers = warned(limits::fit_workers(requested_workers, default_workers())?);
+    let connections =
+        warned(limits::fit_connections(requested_connections, DEFAULT_CONNECTIONS, config.waiting)?);
     let memory = config.memory.unwrap_or_else(limits::default_memory);
     if let Some(sentence) = limits::excess_memory(memory) {
         warn!("{sentence}");
@@ -100,6 +105,14 @@ fn run(cli: Cli, mut inherited: InheritedSockets) -> Result<Summary, Error> {
         }
     }
     server.run(&stop)
+}
+
+/// Returns the number, and logs the warning.
+fn warned(fitted: Fitted) -> usize {
+    if let Some(sentence) = fitted.warning {
+        warn!("{sentence}");
+    }
+    fitted.count
 }
 
 /// Prints to standard output, behind all log lines. Waits for at most [`PRINT_TIMEOUT`], so that a reader

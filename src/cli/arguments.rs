@@ -7,7 +7,7 @@ use clap::Parser;
 
 use super::options::{Capacity, Deployment, Logging, Protocol, Timeouts, TlsOptions};
 use super::values::{PlainAddress, check_rooms_url};
-use crate::config::{Config, DEFAULT_CONNECTIONS, ProxyProtocol, default_name, default_workers};
+use crate::config::{Config, DEFAULT_CONNECTIONS, ProxyProtocol, RoomsUrl, default_name, default_workers};
 use crate::logging::LogFormat;
 use crate::server::listen_address::ListenAddress;
 
@@ -116,6 +116,18 @@ impl Cli {
             return None;
         }
         Some(TlsConfig { addresses: listen, certificate: cert.as_deref()?, key: key.as_deref()? })
+    }
+
+    /// Returns the addresses of the TLS listener.
+    #[must_use]
+    pub fn tls_listen(&self) -> &[ListenAddress] {
+        &self.tls.listen
+    }
+
+    /// Returns the Redis of the rooms; `None` if they are in the process.
+    #[must_use]
+    pub fn rooms(&self) -> Option<&RoomsUrl> {
+        self.deployment.rooms.as_ref()
     }
 
     /// Returns the interval at which the files of the certificate are looked at; zero disables this.

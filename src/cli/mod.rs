@@ -3,9 +3,11 @@
 
 mod arguments;
 mod commands;
+mod environment;
 mod options;
 mod origin;
 mod values;
 
 pub use arguments::{Cli, TlsConfig};
 pub use commands::{Command, PROGRAM, Program};
+pub use environment::{unknown_variable, unknown_variables};

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::origin::{host, origin};
 use super::values::{
@@ -83,7 +84,7 @@ pub(super) struct Protocol {
     #[arg(value_delimiter = ',', value_parser = token)]
     pub(super) subprotocol: Vec<String>,
     /// Disable compression (permessage-deflate)
-    #[arg(long, env = "WS_ECHO_NO_DEFLATE")]
+    #[arg(long, env = "WS_ECHO_NO_DEFLATE", value_parser = BoolishValueParser::new())]
     pub(super) no_deflate: bool,
     /// Compression level, from 0 (store only) to 9 (smallest)
     #[arg(long, env = "WS_ECHO_DEFLATE_LEVEL", value_name = "LEVEL")]
@@ -153,7 +154,7 @@ pub(super) struct Deployment {
     /// Name of this instance in X-Served-By, /info, /metrics and the summary [default: host name]
     #[arg(long, env = "WS_ECHO_NAME", value_name = "NAME", value_parser = name)]
     pub(super) name: Option<String>,
-    /// PROXY header, version 1 or 2, at the begin of a connection: off, accept or require; it names the
+    /// PROXY header, version 1 or 2, at the beginning of a connection: off, accept or require; it names the
     /// client of a proxy, so `accept` is for ports that only proxies reach
     #[arg(long, env = "WS_ECHO_PROXY_PROTOCOL", value_name = "MODE", value_enum)]
     #[arg(default_value_t = ProxyProtocol::Off, hide_possible_values = true)]
@@ -172,7 +173,7 @@ pub(super) struct Deployment {
     #[arg(default_value = "0s", value_parser = timeout_or_zero)]
     pub(super) drain_spread: Duration,
     /// Close sessions with 1012 (service restart) instead of 1001 when the server stops
-    #[arg(long, env = "WS_ECHO_RESTART")]
+    #[arg(long, env = "WS_ECHO_RESTART", value_parser = BoolishValueParser::new())]
     pub(super) restart: bool,
     /// Redis over which instances share the rooms of /broadcast, as redis://HOST:PORT[/DB], or rediss:// for
     /// TLS with the CAs of the system; without it rooms are in this process
@@ -181,7 +182,7 @@ pub(super) struct Deployment {
     /// When Redis is lost: close the members of rooms with 1012 (close, the default), or let them wait and
     /// perhaps miss messages (wait)
     #[arg(long, env = "WS_ECHO_ROOMS_LOST", value_name = "WHAT", value_enum, hide_possible_values = true)]
-    #[arg(default_value_t = RoomsLost::Close, hide_default_value = true)]
+    #[arg(default_value_t = RoomsLost::Close, hide_default_value = true, requires = "rooms")]
     pub(super) rooms_lost: RoomsLost,
 }
 

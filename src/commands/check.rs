@@ -6,10 +6,12 @@ use std::time::SystemTime;
 use bytesize::ByteSize;
 use rlimit::Resource;
 
-use crate::cli::{Cli, TlsConfig};
+use crate::cli::{self, Cli, TlsConfig};
 use crate::config::{DEFAULT_CONNECTIONS, default_workers};
 use crate::error::Error;
-use crate::platform::{limits, tune};
+use crate::platform::limits::{self, Fitted};
+use crate::platform::tune;
+use crate::rooms::threads::check_redis;
 use crate::server::bind::listen_all;
 use crate::server::inherited::InheritedSockets;
 use crate::server::listen_address::ListenAddress;
@@ -44,6 +46,10 @@ impl Report {
         self.0.push((Verdict::Ok, text.into()));
     }
 
+    fn warning(&mut self, text: impl Into<String>) {
+        self.0.push((Verdict::Warning, text.into()));
+    }
+
     fn problem(&mut self, text: impl fmt::Display) {
         self.0.push((Verdict::Problem, text.to_string()));
     }
@@ -73,8 +79,17 @@ pub(super) fn check(options: Cli) -> Report {
     if let Err(error) = tune::read() {
         report.problem(error);
     }
+    for name in cli::unknown_variables() {
+        report.warning(cli::unknown_variable(&name));
+    }
     if let Some(tls) = options.tls() {
         check_certificate(&mut report, tls);
+    }
+    if let Some(url) = options.rooms() {
+        match check_redis(url) {
+            Ok(address) => report.ok(format!("rooms: Redis at {address}")),
+            Err(error) => report.problem(error),
+        }
     }
     // All are held until the end, so that they conflict if two are the same.
     let plain = check_addresses(&mut report, "ws", &options.listen());
@@ -133,8 +148,9 @@ fn check_addresses(report: &mut Report, scheme: &str, addresses: &[ListenAddress
 fn check_limits(report: &mut Report, options: Cli) {
     let (workers, connections) = (options.workers(), options.connections());
     let config = options.into_config();
-    let mut count = |result: Result<usize, Error>, noun: &str| match result {
-        Ok(count) => report.ok(format!("{count} {noun}")),
+    let mut count = |result: Result<Fitted, Error>, noun: &str| match result {
+        Ok(Fitted { warning: Some(sentence), .. }) => report.warning(sentence),
+        Ok(Fitted { count, .. }) => report.ok(format!("{count} {noun}")),
         Err(error) => report.problem(error),
     };
     count(limits::fit_workers(workers, default_workers()), "workers");
@@ -157,7 +173,7 @@ fn check_limits(report: &mut Report, options: Cli) {
     } else if memory < config.max_message {
         let largest = size(config.max_message);
         let words = format!("{words}: less than --max-message {largest}, which closes with 1013");
-        report.0.push((Verdict::Warning, words));
+        report.warning(words);
     } else {
         report.ok(words);
     }

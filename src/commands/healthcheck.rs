@@ -48,18 +48,27 @@ pub(super) fn ask(server: &Cli, url: &str, timeout: Duration) -> Result<String, 
     let response = receiver.recv_timeout(timeout).unwrap_or_else(|_| {
         Err(io::Error::new(io::ErrorKind::TimedOut, format!("no response in {timeout:?}")))
     });
-    let response = response.map_err(|error| format!("{target}: {error}"))?;
+    let response = response.map_err(|error| format!("{target}: {}", reason(&error)))?;
     let (status, body) =
         status_and_body(&response).ok_or_else(|| format!("{target}: not an HTTP response"))?;
     let line = format!("{target}: {status} {body}");
     if status == 200 { Ok(line + "\n") } else { Err(line) }
 }
 
+/// Returns why there is no response.
+fn reason(error: &io::Error) -> String {
+    let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match of_tls {
+        Some(rustls::Error::InvalidMessage(_)) => "this port does not use TLS; use http://".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// Returns the address of the server itself: the admin listener first, a plain one before one with TLS, and
 /// TCP before a Unix socket.
 fn own(server: &Cli, path: &str) -> Result<Target, String> {
     let (plain, secure) = match server.admin_listen() {
-        [] => (server.listen(), server.tls().map(|tls| tls.addresses).unwrap_or_default()),
+        [] => (server.listen(), server.tls_listen()),
         admin => (admin.to_vec(), &[][..]),
     };
     let proxy_header = server.admin_listen().is_empty() && server.proxy_protocol() == ProxyProtocol::Require;
@@ -196,6 +205,8 @@ mod tests {
         }
         let tls = ["--listen=none", "--tls-listen=0.0.0.0:443", "--tls-cert=c", "--tls-key=k"];
         assert_eq!(own(&tls).as_deref(), Ok("https://127.0.0.1:443/readyz"));
+        // The probe needs no certificate.
+        assert_eq!(own(&tls[..2]).as_deref(), Ok("https://127.0.0.1:443/readyz"));
         assert!(own(&["--listen=127.0.0.1:0"]).unwrap_err().contains("pass the URL"));
     }
 

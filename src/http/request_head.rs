@@ -50,6 +50,11 @@ pub(crate) struct HeadReader {
 }
 
 impl HeadReader {
+    /// Returns whether a header of the PROXY protocol has come instead.
+    pub(crate) fn has_proxy_header(&self) -> bool {
+        PROXY_SIGNATURES.iter().any(|signature| self.bytes.starts_with(signature))
+    }
+
     /// Reads until the head is complete. Returns the head and the bytes received after it, or `None` if
     /// `transport` returns `WouldBlock` before.
     ///
@@ -142,11 +147,15 @@ pub(crate) fn protocol_of(bytes: &[u8]) -> (&'static str, bool) {
 /// The begin of a TLS handshake: content type and major version of its record (RFC 8446, 5.1).
 const TLS_RECORD: &[u8] = b"\x16\x03";
 
+/// The begins of a header of the PROXY protocol, versions 1 and 2.
+const PROXY_SIGNATURES: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+
 fn known_protocol(bytes: &[u8]) -> Option<&'static str> {
-    // The PROXY protocol, versions 1 and 2; TLS; HTTP/2 (RFC 9113, 3.4).
+    let [version_1, version_2] = PROXY_SIGNATURES;
+    // TLS, HTTP/2 (RFC 9113, 3.4).
     let known = [
-        (&b"PROXY "[..], "a PROXY protocol header"),
-        (b"\r\n\r\n\0\r\nQUIT\n", "a PROXY protocol header"),
+        (version_1, "a PROXY header (see --proxy-protocol)"),
+        (version_2, "a PROXY header (see --proxy-protocol)"),
         (TLS_RECORD, "a TLS handshake, as for wss:// or https://"),
         (b"PRI * HTTP/2.0", "HTTP/2"),
     ];

@@ -60,8 +60,8 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  sessions     {sessions}, {clean} closed cleanly, {aborted} aborted, longest {:.1?}",
-            self.totals.longest
+            "  sessions     {sessions}, {clean} closed cleanly, {aborted} aborted{}",
+            if *sessions > 0 { format!(", longest {:.1?}", self.totals.longest) } else { String::new() }
         )?;
         writeln!(f, "  ended        {}", self.ends())?;
         writeln!(
@@ -73,7 +73,7 @@ impl fmt::Display for Summary {
             ByteSize(traffic.bytes_out),
         )?;
         let (peak, limit) = (self.totals.memory_peak, self.totals.limits.memory_bytes);
-        writeln!(f, "  memory       {} of {} used at most", ByteSize(peak), ByteSize(limit))?;
+        writeln!(f, "  memory       at most {} for messages, of {}", ByteSize(peak), ByteSize(limit))?;
         if let Some(rooms) = &self.totals.rooms {
             let RoomTotals { published, received, failed, interrupted, reconnects, .. } = rooms;
             writeln!(

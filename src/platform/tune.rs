@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::error::Error;
 
 /// The variable.
-const VARIABLE: &str = "WS_ECHO_TUNE";
+pub(crate) const VARIABLE: &str = "WS_ECHO_TUNE";
 
 /// Values that replace constants; `None` keeps the constant.
 #[derive(Debug, Default, PartialEq, Eq)]

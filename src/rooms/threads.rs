@@ -49,7 +49,7 @@ pub(crate) fn share_rooms(
     memory: &Arc<MemoryBudget>,
     prefix: &str,
 ) -> Result<Option<RelayThreads>, Error> {
-    let client = RedisClient::new(url).map_err(|error| start_error("the URL of --rooms", &error))?;
+    let client = client(url)?;
     let id = Random::new().next_u64();
     let (to_publish, to_subscribe) =
         connect(&client, id).map_err(|error| start_error(&client.address, &error))?;
@@ -86,6 +86,20 @@ pub(crate) fn share_rooms(
         let error = io::Error::other("it did not confirm the subscription in time");
         Err(start_error(&address, &error.into()))
     }
+}
+
+/// Checks what [`share_rooms`] needs of Redis. Returns its host and port.
+///
+/// # Errors
+/// [`Error::Rooms`].
+pub(crate) fn check_redis(url: &RoomsUrl) -> Result<String, Error> {
+    let client = client(url)?;
+    connect(&client, Random::new().next_u64()).map_err(|error| start_error(&client.address, &error))?;
+    Ok(client.address)
+}
+
+fn client(url: &RoomsUrl) -> Result<RedisClient, Error> {
+    RedisClient::new(url).map_err(|error| start_error("the URL of --rooms", &error))
 }
 
 /// Opens the connections of the publisher and of the subscriber, and checks that the user of the URL may use

@@ -284,6 +284,6 @@ fn log_end(handle: &SessionHandle, end: &SessionEnd, duration: Duration) {
     info!(
         session = id, peer:%, code = end.labels().1, messages_in, messages_out, bytes_in, bytes_out,
         duration_ms = duration.as_millis();
-        "#{id} {peer} {end} after {duration:.1?}: {messages_in} messages in, {messages_out} out"
+        "#{id} {peer} {end} after {duration:.1?}; messages: {messages_in} in, {messages_out} out"
     );
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::{Level, info, warn};
 
 use super::reject_reason::{RejectReason, log_early_response};
 use super::session_timers::SessionTimers;
@@ -128,7 +128,7 @@ fn notify_shutdown(handle: &SessionHandle, reason: TerminationReason, served_by:
             let sent = handle.respond(&response.to_bytes(false, served_by), TerminationReason::Shutdown)?;
             // A queued connection logs the response with its request.
             if sent && !handle.is_queued() && handle.counters().reads.get() > 0 {
-                log_early_response(handle, &response);
+                log_early_response(Level::Info, handle, &response);
             }
         }
         Phase::Open => {

@@ -43,8 +43,12 @@ impl FromStr for ListenAddress {
         }
         let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
         let bracketed = host.starts_with('[') && host.ends_with(']');
-        if host.is_empty() || (host.contains(':') && !bracketed) || port.parse::<u16>().is_err() {
+        if host.is_empty() || (host.contains(':') && !bracketed) {
             return Err(EXPECTED.to_owned());
+        }
+        if port.parse::<u16>().is_err() {
+            let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            return Err(if is_number { "the port must be from 0 to 65535" } else { EXPECTED }.to_owned());
         }
         Ok(Self::Tcp(text.to_owned()))
     }
@@ -83,5 +87,7 @@ mod tests {
         for invalid in ["1234", "::1:80", "host:", "host:65536", ":80", "", "unix:", &long] {
             assert!(invalid.parse::<ListenAddress>().is_err(), "{invalid}");
         }
+        let error = "127.0.0.1:99999".parse::<ListenAddress>().unwrap_err();
+        assert_eq!(error, "the port must be from 0 to 65535");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use log::{Level, debug, error, info, log};
 use rustls::ServerConfig;
@@ -33,6 +34,9 @@ use crate::transport::tls_reader::TlsHandshakeError;
 /// Bytes behind a queued request that are read before it has a place. A client must wait for the 101 (RFC
 /// 6455, 4.1), but its end of stream is seen only by a read.
 const MAX_QUEUED_BYTES: usize = 4 << 10;
+
+/// A client has sent a header of the PROXY protocol to a server that does not take it.
+static PROXY_HEADER_SEEN: AtomicBool = AtomicBool::new(false);
 
 /// A connection that has not become a session. The supervisor bounds the time of all this by the handshake
 /// time-out (`session_timers`).
@@ -182,7 +186,10 @@ impl Opening {
             }
             HeadError::Malformed(sentence) => Response::text(400, &sentence),
         };
-        log_early_response(&self.handle, &response);
+        // The operator has to know, and once is enough.
+        let is_first = self.head.has_proxy_header() && !PROXY_HEADER_SEEN.swap(true, Relaxed);
+        let level = if is_first { Level::Warn } else { Level::Info };
+        log_early_response(level, &self.handle, &response);
         self.send_response(&response, false, state)
     }
 

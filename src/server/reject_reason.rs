@@ -1,6 +1,6 @@
 //! Why a connection gets no place, and the response that says so.
 
-use log::info;
+use log::{Level, log};
 
 use crate::http::response::Response;
 use crate::session::handle::SessionHandle;
@@ -51,7 +51,7 @@ impl RejectReason {
 }
 
 /// Logs a response that was sent before the request head was complete.
-pub(super) fn log_early_response(handle: &SessionHandle, response: &Response) {
+pub(super) fn log_early_response(level: Level, handle: &SessionHandle, response: &Response) {
     let (id, peer, status) = (handle.id(), handle.peer(), response.status);
-    info!(session = id, peer:%, status; "#{id} {peer} {status}{}", response.sentence());
+    log!(level, session = id, peer:%, status; "#{id} {peer} {status}{}", response.sentence());
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, never, select, tick};
-use log::{info, warn};
+use log::{Level, info, warn};
 
 use super::freeze::FreezeDetector;
 use super::listener::InterruptibleListener;
@@ -334,7 +334,7 @@ fn send_request_timeout(handle: &SessionHandle, served_by: &str) -> io::Result<b
         return Err(io::ErrorKind::TimedOut.into());
     }
     let response = Response::text(408, "the request head was not complete in time");
-    log_early_response(handle, &response);
+    log_early_response(Level::Info, handle, &response);
     handle.respond(&response.to_bytes(false, served_by), TerminationReason::HandshakeTimeout)
 }
 

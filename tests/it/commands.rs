@@ -175,10 +175,29 @@ fn check_lists_every_problem_and_exits_with_1() {
     ] {
         assert!(out.contains(words), "no `{words}` in {out}");
     }
+    // Nothing listens on a port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rooms = format!("redis://{free}");
+    let (code, out, _) = run(&["check", "--listen=127.0.0.1:0", "--rooms", &rooms], &[]);
+    assert!(
+        code == Some(1) && out.contains(&format!("problem  cannot share rooms over Redis at {free}")),
+        "{out}"
+    );
     let missing = run(&["check", "--listen=127.0.0.1:0"], &[("WS_ECHO_TUNE", "no_such=1")]);
     assert!(missing.0 == Some(1) && missing.1.contains("unknown name no_such"), "{missing:?}");
     let usage = run(&["check", "--listen", "none"], &[]);
     assert!(usage.0 == Some(2) && usage.2.contains("requires --tls-listen"), "{usage:?}");
+}
+
+#[test]
+fn environment_sets_switches_and_names_variables_that_are_no_options() {
+    let set = [("WS_ECHO_RESTART", "1"), ("WS_ECHO_NO_DEFLATE", "true"), ("WS_ECHO_REPLY_PREFX", "x")];
+    let (code, out, err) = run(&["check", "--listen=127.0.0.1:0"], &set);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("warning  WS_ECHO_REPLY_PREFX in the environment is no option"), "{out}");
+    assert_eq!(out.matches("warning").count(), 1, "{out}");
+    let (code, _, err) = run(&["check", "--rooms-lost", "wait"], &[]);
+    assert!(code == Some(2) && err.contains("--rooms <URL>"), "{err}");
 }
 
 #[test]

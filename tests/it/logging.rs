@@ -192,7 +192,7 @@ fn log_format_text_has_no_fields_and_neither_ready_line_nor_summary() {
         texts[1].starts_with(&format!("#1 {peer} closed by the client with 1000 (clean) after ")),
         "{texts:?}"
     );
-    assert!(texts[1].ends_with(": 0 messages in, 0 out"), "{texts:?}");
+    assert!(texts[1].ends_with("; messages: 0 in, 0 out"), "{texts:?}");
     assert_eq!(texts[2..], ["shutting down: 0 sessions, drain timeout 10 s"]);
 }
 

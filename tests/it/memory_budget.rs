@@ -97,7 +97,7 @@ fn memory_limit_closes_sessions_that_ask_for_more_and_no_others() {
     process.signal("TERM");
     let (code, out, err) = process.wait();
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("  memory       ") && out.contains(" of 64.0 MiB used at most"), "{out}");
+    assert!(out.contains("  memory       ") && out.contains(" for messages, of 64.0 MiB"), "{out}");
 }
 
 #[test]

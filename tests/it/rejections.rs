@@ -52,7 +52,7 @@ fn rejection_is_one_line_with_peer_status_and_sentence() {
         (
             "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n".into(),
             "400",
-            "but a PROXY protocol header, which this port does not take",
+            "but a PROXY header (see --proxy-protocol), which this port does not take",
         ),
         (
             "\x16\x03\x01\x02".into(),

@@ -2,7 +2,7 @@
 
 use rlimit::Resource;
 
-use super::limit::{Limit, choose};
+use super::limit::{Fitted, Limit, choose};
 use super::memory::usable_memory;
 use super::system::{kernel_setting, sysctl};
 use crate::error::{Error, Limited};
@@ -25,14 +25,14 @@ const REJECTED_FILES: u64 = 256;
 const MANY_FILES: u64 = 1024;
 
 /// Returns the maximum number of connections: `requested`, or without it `default` lowered to what
-/// descriptors and memory allow, with a warning in the log if that is little. `waiting` is the number of
+/// descriptors and memory allow, with a warning if that is little. `waiting` is the number of
 /// connections that may wait for a place, which need file descriptors too. Raises the soft limit of open
 /// files to the hard limit first.
 ///
 /// # Errors
 /// [`Error::TooMany`] if the limits allow less than `requested`, or no connection at all. Memory does not
 /// limit `requested`: how much a connection needs depends on its messages.
-pub fn fit_connections(requested: Option<usize>, default: usize, waiting: usize) -> Result<usize, Error> {
+pub fn fit_connections(requested: Option<usize>, default: usize, waiting: usize) -> Result<Fitted, Error> {
     raise_open_files_limit();
     let mut limits = Vec::from_iter(open_files(waiting as u64));
     if requested.is_none() {

@@ -44,8 +44,23 @@ impl Limit {
     }
 }
 
-/// Returns `requested`, or without it `default` lowered to what the limits allow, with a warning in the log
-/// if that is less than `warn_below`.
+/// A number of workers or connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fitted {
+    /// The number.
+    pub count: usize,
+    /// A sentence for the operator, if the limits allow only few.
+    pub warning: Option<String>,
+}
+
+impl From<usize> for Fitted {
+    fn from(count: usize) -> Self {
+        Self { count, warning: None }
+    }
+}
+
+/// Returns `requested`, or without it `default` lowered to what the limits allow, with a warning if that is
+/// less than `warn_below`.
 ///
 /// # Errors
 /// [`Error::TooMany`] if the limits allow less than `requested`, or none at all.
@@ -55,11 +70,11 @@ pub(super) fn choose(
     default: usize,
     warn_below: usize,
     mut limits: Vec<Limit>,
-) -> Result<usize, Error> {
+) -> Result<Fitted, Error> {
     let count = requested.unwrap_or(default);
     limits.retain(|limit| limit.allowed() < count as u64);
     limits.sort_by_key(Limit::allowed);
-    let Some(tightest) = limits.first() else { return Ok(count) };
+    let Some(tightest) = limits.first() else { return Ok(count.into()) };
     let allowed = usize::try_from(tightest.allowed()).unwrap_or(usize::MAX);
     let explanation = explain(&limits);
     // A default that is high because waiting connections cost little is no reason to raise limits so far.
@@ -67,10 +82,9 @@ pub(super) fn choose(
     let raise = raise_advice(&limits, worth_raising_to as u64);
     if requested.is_none() && allowed > 0 {
         let raise = raise.map(|raise| format!("; {raise}")).unwrap_or_default();
-        if allowed < warn_below {
-            log::warn!("{allowed} {what} at most: {explanation}{raise}");
-        }
-        return Ok(allowed);
+        let warning =
+            (allowed < warn_below).then(|| format!("{allowed} {what} at most: {explanation}{raise}"));
+        return Ok(Fitted { count: allowed, warning });
     }
     let smaller = match allowed {
         0 => tightest
@@ -80,7 +94,7 @@ pub(super) fn choose(
         _ => Some(format!("use --{what} {allowed}")),
     };
     let advice: Vec<_> = smaller.into_iter().chain(raise).collect();
-    Err(Error::TooMany { what, requested: count, allowed, explanation, advice: advice.join(", or ") })
+    Err(Error::TooMany { what, requested, allowed, explanation, advice: advice.join(", or ") })
 }
 
 /// Returns how many each limit allows.
@@ -121,7 +135,7 @@ mod tests {
     #[test]
     fn requested_workers_start_or_fail_with_the_tightest_limit_first() {
         let limits = || vec![limit("wide", 20), limit("tight", 10), limit("widest", 2000)];
-        assert_eq!(choose(Limited::Workers, Some(10), 900, 900, limits()).unwrap(), 10);
+        assert_eq!(choose(Limited::Workers, Some(10), 900, 900, limits()).unwrap(), 10.into());
         assert_eq!(
             error_of(Some(30), limits()),
             "cannot start 30 workers: tight (15) allows 10, wide (25) allows 20; use --workers 10, \
@@ -138,11 +152,16 @@ mod tests {
 
     #[test]
     fn default_is_lowered_to_the_limit() {
-        assert_eq!(choose(Limited::Workers, None, 900, 900, vec![limit("tight", 10)]).unwrap(), 10);
-        assert_eq!(choose(Limited::Workers, None, 900, 900, Vec::new()).unwrap(), 900);
+        let lowered = choose(Limited::Workers, None, 900, 900, vec![limit("tight", 10)]).unwrap();
+        assert_eq!(lowered.count, 10);
+        let warning = "10 workers at most: tight (15) allows 10; raise the limit with `sysctl -w tight=905`";
+        assert_eq!(lowered.warning.as_deref(), Some(warning));
+        let lowered = choose(Limited::Workers, None, 900, 5, vec![limit("tight", 10)]).unwrap();
+        assert_eq!(lowered, 10.into(), "not few");
+        assert_eq!(choose(Limited::Workers, None, 900, 900, Vec::new()).unwrap(), 900.into());
         assert_eq!(
             error_of(None, vec![limit("tight", 0)]),
-            "cannot start 900 workers: tight (5) allows none; raise the limit with `sysctl -w tight=905`"
+            "cannot start workers: tight (5) allows none; raise the limit with `sysctl -w tight=905`"
         );
     }
 

@@ -11,6 +11,7 @@ mod threads;
 
 pub use connections::fit_connections;
 pub(crate) use connections::spare_files;
+pub use limit::Fitted;
 pub(crate) use memory::usable_memory;
 pub use memory::{default_memory, excess_memory};
 pub use threads::fit_workers;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rlimit::Resource;
 
-use super::limit::{Limit, choose};
+use super::limit::{Fitted, Limit, choose};
 use super::system::{control_groups, kernel_setting, status_number, sysctl};
 use crate::error::{Error, Limited};
 
@@ -25,11 +25,11 @@ const MAX_THREADS_MAX: u64 = 0x3FFF_FFFF;
 const MAX_PID_MAX: u64 = 1 << 22;
 
 /// Returns the number of workers to start: `requested`, or without it `default` lowered to what the limits
-/// allow, with a warning in the log.
+/// allow, with a warning.
 ///
 /// # Errors
 /// [`Error::TooMany`] if the limits allow less than `requested`, or no worker at all.
-pub fn fit_workers(requested: Option<usize>, default: usize) -> Result<usize, Error> {
+pub fn fit_workers(requested: Option<usize>, default: usize) -> Result<Fitted, Error> {
     choose(Limited::Workers, requested, default, usize::MAX, thread_limits())
 }
 
