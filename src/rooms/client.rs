@@ -17,6 +17,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for Redis to reply or to take bytes.
 pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What to do if the certificate of Redis is refused.
+const CHECK_CERTIFICATES: &str =
+    "name the file of its CA (PEM) in the variable SSL_CERT_FILE, and its host as in the certificate";
+
 /// What opens connections to one Redis.
 #[derive(Clone)]
 pub(super) struct RedisClient {
@@ -63,9 +67,9 @@ pub(super) fn start_error(address: &str, error: &RedisError) -> Error {
     let from_io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
     let from_tls = from_io.and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
     let remedy = match from_tls {
-        Some(InvalidCertificate(_)) => {
-            "name the file of its CA (PEM) in the variable SSL_CERT_FILE, and its host as in the certificate"
-        }
+        // The only other causes are the files of the CAs, and a host that no certificate can have.
+        _ if cause.is_some() && from_io.is_none() => CHECK_CERTIFICATES,
+        Some(InvalidCertificate(_)) => CHECK_CERTIFICATES,
         Some(AlertReceived(AlertDescription::CertificateRequired)) => {
             "client certificates are not supported: set `tls-auth-clients no` or `optional` in Redis"
         }

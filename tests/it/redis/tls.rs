@@ -67,7 +67,7 @@ fn redis_certificate_that_is_not_trusted_is_one_line_that_names_the_variable() {
     let (trusted, other) = (&certificates.authority.certificate, Certificates::new());
     for (url, authority, words) in [
         (redis.url(), &*other.authority.certificate, ["invalid peer certificate", "SSL_CERT_FILE"]),
-        (redis.url(), Path::new("/nonexistent/ca.pem"), ["No such file", "/nonexistent/ca.pem"]),
+        (redis.url(), Path::new("/nonexistent/ca.pem"), ["'/nonexistent/ca.pem'", "SSL_CERT_FILE"]),
         (format!("rediss://127.0.0.1:{port}"), trusted, ["not valid for name", "SSL_CERT_FILE"]),
         (strict.url(), trusted, ["CertificateRequired", "tls-auth-clients"]),
         (
