@@ -16,6 +16,9 @@ pub(crate) struct Tuning {
     pub(crate) direct_write_min: Option<usize>,
     pub(crate) buffer_idle_ms: Option<usize>,
     pub(crate) large_read_buffer: Option<usize>,
+    pub(crate) room_help_min: Option<usize>,
+    pub(crate) room_part: Option<usize>,
+    pub(crate) room_stalled_ms: Option<usize>,
 }
 
 static TUNING: OnceLock<Tuning> = OnceLock::new();
@@ -47,6 +50,9 @@ fn parse(text: &str) -> Result<Tuning, String> {
             "turn_bytes" => (&mut tuning.turn_bytes, 1..=usize::MAX),
             "direct_write_min" => (&mut tuning.direct_write_min, 1..=usize::MAX),
             "large_read_buffer" => (&mut tuning.large_read_buffer, 14..=1 << 20),
+            "room_help_min" => (&mut tuning.room_help_min, 1..=usize::MAX),
+            "room_part" => (&mut tuning.room_part, 1..=1 << 20),
+            "room_stalled_ms" => (&mut tuning.room_stalled_ms, 1..=86_400_000),
             "buffer_idle_ms" => (&mut tuning.buffer_idle_ms, 1..=86_400_000),
             _ => return Err(format!("unknown name {name}; scripts/TUNING.md lists the names")),
         };

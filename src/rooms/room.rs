@@ -1,12 +1,13 @@
 //! One room and its members.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::block::Block;
 use super::flush::flush_all;
 use crate::platform::readiness::{ReadinessSet, Task};
+use crate::platform::tune::tuning;
 use crate::platform::turn_state::TurnState;
 use crate::session::handle::{PushError, SessionHandle};
 use crate::transport::push::HIGH_WATER_MARK;
@@ -18,6 +19,11 @@ const SLOW_MEMBER_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Time after which senders do not wait for a member whose socket takes nothing.
 const STALLED_MEMBER_TIMEOUT: Duration = Duration::from_millis(5);
+
+/// Returns [`STALLED_MEMBER_TIMEOUT`].
+fn stalled_member_timeout() -> Duration {
+    tuning().room_stalled_ms.map_or(STALLED_MEMBER_TIMEOUT, |time| Duration::from_millis(time as u64))
+}
 
 /// Time after which a member is evicted whose queue has been longer than 256 KiB, although senders have not
 /// waited for it: a process that does not run for a moment is no slow reader.
@@ -38,6 +44,8 @@ pub(crate) struct Room {
     /// The sending of the members' queues: by one thread at a time, and again if blocks were queued
     /// meanwhile.
     flushing: TurnState,
+    /// Messages that were queued since the last sending began.
+    unsent: AtomicU64,
 }
 
 /// The members of a room.
@@ -105,6 +113,7 @@ impl Room {
     pub(crate) fn queue(&self, block: &Block) {
         let (mut slow, now) = (false, Instant::now());
         let Block { frames, messages, payload_bytes } = block;
+        self.unsent.fetch_add(*messages, Relaxed);
         self.retain(|member| {
             match member.handle.push_frames(frames, *messages, *payload_bytes, MAX_QUEUE) {
                 Ok(queued) => {
@@ -177,7 +186,7 @@ impl Room {
         if !self.flushing.begin(true) {
             return;
         }
-        flush_all(self.sessions(), readiness);
+        flush_all(self.sessions(), self.unsent.swap(0, Relaxed), readiness);
         if !self.flushing.wait() {
             readiness.requeue_task(Arc::new(RoomFlush(Arc::clone(self))));
         }
@@ -241,7 +250,7 @@ impl Member {
             self.slow = None;
             return Slowness::Ignored;
         }
-        let stalled = self.stalled.is_some_and(|(_, since)| now - since >= STALLED_MEMBER_TIMEOUT);
+        let stalled = self.stalled.is_some_and(|(_, since)| now - since >= stalled_member_timeout());
         let slow = self.slow.get_or_insert(Slow { since: now, awaited_at: None, awaited: Duration::ZERO });
         if let Some(before) = slow.awaited_at.take() {
             slow.awaited += now - before;
