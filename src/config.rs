@@ -257,9 +257,14 @@ impl Config {
         shortest.min(self.open_tick()).clamp(MIN_TICK, MAX_TICK)
     }
 
-    /// Returns the interval at which the supervisor looks at an open session: a fifth of the shortest
-    /// time-out of open sessions, at least 10 ms.
-    pub(crate) fn open_tick(&self) -> Duration {
+    /// Returns the interval at which the supervisor looks at an open session if there are many: that of
+    /// [`open_tick`](Self::open_tick), at most half of the close time-out, and at least a tick.
+    pub(crate) fn open_poll(&self) -> Duration {
+        self.open_tick().min(self.close_timeout / 2).max(self.tick())
+    }
+
+    /// Returns a fifth of the shortest time-out of open sessions.
+    fn open_tick(&self) -> Duration {
         [
             self.ping_interval,
             self.pong_timeout,
@@ -279,6 +284,13 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_sessions_are_polled_within_a_fifth_of_their_time_outs_and_half_of_the_close_time_out() {
+        let config = |close_timeout| Config { close_timeout, ..Config::default() };
+        assert_eq!(config(Duration::from_secs(5)).open_poll(), Duration::from_secs(2));
+        assert_eq!(config(Duration::from_secs(1)).open_poll(), Duration::from_millis(500));
+    }
 
     #[test]
     fn tick_defaults_to_one_second() {

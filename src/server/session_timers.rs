@@ -13,8 +13,8 @@
 //! | close time-out | the Close; after one for an error, the end of the sending half | abort |
 //! | [`LINGER_TIMEOUT`](super::close_timeout::LINGER_TIMEOUT) | the end of the sending half | abort |
 //!
-//! The supervisor polls the timers at each tick, those of open sessions at intervals of
-//! [`Config::open_tick`]. The time between two ticks is a fifth of the shortest time-out, 10 ms to 1 s
+//! The supervisor polls the timers at each tick, those of open sessions, if there are many, at intervals of
+//! [`Config::open_poll`]: then a close time-out begins up to half of it late. The time between two ticks is a fifth of the shortest time-out, 10 ms to 1 s
 //! ([`Config::tick`]), and 10 ms during the drain.
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub(super) struct SessionTimers {
     /// How long the session has waited for the rest of what `waiting` names.
     unfinished_for: Duration,
     observed_at: Instant,
-    /// When the supervisor looks at the session next, unless its phase changes before.
+    /// When the supervisor looks at the session next, if there are many.
     next_poll: Instant,
     /// The traffic that the totals include.
     counted: Traffic,
@@ -122,9 +122,9 @@ impl SessionTimers {
     }
 
     /// Returns whether to look at the session at this tick if there are many. A look at an idle session costs
-    /// several accesses to memory that no cache holds.
+    /// several accesses to memory that no cache holds, and so would one to its phase.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        now >= self.next_poll || self.handle.phase() != self.phase
+        now >= self.next_poll
     }
 
     /// Returns the traffic since the last call.
@@ -146,7 +146,7 @@ impl SessionTimers {
             return None;
         }
         self.observe(now);
-        self.next_poll = if self.phase == Phase::Open { now + config.open_tick() } else { now };
+        self.next_poll = if self.phase == Phase::Open { now + config.open_poll() } else { now };
         if self.write_blocked_since.is_some_and(|since| now - since >= config.write_timeout) {
             return Some(TimeoutAction::WriteTimeout);
         }
