@@ -8,8 +8,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Longest time until a server prints its ready line, and longest time until it has stopped, in seconds.
 readonly READY_TIMEOUT=20 STOP_TIMEOUT=30
+# Where cargo puts release builds.
+readonly BUILT=${CARGO_TARGET_DIR:-target}/release
 # shellcheck disable=SC2034 # the scripts use it
-readonly SERVER=target/release/ws-echo LOAD=target/release/ws-load
+readonly SERVER=$BUILT/ws-echo LOAD=$BUILT/ws-load
 # At the level info the server logs two lines for each connection, which costs CPU time.
 export RUST_LOG=${RUST_LOG:-warn}
 
@@ -27,7 +29,7 @@ print_results() {
 
 cleanup() {
   local code=$?
-  if [[ -n $server_pid ]] && kill -0 "$server_pid" 2>/dev/null; then kill -KILL "$server_pid" 2>/dev/null || true; fi
+  if [[ -n $server_pid ]] && kill -KILL "$server_pid" 2>/dev/null; then wait "$server_pid" 2>/dev/null || true; fi
   rm -rf "$scratch"
   exit "$code"
 }

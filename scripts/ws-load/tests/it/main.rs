@@ -26,6 +26,7 @@ mod handshakes;
 #[path = "../../../../tests/it/harness.rs"]
 mod harness;
 mod http_proxy;
+mod load_test;
 mod merge;
 mod metrics_listen;
 mod one_way;
