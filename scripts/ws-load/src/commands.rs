@@ -146,7 +146,7 @@ pub fn man() -> Result<Vec<u8>, LoadError> {
 /// Writes all files. Returns the first error after the last file.
 fn write(report: &Report, output: &OutputArgs) -> Result<(), LoadError> {
     let json = || serde_json::to_string_pretty(report).map(|json| json + "\n").map_err(io::Error::from);
-    let put = |path: &Path, text: io::Result<String>| {
+    let put = |option: &'static str, path: &Path, text: io::Result<String>| {
         let written = text.and_then(|text| {
             if is_standard_output(path) {
                 io::stdout().write_all(text.as_bytes())
@@ -154,15 +154,15 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), LoadError> {
                 fs::write(path, text)
             }
         });
-        written.map_err(|error| LoadError::file(path, error))
+        written.map_err(|error| LoadError::named(option, path, error))
     };
     let mut result = Ok(());
     for (option, path) in output.files() {
         let written = match option {
-            "--json" => put(path, json()),
-            "--report" => put(path, Ok(html::page(report))),
-            "--csv" => put(path, Ok(csv::table(report))),
-            "--junit" => put(path, Ok(junit::suite(report))),
+            "--json" => put(option, path, json()),
+            "--report" => put(option, path, Ok(html::page(report))),
+            "--csv" => put(option, path, Ok(csv::table(report))),
+            "--junit" => put(option, path, Ok(junit::suite(report))),
             // The interval log is written while the run goes on.
             _ => Ok(()),
         };

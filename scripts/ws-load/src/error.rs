@@ -39,6 +39,15 @@ pub enum LoadError {
     },
     /// TLS could not be set up in this program.
     Tls(String),
+    /// The file that an option names could not be read or written.
+    Named {
+        /// The option that names it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        source: io::Error,
+    },
     /// A file could not be read or written.
     File {
         /// The file.
@@ -63,6 +72,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Creates an error about the file at `path` that an option names.
+    pub(crate) fn named(option: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Named { option, path: path.into(), source }
+    }
+
     /// Creates an error about the file at `path`.
     pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File { path: path.into(), source }
@@ -102,6 +116,7 @@ impl fmt::Display for LoadError {
                 write!(f, "the redirect of {url} cannot be followed: {problem}")
             }
             Self::Tls(problem) => write!(f, "TLS could not be set up: {problem}"),
+            Self::Named { option, path, source } => write!(f, "{option} {}: {source}", path.display()),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Content { path, problem } => write!(f, "{}: {problem}", path.display()),
             Self::System { action, source } => write!(f, "could not {action}: {source}"),
@@ -114,6 +129,7 @@ impl std::error::Error for LoadError {
         match self {
             Self::Unresolvable { source: Some(source), .. }
             | Self::File { source, .. }
+            | Self::Named { source, .. }
             | Self::System { source, .. } => Some(source),
             _ => None,
         }

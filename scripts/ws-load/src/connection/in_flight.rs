@@ -37,7 +37,7 @@ pub(crate) enum ReplyClass {
     /// Correct bytes, wrong opcode.
     WrongKind,
     /// Other bytes than were sent.
-    Corrupted,
+    Changed,
     /// A second reply to the same message.
     Repeated,
     /// The message of another connection.
@@ -111,7 +111,7 @@ impl InFlight {
     pub(crate) fn take_in_order(&mut self, is_valid: bool) -> ReplyClass {
         match self.pending.pop_front() {
             Some(pending) if is_valid => ReplyClass::Valid(pending),
-            Some(_) => ReplyClass::Corrupted,
+            Some(_) => ReplyClass::Changed,
             None if self.overdue.pop_front().is_some() => ReplyClass::Late,
             None => ReplyClass::Unsolicited,
         }
@@ -151,7 +151,7 @@ impl InFlight {
         self.classify_unknown(rules, reply)
     }
 
-    /// Classifies bytes that this program did not send: corrupted if they look like a message, or else
+    /// Classifies bytes that this program did not send: changed if they look like a message, or else
     /// unsolicited.
     fn classify_unknown(&mut self, rules: ReplyRules<'_>, reply: &[u8]) -> ReplyClass {
         if rules.ignore_unasked {
@@ -161,10 +161,10 @@ impl InFlight {
         let position = self.pending.iter().position(|pending| {
             [without_prefix, reply]
                 .iter()
-                .any(|body| rules.payloads.looks_corrupted(rules.connection, pending.sequence, body))
+                .any(|body| rules.payloads.looks_changed(rules.connection, pending.sequence, body))
         });
         match position.and_then(|index| self.pending.remove(index)) {
-            Some(_) => ReplyClass::Corrupted,
+            Some(_) => ReplyClass::Changed,
             None => ReplyClass::Unsolicited,
         }
     }

@@ -106,7 +106,7 @@ impl OpenConnection {
                 Count::Late
             }
             ReplyClass::WrongKind => Count::WrongKind,
-            ReplyClass::Corrupted => Count::Corrupted,
+            ReplyClass::Changed => Count::Changed,
             ReplyClass::Repeated => Count::Repeated,
             ReplyClass::WrongConnection => Count::WrongConnection,
             ReplyClass::Unsolicited if ctx.plan().ignore_unasked => Count::Ignored,
@@ -120,7 +120,7 @@ impl OpenConnection {
         self.gaps.note(ctx, now);
         let expect = &ctx.plan().expect;
         if !expect.is_echo() && !expect.accepts(message) {
-            return if ctx.plan().ignore_unasked { Count::Ignored } else { Count::Corrupted };
+            return if ctx.plan().ignore_unasked { Count::Ignored } else { Count::Changed };
         }
         ctx.recorder.counters.add(Count::ReplyBytes, numbers::usize_to_u64(message.len()));
         if ctx.is_measured(now) {
@@ -161,7 +161,7 @@ impl OpenConnection {
                 ctx.recorder.counters.take_back(Count::Missing);
                 Count::Late
             }
-            _ if !plan.payloads.matches(sender, sequence, body) => return Count::Corrupted,
+            _ if !plan.payloads.matches(sender, sequence, body) => return Count::Changed,
             _ if kind != plan.payloads.kind => return Count::WrongKind,
             Arrival::Overtaken => Count::Reordered,
             Arrival::New { .. } => {

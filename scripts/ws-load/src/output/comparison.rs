@@ -68,7 +68,9 @@ struct Row {
 pub struct Comparison {
     names: [String; 2],
     rows: Vec<Row>,
-    /// What a reader has to know: conditions that differ, runs that are doubtful.
+    /// The conditions that differ.
+    differences: Vec<String>,
+    /// Why runs are doubtful.
     notes: Vec<String>,
 }
 
@@ -92,15 +94,16 @@ impl Comparison {
         });
         let rows = rows.filter(|row| row.values.iter().any(Option::is_some)).collect();
         let names = paths.map(|path| path.display().to_string());
-        let mut notes: Vec<String> = CONDITIONS
+        let differences = CONDITIONS
             .iter()
             .filter(|place| is_different(&runs, place))
-            .map(|place| format!("the runs differ in \"{}\": see the files.", &place[1..]))
+            .flat_map(|place| differences(&place[1..], runs.each_ref().map(|run| run.pointer(place))))
             .collect();
+        let mut notes = Vec::new();
         for (name, run) in names.iter().zip(&runs) {
             notes.extend(doubts(run).map(|doubt| format!("{name}: {doubt}")));
         }
-        Ok(Self { names, rows, notes })
+        Ok(Self { names, rows, differences, notes })
     }
 }
 
@@ -152,6 +155,29 @@ fn is_different(runs: &[Value; 2], place: &str) -> bool {
         (Some(one), Some(two)) => (one - two).abs() > 0.1 * one.max(two),
         _ => one != two,
     }
+}
+
+/// Returns what differs between two values, as lines "name: of a / of b". Objects are compared by their names.
+fn differences(name: &str, values: [Option<&Value>; 2]) -> Vec<String> {
+    let words = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => "–".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_f64() => {
+            number.as_f64().map_or_else(String::new, |number| format!("{number:.1}"))
+        }
+        Some(other) => other.to_string(),
+    };
+    let [Some(Value::Object(one)), Some(Value::Object(two))] = values else {
+        return vec![format!("{name}: {} / {}", words(values[0]), words(values[1]))];
+    };
+    let mut names: Vec<&String> = one.keys().chain(two.keys()).collect();
+    names.sort();
+    names.dedup();
+    let pairs = names.into_iter().map(|name| (name, [one.get(name), two.get(name)]));
+    pairs
+        .filter(|(_, pair)| pair[0] != pair[1])
+        .map(|(name, pair)| format!("{name}: {} / {}", words(pair[0]), words(pair[1])))
+        .collect()
 }
 
 /// Returns why the figures of a run may not be those of the server.
@@ -206,6 +232,13 @@ impl fmt::Display for Comparison {
                 format!("  {:<12} {before:>12} {after:>12} {change:>10} {spread:>10}  {meaning}", row.name);
             writeln!(f, "{}", line.trim_end())?;
         }
+        if self.rows.iter().any(|row| row.spread.is_none()) {
+            writeln!(f, "\n  –: no spread, which needs a series with {FEWEST_POINTS} seconds in both runs")?;
+        }
+        if !self.differences.is_empty() {
+            writeln!(f, "\n  The runs differ, a / b:")?;
+        }
+        self.differences.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
         if !self.notes.is_empty() {
             writeln!(f)?;
         }

@@ -112,7 +112,9 @@ impl HdrLog {
         self.file = Some(if is_standard_output(&self.path) {
             Box::new(io::stdout())
         } else {
-            Box::new(File::create(&self.path).map_err(|error| LoadError::file(&self.path, error))?)
+            Box::new(
+                File::create(&self.path).map_err(|error| LoadError::named("--hdr-log", &self.path, error))?,
+            )
         });
         self.write_run()?;
         let early = std::mem::replace(&mut self.early, Recorder::new());
@@ -143,9 +145,9 @@ impl HdrLog {
         histogram: &Histogram<u64>,
     ) -> Result<(), LoadError> {
         self.encoded.clear();
-        self.serializer
-            .serialize(histogram, &mut self.encoded)
-            .map_err(|error| LoadError::file(&self.path, io::Error::other(error.to_string())))?;
+        self.serializer.serialize(histogram, &mut self.encoded).map_err(|error| {
+            LoadError::named("--hdr-log", &self.path, io::Error::other(error.to_string()))
+        })?;
         let mut line = tag.map_or_else(String::new, |tag| format!("Tag={tag},"));
         let max = numbers::u64_to_f64(histogram.max()) / MAX_VALUE_DIVISOR;
         // Writing into a string cannot fail.
@@ -187,7 +189,7 @@ impl HdrLog {
     fn write(&mut self, lines: &str) -> Result<(), LoadError> {
         // Without a file no connection was open, and there is nothing to keep.
         let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(lines.as_bytes()));
-        written.map_err(|error| LoadError::file(&self.path, error))
+        written.map_err(|error| LoadError::named("--hdr-log", &self.path, error))
     }
 }
 

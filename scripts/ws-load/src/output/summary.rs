@@ -25,10 +25,15 @@ const BAR: u64 = 40;
 const MOST_REASONS: usize = 3;
 /// Width of a terminal: a row is shorter, because a full one continues on the next.
 const COLUMNS: usize = 80;
+/// Number of rows of a terminal.
+const TERMINAL_ROWS: usize = 24;
+/// The times of single steps, which are left out first if a summary would be longer than a terminal.
+const STEPS: [&str; 5] = ["connect", "TLS", "handshake", "opening", "compress"];
 /// Width of the name of a row, with the spaces around it.
 const NAME: usize = 15;
 
-/// Formats a report as text of at most 79 columns, and usually at most 24 rows without the histogram.
+/// Formats a report as text of at most 79 columns and, without the histogram, of at most 24 rows if that is
+/// possible: less important rows are left out.
 #[derive(Debug)]
 pub struct TextSummary<'a> {
     /// The report.
@@ -41,32 +46,55 @@ pub struct TextSummary<'a> {
 
 impl fmt::Display for TextSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let report = self.report;
-        self.conclusions(f)?;
+        let sizes = [Size::All, Size::FewTimes, Size::FewDetails].map(|size| Sized { summary: self, size });
+        let fits = |text: &String| text.lines().count() <= TERMINAL_ROWS;
+        let text = sizes.iter().map(ToString::to_string).find(fits);
+        f.write_str(&text.unwrap_or_else(|| sizes[2].to_string()))?;
+        let (name, metric) = self.report.main_histogram();
+        let latency = self.report.total.histogram(metric);
+        if self.histogram && !latency.is_empty() { histogram(f, name, latency) } else { Ok(()) }
+    }
+}
+
+/// How much of a summary is shown, so that it fits a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    All,
+    /// Without the times of single steps.
+    FewTimes,
+    /// Also with one row for the assertions that hold, and one for the generator.
+    FewDetails,
+}
+
+/// A summary of a size, without the histogram.
+struct Sized<'a> {
+    summary: &'a TextSummary<'a>,
+    size: Size,
+}
+
+impl fmt::Display for Sized<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { summary, size } = *self;
+        let report = summary.report;
+        summary.conclusions(f, size)?;
         head(f, report)?;
         if report.get(Count::Sent) > 0 || report.get(Count::Replies) > 0 || report.corrected.count > 0 {
             traffic(f, report)?;
         }
         connections(f, report)?;
         errors(f, report)?;
-        generator(f, report)?;
-        latencies(f, report)?;
-        let (name, metric) = report.main_histogram();
-        let latency = report.total.histogram(metric);
-        if self.histogram && !latency.is_empty() {
-            histogram(f, name, latency)?;
-        }
-        Ok(())
+        generator(f, report, size)?;
+        latencies(f, report, size)
     }
 }
 
 impl TextSummary<'_> {
-    fn conclusions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn conclusions(&self, f: &mut fmt::Formatter<'_>, size: Size) -> fmt::Result {
         let (colour, words) = conclusions::result(self.report);
         for line in wrapped(&words) {
             writeln!(f, "{}", paint(&line, colour, self.is_terminal))?;
         }
-        for (colour, words) in conclusions::asserts(self.report) {
+        for (colour, words) in conclusions::asserts(self.report, size == Size::FewDetails) {
             let line = shortened(&format!("  {:<12} {words}", "assert"), COLUMNS - 1);
             writeln!(f, "{}", paint(&line, colour, self.is_terminal))?;
         }
@@ -156,6 +184,15 @@ fn traffic(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         row(f, "rate", &items)?;
     }
     row(f, "messages", &messages(report))?;
+    if let Some(room) = report
+        .fan_out
+        .as_ref()
+        .filter(|room| room.senders > 1 && room.same_order == Some(true))
+        .filter(|_| report.get(Count::Missing) == 0)
+    {
+        let words = format!("every member received the messages of {} senders in one order", room.senders);
+        row(f, "order", &[words])?;
+    }
     let wire = [Count::WireSentBytes, Count::WireReceivedBytes].map(|count| text::bytes(report.get(count)));
     if report.get(Count::Compressed) > 0 {
         row(f, "on the wire", &[format!("{} sent", wire[0]), format!("{} received", wire[1])])?;
@@ -243,7 +280,7 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         .map(|(count, words)| format!("{} {}", text::grouped(report.get(count)), report.fault_name(words)))
         .collect();
     row(f, "errors", &if seen.is_empty() { vec!["none".to_owned()] } else { seen })?;
-    if report.get(Count::Corrupted) > 0 && report.get(Count::Replies) == 0 {
+    if report.get(Count::Changed) > 0 && report.get(Count::Replies) == 0 {
         row(f, "", &["if the endpoint adds a prefix, name it with --expect-prefix".to_owned()])?;
     }
     let mut reasons: Vec<_> = report.reasons.iter().collect();
@@ -257,10 +294,10 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-fn latencies(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+fn latencies(f: &mut fmt::Formatter<'_>, report: &Report, size: Size) -> fmt::Result {
     let head = report.corrected.columns().map(|(name, _)| format!(" {name:>6}")).concat();
     writeln!(f, "\n  {:<9}{head}", "latency")?;
-    for (name, row) in report.latencies() {
+    for (name, row) in report.latencies().filter(|(name, _)| size == Size::All || !STEPS.contains(name)) {
         write!(f, "  {name:<9}")?;
         for (_, micros) in row.columns() {
             // Without the space before the unit: nine columns fit a terminal.
@@ -287,11 +324,14 @@ fn histogram(f: &mut fmt::Formatter<'_>, name: &str, latency: &Histogram<u64>) -
     Ok(())
 }
 
-fn generator(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+fn generator(f: &mut fmt::Formatter<'_>, report: &Report, size: Size) -> fmt::Result {
     let generator = &report.generator;
     let mut items = vec![format!("{} busy", generator.busy.map_or("–".to_owned(), text::percent))];
     if let Some(waited) = generator.waited {
         items.push(format!("{} waiting for a processor", text::percent(waited)));
+    }
+    if size == Size::FewDetails {
+        return row(f, "generator", &items);
     }
     if let (Some(user), Some(system)) = (generator.cpu_user_seconds, generator.cpu_system_seconds) {
         items.push(format!("CPU {user:.2} s user + {system:.2} s system"));
@@ -300,4 +340,50 @@ fn generator(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         items.push(format!("p99 of its lateness {}", text::micros(generator.lateness.p99_us)));
     }
     row(f, "generator", &items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        output::{host_info::HostInfo, report::AssertResult},
+        stats::recorder::{Metric, Recorder},
+    };
+    use std::time::Duration;
+
+    #[test]
+    fn summary_with_every_part_fits_a_terminal() {
+        let mut total = Recorder::new();
+        for metric in [Metric::Corrected, Metric::Raw, Metric::Connect, Metric::Handshake, Metric::Opening] {
+            total.record(metric, Duration::from_millis(100));
+        }
+        for count in
+            [Count::Sent, Count::Replies, Count::Unsent, Count::Changed, Count::Missing, Count::Repeated]
+        {
+            total.counters.add(count, 1_000);
+        }
+        let mut report =
+            Report::of_total("ws://a/".into(), HostInfo::detect(), total, Duration::from_secs(1));
+        for (name, value) in
+            [("load", "1000 messages/s"), ("messages", "text, 20 bytes"), ("connections", "10")]
+        {
+            report.options.insert(name.into(), value.into());
+        }
+        (report.generator.starved, report.generator.sent_late) = (true, true);
+        (report.generator.waited, report.generator.busy) = (Some(0.4), Some(0.1));
+        (report.generator.cpu_user_seconds, report.generator.cpu_system_seconds) = (Some(1.0), Some(1.0));
+        (report.rate_asked, report.rate_reached) = (Some(1000), Some(false));
+        let all = |report: &Report| TextSummary { report, is_terminal: false, histogram: false }.to_string();
+        let text = all(&report);
+        assert!(text.lines().count() <= TERMINAL_ROWS && text.contains("\n  raw "), "{text}");
+        for result in ["inconclusive", "holds", "holds", "holds"] {
+            let (expression, seen) = ("p99<1ms".to_owned(), "100 ms".to_owned());
+            report.asserts.push(AssertResult { expression, result, seen });
+        }
+        let text = all(&report);
+        assert!(text.lines().count() <= TERMINAL_ROWS, "{} rows: {text}", text.lines().count());
+        for part in ["\n  assert       3 others hold\n", "\n  generator    ", "\n  raw "] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }

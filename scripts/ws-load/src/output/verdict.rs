@@ -19,7 +19,7 @@ const SMALLEST_DELAY: f64 = 1e6;
 /// A latency is that of this program if this share of it is its own delay.
 const OWN_SHARE: f64 = 0.1;
 /// Threads that wait this share of the time for a processor have too few of them.
-const WAITED_SHARE: f64 = 0.2;
+pub(super) const WAITED_SHARE: f64 = 0.2;
 /// Threads that wait this share of the time for a processor are the reason for a rate that was not reached.
 const WAITED_MOSTLY: f64 = 0.5;
 /// Loops that are less late than this at their 99th percentile are ignored, in nanoseconds. It is less than

@@ -71,7 +71,7 @@ counts! {
     /// from these.
     InWindow = "in_window",
     /// Replies with other bytes than were sent.
-    Corrupted = "changed",
+    Changed = "changed",
     /// Replies with the correct bytes, as text for binary or the other way.
     WrongKind = "wrong_kind",
     /// Correct replies that arrived after the reply to a later message.
@@ -183,7 +183,7 @@ impl RunCounters {
 
 /// The classes of wrong replies, with their names in the summary.
 const WRONG: [(Count, &str); 6] = [
-    (Count::Corrupted, "corrupted replies"),
+    (Count::Changed, "changed replies"),
     (Count::WrongKind, "replies of the wrong kind"),
     (Count::Reordered, "replies out of order"),
     (Count::Repeated, "repeated replies"),

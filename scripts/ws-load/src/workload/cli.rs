@@ -65,6 +65,12 @@ pub enum Command {
     Man,
 }
 
+/// Parses a time.
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "expected a number with a unit, for example 500ms, 5s or 1m30s".to_owned())
+}
+
 /// The options of a run.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
@@ -92,14 +98,13 @@ pub struct LoadArgs {
     /// Send at rates that change over time: RATE/TIME or FROM..TO/TIME, one after the other, such as
     /// 0..5000/30s,5000/2m.
     #[arg(long, value_name = "STAGES",
-          conflicts_with_all = ["rate", "duration", "messages", "warmup", "churn", "hold"])]
+          conflicts_with_all = ["rate", "duration", "messages", "warmup", "hold"])]
     pub stages: Option<Stages>,
     /// With --rate or --stages: send at equal distances, or at the random ones of independent users.
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     pub arrivals: Arrivals,
     /// Search for the highest rate at which this holds, such as 'p99<10ms'; may be repeated. The first step
-    /// is at
-    /// --rate, or 1000. Each takes --warmup [default here: 1s] and --duration [default here: 5s].
+    /// is at --rate, or 1000. Each takes --warmup [default here: 1s] and --duration [default here: 5s].
     #[arg(long, value_name = "EXPRESSION",
           conflicts_with_all = ["stages", "messages", "churn", "hold", "one_way", "hdr_log", "abort_on"])]
     pub find: Vec<Assertion>,
@@ -113,14 +118,15 @@ pub struct LoadArgs {
     pub one_way: Option<OneWay>,
     /// The first SENDERS connections send at the --rate, and each message has to reach all --connections, as
     /// in a chat room. Latency counts from the moment a message should have been sent to each delivery of it.
+    /// Not with --reconnect: what a member misses while it is away is no delivery.
     #[arg(long, value_name = "SENDERS", value_parser = clap::value_parser!(u32).range(1..=MAX_SENDERS),
-          conflicts_with_all = ["one_way", "depth", "churn", "hold", "reconnect", "file"])]
+          conflicts_with_all = ["one_way", "depth", "churn", "hold", "file"])]
     pub fan_out: Option<u32>,
     /// With --fan-out: messages do not come back to the connection that sent them.
     #[arg(long, requires = "fan_out")]
     pub not_to_sender: bool,
     /// How long to measure [default: 10s, or no limit with --messages].
-    #[arg(short = 'D', long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(short = 'D', long, value_name = "TIME", value_parser = time)]
     pub duration: Option<Duration>,
     /// Stop after this many messages over all connections (with --churn: this many cycles).
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -139,14 +145,14 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", conflicts_with = "find")]
     pub start_at: Option<StartAt>,
     /// Load for this long before measuring. Errors count from the start.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub warmup: Option<Duration>,
     /// A reply is missing from this time on, and late if it arrives after all. Its latency is at least this
     /// time.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub timeout: Duration,
     /// Wait this long for outstanding replies.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     pub drain: Duration,
     /// End the run early when this is true, such as 'errors>100', 'p99>1s' or 'missing/sent>1%'; may be
     /// repeated. Checked once a second: rate and open of that second, the rest since the start.
@@ -252,14 +258,15 @@ pub struct ConnectArgs {
     #[arg(long)]
     pub tls_resume: bool,
     /// Spread the opening of connections over this time. In a closed loop each sends as soon as it is open.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration,
+    #[arg(long, value_name = "TIME", value_parser = time,
           conflicts_with = "connect_rate")]
     pub ramp: Option<Duration>,
     /// Open this many connections per second instead of all at once.
     #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub connect_rate: Option<u64>,
-    /// Connect, echo one message, close, and again, on --connections at a time.
-    #[arg(long, conflicts_with_all = ["rate", "depth", "ramp"])]
+    /// Connect, echo one message, close, and again, on --connections at a time; with --connect-rate so many a
+    /// second. There is no --rate.
+    #[arg(long, conflicts_with_all = ["depth", "ramp"])]
     pub churn: bool,
     /// Open connections, send nothing, and count how many stay open.
     #[arg(long, conflicts_with_all = ["rate", "depth", "churn", "messages", "warmup"])]
@@ -269,7 +276,7 @@ pub struct ConnectArgs {
     #[arg(long)]
     pub reconnect: bool,
     /// Time-out of each step of opening a connection.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub connect_timeout: Duration,
 }
 
@@ -309,7 +316,7 @@ pub struct OutputArgs {
     /// Write rate, latency and errors over time as CSV.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// Write errors and --assert results as `JUnit` XML.
+    /// Write errors and --assert results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// Show no live line and no summary: only errors and what does not hold.
@@ -318,7 +325,7 @@ pub struct OutputArgs {
     /// Show the latencies as a histogram below the summary.
     #[arg(long)]
     pub histogram: bool,
-    /// Write an interval log in the format of `HdrHistogram`, version 2: one line per second. "-" is standard
+    /// Write an interval log in the format of HdrHistogram, version 2: one line per second. "-" is standard
     /// output.
     #[arg(long, value_name = "FILE")]
     pub hdr_log: Option<PathBuf>,

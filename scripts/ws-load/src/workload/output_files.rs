@@ -52,13 +52,13 @@ impl OutputArgs {
 
     /// Opens the files that will be written, so that a wrong path is an error before the run. Changes none.
     pub(crate) fn check_writable(&self) -> Result<(), LoadError> {
-        for (_, path) in self.files() {
+        for (option, path) in self.files() {
             if is_standard_output(path) {
                 continue;
             }
             let is_new = !path.exists();
             let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-            opened.map_err(|error| LoadError::file(path, error))?;
+            opened.map_err(|error| LoadError::named(option, path, error))?;
             if is_new {
                 // A run that fails must not leave an empty file.
                 let _ = fs::remove_file(path);

@@ -93,9 +93,9 @@ impl Payloads {
             && reply.get(parts.head().len()..) == Some(parts.tail())
     }
 
-    /// Returns whether `reply` could be a corrupted message `sequence`: it has the same length, or contains
+    /// Returns whether `reply` could be a changed message `sequence`: it has the same length, or contains
     /// the identity in its first [`SEARCHED`] bytes.
-    pub(crate) fn looks_corrupted(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
+    pub(crate) fn looks_changed(&self, connection: u32, sequence: u64, reply: &[u8]) -> bool {
         let parts = self.parts(connection, sequence);
         let beginning = reply.get(..SEARCHED).unwrap_or(reply);
         let has_identity = || beginning.windows(IDENTITY).any(|window| window == parts.head());
@@ -237,10 +237,10 @@ mod tests {
         let payloads = generated("64", MessageKind::Binary);
         let message = payloads.parts(1, 99).both().concat();
         for index in 0..message.len() {
-            let mut corrupted = message.clone();
-            corrupted[index] ^= 1;
-            assert!(!payloads.matches(1, 99, &corrupted), "byte {index}");
-            assert!(payloads.looks_corrupted(1, 99, &corrupted));
+            let mut changed = message.clone();
+            changed[index] ^= 1;
+            assert!(!payloads.matches(1, 99, &changed), "byte {index}");
+            assert!(payloads.looks_changed(1, 99, &changed));
         }
     }
 

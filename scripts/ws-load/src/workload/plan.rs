@@ -15,7 +15,7 @@ use super::{
     template::Template,
 };
 use crate::{error::LoadError, net::message_kind::MessageKind, numbers, stats::assertion::Assertion};
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 use ws_echo::platform::random::Random;
 
 /// Length of the measured time without `--duration` and `--messages`.
@@ -102,9 +102,6 @@ impl Plan {
         if args.arrivals == Arrivals::Poisson && pace.is_none() {
             return Err(LoadError::Usage("--arrivals poisson needs --rate or --stages".into()));
         }
-        if let Some(start_at) = args.start_at {
-            start_at.check()?;
-        }
         check_expectation(&args, mode)?;
         check_directions(&args, mode)?;
         if args.connect.reconnect && !args.connect.churn && args.messages.is_some() && args.duration.is_none()
@@ -112,6 +109,14 @@ impl Plan {
             return Err(LoadError::Usage(
                 "--reconnect with --messages needs --duration: without a server the run would not end".into(),
             ));
+        }
+        // After the checks of all options, and before that of files and of the host: scripts/load-fleet checks
+        // the options of other machines with a time in the past.
+        if let Some(start_at) = args.start_at {
+            start_at.check()?;
+        }
+        for (option, path) in inputs {
+            fs::metadata(path).map_err(|error| LoadError::named(option, path, error))?;
         }
         let (default_duration, default_warmup) = if args.find.is_empty() {
             (DEFAULT_DURATION, Duration::ZERO)
@@ -210,6 +215,12 @@ fn check_directions(args: &LoadArgs, mode: Mode) -> Result<(), LoadError> {
     let has_reply = !args.message.expect.is_echo() || !args.message.expect_prefix.is_empty();
     let has_load = args.rate.is_some() || args.stages.is_some() || args.messages.is_some();
     let problem = match (mode, args.fan_out) {
+        (Mode::Churn, _) if args.rate.is_some() || args.stages.is_some() => {
+            "--churn sends one message on each connection: use --connect-rate instead of --rate and --stages"
+        }
+        (_, Some(_)) if args.connect.reconnect => {
+            "--fan-out needs members that stay: remove --reconnect; a restart is measured without --fan-out"
+        }
         (Mode::Receive, _) if has_load => {
             "--one-way receive sends nothing: remove --rate, --stages and --messages"
         }

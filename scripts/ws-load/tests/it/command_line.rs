@@ -48,3 +48,20 @@ fn man_page_describes_options_and_exit_codes() {
         assert!(page.contains(part), "{part}: {page}");
     }
 }
+
+#[test]
+fn error_about_options_says_what_to_use_instead() {
+    for (options, words) in [
+        (&["-D", "5"][..], "for example 500ms, 5s or 1m30s"),
+        (&["--churn", "--rate", "100"], "use --connect-rate"),
+        (&["--churn", "--stages", "100/1s"], "use --connect-rate"),
+        (&["--fan-out", "4", "--rate", "9", "--reconnect"], "remove --reconnect"),
+        (&["--cacert", "/there/is/none"], "ws-load: --cacert /there/is/none: "),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ws-load"));
+        let output = command.arg("ws://127.0.0.1:9/").args(options).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() != Some(0) && text.contains(words), "{options:?}: {text}");
+    }
+    assert!(!printed(&["--help"]).contains('`'));
+}

@@ -17,12 +17,14 @@ fn compare(before: &Path, after: &Path) -> (Option<i32>, String, String) {
 #[test]
 fn compare_shows_each_change_and_whether_it_is_more_than_the_spread() {
     let files = [scratch("fast.json"), scratch("slow.json")];
-    for (file, delay) in files.iter().zip([5, 60]) {
+    let mut urls = Vec::new();
+    for (file, (delay, size)) in files.iter().zip([(5, "20"), (60, "1KiB")]) {
         let server = Server::replying(move |_, message| {
             std::thread::sleep(Duration::from_millis(delay));
             vec![message]
         });
-        let run = ws_load(&server.url(), &["-c", "2", "-D", "4s"]);
+        let run = ws_load(&server.url(), &["-c", "2", "-D", "4s", "--size", size]);
+        urls.push(server.url());
         fs::write(file, run.json.to_string()).unwrap();
     }
     let (code, out, err) = compare(&files[0], &files[1]);
@@ -35,11 +37,16 @@ fn compare_shows_each_change_and_whether_it_is_more_than_the_spread() {
         assert!(row(name).ends_with("more than the spread"), "{out}");
     }
     assert!(row("rate ").contains('-') && row("p50 ").contains('+'), "{out}");
-    assert!(out.contains("the runs differ in \"url\"") && !out.contains("differ in \"options\""), "{out}");
+    let differing = format!(
+        "\n  The runs differ, a / b:\n  url: {} / {}\n  messages: text, 20 bytes / text, 1KiB\n",
+        urls[0], urls[1]
+    );
+    assert!(out.ends_with(&differing), "{out}");
+    assert!(out.contains("–: no spread, "), "{out}");
     let (code, out, _) = compare(&files[0], &files[0]);
     assert_eq!(code, Some(0));
     assert!(
-        out.contains("within the spread") && !out.contains("more than") && !out.contains("note"),
+        out.contains("within the spread") && !out.contains("more than") && !out.contains("differ"),
         "{out}"
     );
     for file in files {

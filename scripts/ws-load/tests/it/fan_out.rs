@@ -201,6 +201,7 @@ fn fan_out_measures_the_rooms_of_the_server() {
     assert_eq!((run.code, faults(&run)), (Some(0), vec![]), "{run:?}");
     assert_eq!((run.count("sent"), run.count("replies")), (200, 6000), "{run:?}");
     assert_eq!(run.json["fan_out"]["same_order"], true, "{run:?}");
+    assert!(run.stdout.contains("  order        every member received the messages of "), "{run:?}");
     let totals = server.finish().totals;
     assert_eq!((totals.traffic.messages_in, totals.traffic.messages_out), (200, 6000));
 }

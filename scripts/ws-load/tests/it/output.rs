@@ -31,7 +31,8 @@ fn output_to_a_full_disk_keeps_the_summary_and_the_other_files() {
         assert!(run.stdout.contains("50 valid replies"), "{option}: {run:?}");
         assert_eq!(run.count("replies"), 50, "the other file is written");
         assert!(
-            run.stderr.starts_with("ws-load: /dev/full: ") && run.stderr.lines().count() == 1,
+            run.stderr.starts_with(&format!("ws-load: {option} /dev/full: "))
+                && run.stderr.lines().count() == 1,
             "{option}: {run:?}"
         );
     }
@@ -42,7 +43,7 @@ fn output_to_a_missing_folder_fails_before_the_run() {
     let server = Server::echo();
     let run = ws_load(&server.url(), &["-D", "1h", "--report", "/there/is/no/such/folder.html"]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stderr.starts_with("ws-load: /there/is/no/such/folder.html: "), "{run:?}");
+    assert!(run.stderr.starts_with("ws-load: --report /there/is/no/such/folder.html: "), "{run:?}");
     assert_eq!(run.stdout, "");
 }
 

@@ -104,6 +104,28 @@ fn reconnect_measures_a_restart() {
 }
 
 #[test]
+fn verdict_of_a_restart_says_that_nothing_is_missing() {
+    let asserts = ["--assert", "lost>=0"];
+    for (options, code, words) in [
+        (
+            &[][..],
+            1,
+            "FAILED: nothing missing; 4 connections lost and opened again. If that was planned, add",
+        ),
+        (&asserts, 0, "OK: nothing missing; 4 connections lost and opened again."),
+    ] {
+        let server =
+            Server::raw(
+                |stream, number, messages| {
+                    if number < 4 { stop(stream, 5, 1012) } else { echo(stream, u64::MAX, messages) }
+                },
+            );
+        let run = ws_load(&server.url(), &[&["-c", "4", "-D", "1s", "--reconnect"], options].concat());
+        assert!(run.code == Some(code) && run.words().starts_with(words), "{run:?}");
+    }
+}
+
+#[test]
 fn reconnect_to_a_server_that_does_not_return_ends_with_the_measured_time() {
     for mode in [&["--rate", "50"][..], &[]] {
         let server = Server::raw(|stream, number, messages| {

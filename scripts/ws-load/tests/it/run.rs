@@ -37,15 +37,15 @@ fn run_100(server: &Server) -> Run {
 }
 
 #[test]
-fn reply_with_other_bytes_is_corrupted() {
+fn reply_with_other_bytes_is_changed() {
     let server = faulty(|message| vec![Message::text(message.to_string().to_uppercase())]);
     let run = run_100(&server);
     assert_eq!(faults(&run), [("changed", 10)], "{run:?}");
-    assert!(run.stdout.contains("10 corrupted replies"), "{run:?}");
+    assert!(run.stdout.contains("10 changed replies"), "{run:?}");
 }
 
 #[test]
-fn reply_that_is_truncated_is_corrupted() {
+fn reply_that_is_truncated_is_changed() {
     let server = faulty(|message| vec![Message::text(&message.to_string()[..19])]);
     assert_eq!(faults(&run_100(&server)), [("changed", 10)]);
 }

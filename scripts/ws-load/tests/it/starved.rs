@@ -36,7 +36,13 @@ pub(crate) fn start_starved(server: &Server, options: &[&str]) -> StartedRun {
 }
 
 fn check_starved(run: &Run) {
-    assert!(run.stdout.contains("this machine had no CPU for the generator"), "{run:?}");
+    // A thread that only holds connections has seldom work to wait with.
+    let words = if run.number("/generator/waited") >= 0.2 {
+        "this machine had no CPU for the generator"
+    } else {
+        "threads of the generator woke up"
+    };
+    assert!(run.words().contains(words), "{run:?}");
     assert_eq!(run.json["generator"]["starved"], true, "{run:?}");
     assert!(run.number("/generator/waited") > 0.0, "{run:?}");
     assert!(run.number("/generator/loop_lateness/p99_us") > 1000.0, "{run:?}");
