@@ -3,8 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,10 +55,11 @@ fn shutdown_interrupts_traffic_between_two_frames() {
             let mut feed = client.stream.try_clone().unwrap();
             let size = 1000 * usize::from(n) + 1;
             let message = masked(0x82, vec![n; size]);
-            let closed = Arc::new(AtomicBool::new(false));
-            let seen = Arc::clone(&closed);
+            // Bounds what the server has to read before the client's Close: two socket buffers hold half a
+            // million of the smallest messages.
+            let (request, replies) = sync_channel(200);
             let sender = thread::spawn(move || {
-                while !seen.load(SeqCst) {
+                while request.send(()).is_ok() {
                     feed.write_all(&message).unwrap();
                 }
                 feed.write_all(&masked(0x88, 1001_u16.to_be_bytes())).unwrap();
@@ -72,8 +72,10 @@ fn shutdown_interrupts_traffic_between_two_frames() {
                         break;
                     }
                     assert!(frame == Frame::new(0x82, vec![n; size]), "a damaged frame");
+                    replies.recv().unwrap();
                 }
-                closed.store(true, SeqCst);
+                // Ends the sender.
+                drop(replies);
                 // Exactly one Close, and nothing behind it.
                 client.expect_end();
             });
