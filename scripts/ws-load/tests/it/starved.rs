@@ -29,9 +29,18 @@ impl Drop for BusyLoop {
     }
 }
 
+/// Starts `ws-load` on the processor of [`BusyLoop`], with the same priority.
+pub(crate) fn start_beside(server: &Server, options: &[&str]) -> StartedRun {
+    start_on_processor(server, "5", options)
+}
+
 /// Starts `ws-load` on the processor of [`BusyLoop`], with the lowest priority.
-pub(crate) fn start_starved(server: &Server, options: &[&str]) -> StartedRun {
-    let command = ["taskset", "-c", "0", "nice", "-n", "19", env!("CARGO_BIN_EXE_ws-load")];
+fn start_starved(server: &Server, options: &[&str]) -> StartedRun {
+    start_on_processor(server, "19", options)
+}
+
+fn start_on_processor(server: &Server, niceness: &str, options: &[&str]) -> StartedRun {
+    let command = ["taskset", "-c", "0", "nice", "-n", niceness, env!("CARGO_BIN_EXE_ws-load")];
     start_through(&command, &server.url(), options)
 }
 
