@@ -124,6 +124,28 @@ fn load_fleet_starts_merges_and_judges() {
     assert!(code.is_some_and(|code| code != 0) && text.contains("local-1 ended with exit code 1"), "{text}");
 }
 
+#[test]
+fn load_fleet_checks_the_options_before_it_starts_generators() {
+    for (options, code, words) in [
+        (&["--rte", "5"][..], 2, "unexpected argument '--rte'"),
+        (&["--churn", "--rate", "5"], 2, "use --connect-rate"),
+        (&["--hdr-log", "x"], 2, "'--hdr-log <FILE>' cannot be used multiple times"),
+        (&["--assert", "p99<1s"], 1, "give it before the first HOST"),
+    ] {
+        let (ended, text) = fleet(&[], &[&["ws://127.0.0.1:1/"], options].concat());
+        assert!(ended == Some(code) && text.matches(words).count() == 1, "{options:?}: {ended:?} {text}");
+        assert!(!text.contains("local-1"), "{text}");
+    }
+}
+
+#[test]
+fn load_fleet_judges_errors_once_in_the_merged_result() {
+    let server = Server::replying(|number, message| if number == 5 { vec![] } else { vec![message] });
+    let load = ["-c", "2", "--rate", "50", "-D", "300ms", "--timeout", "200ms", "--drain", "300ms"];
+    let (code, text) = fleet(&["--assert", "missing<=4"], &[&[server.url().as_str()], &load[..]].concat());
+    assert!(code == Some(0) && text.contains(" ended with exit code 1"), "{code:?} {text}");
+}
+
 /// Stands for `kubectl`: runs the Job of a file with two pods, with a small load. Its folder has what it
 /// knows.
 const KUBECTL: &str = r#"#!/usr/bin/env bash
