@@ -14,8 +14,8 @@
 //! | [`LINGER_TIMEOUT`](super::close_timeout::LINGER_TIMEOUT) | the end of the sending half | abort |
 //!
 //! The supervisor polls the timers at each tick, those of open sessions, if there are many, at intervals of
-//! [`Config::open_poll`]: then a close time-out begins up to half of it late. The time between two ticks is a fifth of the shortest time-out, 10 ms to 1 s
-//! ([`Config::tick`]), and 10 ms during the drain.
+//! [`Config::open_poll`]: then a close time-out begins up to half of it late. The time between two ticks is a
+//! fifth of the shortest time-out, 10 ms to 1 s ([`Config::tick`]), and 10 ms during the drain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
