@@ -141,25 +141,6 @@ fn page_repeats_at_the_interval_that_it_shows() {
 
 #[test]
 #[ignore = "needs Chromium: scripts/test runs it"]
-fn page_round_trips_leave_out_its_own_drawing() {
-    let server = TestServer::start();
-    let browser = open(&server, "#url=/echo", DESKTOP);
-    for n in 1..=21 {
-        browser.click("#send");
-        browser.expect("#log-count", &format!("{n} identical"));
-    }
-    let trips = browser.run(
-        "return [...document.querySelectorAll('.trip')].map((e) => parseFloat(e.textContent)).filter((ms) => ms >= 0)",
-    );
-    let mut trips: Vec<_> = trips.as_array().unwrap().iter().map(|trip| trip.as_f64().unwrap()).collect();
-    trips.sort_by(f64::total_cmp);
-    println!("round trips of single clicks, ms: {trips:?}");
-    assert!(trips[trips.len() / 2] < 5.0, "the median of {trips:?} ms");
-    browser.finish(&[]);
-}
-
-#[test]
-#[ignore = "needs Chromium: scripts/test runs it"]
 fn page_shows_which_bytes_of_an_echo_differ() {
     let routes = Routes::standard().with("/corrupt", || {
         |session: &mut WebSocketSession, message: Message| {

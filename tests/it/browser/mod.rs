@@ -4,6 +4,7 @@
 //! these and what else they use, and runs them.
 
 mod accessibility;
+mod aging;
 mod basics;
 mod connecting;
 mod firefox;
