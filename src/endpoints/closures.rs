@@ -44,7 +44,7 @@ impl<F: FnMut(&mut WebSocketSession) -> Next + Send> Endpoint for AfterEchoes<F>
         if self.remaining == 0 {
             return Next::Continue;
         }
-        session.send(message.clone());
+        session.send(message);
         self.remaining -= 1;
         self.on_open(session)
     }
