@@ -29,7 +29,9 @@ print_results() {
 
 cleanup() {
   local code=$?
-  if [[ -n $server_pid ]] && kill -KILL "$server_pid" 2>/dev/null; then wait "$server_pid" 2>/dev/null || true; fi
+  if [[ -n $server_pid ]] && kill -KILL "$server_pid" 2>/dev/null; then
+    wait "$server_pid" 2>/dev/null || true
+  fi
   rm -rf "$scratch"
   exit "$code"
 }
@@ -42,22 +44,26 @@ help() { sed -n '2,/^[^#]/ { s/^# \{0,1\}//; t show; b; :show; p }' "$self"; exi
 
 build() {
   say 'building the release binaries'
-  # One command for each package: a common build would give the server the dependency features that only ws-load uses.
+  # One command for each package: a common build would give the server the dependency features that only
+  # ws-load uses.
   cargo build --release --quiet --package ws-echo
   cargo build --release --quiet --package ws-load
 }
 
-# raise_file_limit N: raises the soft limit of open files to the hard limit. Exits if the hard limit is below N.
+# raise_file_limit N: raises the soft limit of open files to the hard limit. Exits if the hard limit is below
+# N.
 raise_file_limit() {
   local hard
   hard=$(ulimit -Hn)
   ulimit -Sn "$hard" || true
   if [[ $hard != unlimited ]] && ((hard < $1)); then
-    die "$1 open files are needed, and the hard limit is $hard; raise it with ulimit -Hn, or use fewer connections"
+    die "$1 open files are needed, and the hard limit is $hard;" \
+      'raise it with ulimit -Hn, or use fewer connections'
   fi
 }
 
-# start_server COMMAND...: starts a server in the background and waits for its ready line. Sets server_pid and url.
+# start_server COMMAND...: starts a server in the background and waits for its ready line. Sets server_pid and
+# url.
 start_server() {
   server_out=$scratch/server.out url=''
   : >"$server_out"
@@ -73,7 +79,8 @@ start_server() {
   done
 }
 
-# stop_server [SIGNAL]: sends a signal (default INT) and waits for the end of the server. Sets stop_code, its exit code.
+# stop_server [SIGNAL]: sends a signal (default INT) and waits for the end of the server. Sets stop_code, its
+# exit code.
 stop_server() {
   local deadline=$((SECONDS + STOP_TIMEOUT))
   kill "-${1:-INT}" "$server_pid" 2>/dev/null || true
@@ -98,11 +105,13 @@ stop_echo() {
 # server_count NAME: prints the first number in the line NAME of the server's summary.
 server_count() { sed -n "s/^ *$1 *\([0-9]*\).*/\1/p" "$server_out" | head -n 1; }
 
-# json FILE KEY: prints the number of the first KEY in a JSON file of ws-load. Such a file has one key in a line. What was
-# not measured is null, which calc takes for 0.
+# json FILE KEY: prints the number of the first KEY in a JSON file of ws-load. Such a file has one key in a
+# line. What was not measured is null, which calc takes for 0.
 json() { sed -n "s/^ *\"$2\": \([0-9.eE+-]*\|null\),\{0,1\}$/\1/p" "$1" | head -n 1; }
 # json_in FILE OBJECT KEY: prints the number of KEY in a top-level object of a JSON file of ws-load.
-json_in() { sed -n "/^  \"$2\": {/,/^  }/ s/^ *\"$3\": \([0-9.eE+-]*\|null\),\{0,1\}$/\1/p" "$1" | head -n 1; }
+json_in() {
+  sed -n "/^  \"$2\": {/,/^  }/ s/^ *\"$3\": \([0-9.eE+-]*\|null\),\{0,1\}$/\1/p" "$1" | head -n 1
+}
 
 # calc EXPRESSION [FORMAT]: prints the result of floating-point arithmetic (default format %.2f).
 calc() { awk "BEGIN { printf \"${2:-%.2f}\", $1 }"; }
@@ -112,4 +121,7 @@ rss() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
 # threads PID: prints the number of threads of a process.
 threads() { sed -n 's/^Threads:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
 # cpu PID: prints the CPU time that a process has used, user and system, in seconds.
-cpu() { sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f %.2f\n", $12 / hz, $13 / hz }'; }
+cpu() {
+  sed 's/.*) //' "/proc/$1/stat" |
+    awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f %.2f\n", $12 / hz, $13 / hz }'
+}

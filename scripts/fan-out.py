@@ -4,10 +4,11 @@
 Usage: fan-out.py [--members N] [--mute N] [--messages N] [--burst N] [--size N] [--interval SECONDS]
                   [--kind plain|socket.io] [--pid PID]... URL...
 
-Members connect to the URLs in turn. The first one sends. Mute members, which never read, connect as well. A burst follows
-the last one after the interval or, with --interval 0, when all members have received the last one. Every byte is compared:
-all members have to receive all messages in order. Prints a line of numbers: deliveries, seconds, deliveries a second, and
-the 50th and 99th percentile and the maximum of the time from the sending of a burst to its last byte at a member, in ms.
+Members connect to the URLs in turn. The first one sends. Mute members, which never read, connect as well. A
+burst follows the last one after the interval or, with --interval 0, when all members have received the last
+one. Every byte is compared: all members have to receive all messages in order. Prints a line of numbers:
+deliveries, seconds, deliveries a second, and the 50th and 99th percentile and the maximum of the time from
+the sending of a burst to its last byte at a member, in ms.
 """
 
 import argparse
@@ -28,7 +29,10 @@ def frame(text, masked):
     payload = text.encode()
     length = len(payload)
     first = 0x80 if masked else 0
-    head = struct.pack("!BB", 0x81, first | length) if length < 126 else struct.pack("!BBH", 0x81, first | 126, length)
+    if length < 126:
+        head = struct.pack("!BB", 0x81, first | length)
+    else:
+        head = struct.pack("!BBH", 0x81, first | 126, length)
     if not masked:
         return head + payload
     return head + MASK + bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
@@ -115,7 +119,9 @@ def main():
             sys.exit("unexpected message instead of the first one")
     expected = b"".join(frame(text, False) for text in texts)
     starts = range(0, options.messages, options.burst)
-    bursts = [b"".join(frame(text, True) for text in texts[first : first + options.burst]) for first in starts]
+    bursts = [
+        b"".join(frame(text, True) for text in texts[first : first + options.burst]) for first in starts
+    ]
     ends = [sum(len(frame(text, False)) for text in texts[: first + options.burst]) for first in starts]
 
     selector = selectors.EpollSelector()
@@ -149,7 +155,9 @@ def main():
             data = member.socket.recv(1 << 18)
             end = member.received + len(data)
             if not data or data != expected[member.received : end]:
-                sys.exit(f"wrong bytes or end of the connection after {member.received} bytes: {data[:200]!r}")
+                sys.exit(
+                    f"wrong bytes or end of the connection after {member.received} bytes: {data[:200]!r}"
+                )
             member.received = end
             now = time.perf_counter()
             while member.next_burst < len(bursts) and end >= ends[member.next_burst]:
@@ -163,7 +171,8 @@ def main():
     latencies.sort()
     p50, p99 = (latencies[int(len(latencies) * q)] * 1e3 for q in (0.5, 0.99))
     print(
-        f"{deliveries} {seconds:.2f} {deliveries / seconds:.0f} {p50:.1f} {p99:.1f} {latencies[-1] * 1e3:.1f}",
+        f"{deliveries} {seconds:.2f} {deliveries / seconds:.0f} "
+        f"{p50:.1f} {p99:.1f} {latencies[-1] * 1e3:.1f}",
         *(f"{seconds:.2f}" for seconds in used),
         flush=True,
     )

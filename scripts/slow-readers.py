@@ -10,8 +10,8 @@ DURATION is in seconds. CONNECTIONS are open at once. They are of four kinds, in
   unread     sends messages to /echo and reads nothing: the server aborts it
   broadcast  joins the room of the soak test and reads nothing: the server closes or aborts it
 
-A connection is replaced when the server has ended it, and after LIFETIME, with a Close and without one in turn. Prints
-one line with the counts. Fails if no connection opens, or if one was rejected.
+A connection is replaced when the server has ended it, and after LIFETIME, with a Close and without one in
+turn. Prints one line with the counts. Fails if no connection opens, or if one was rejected.
 """
 
 import base64

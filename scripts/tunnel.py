@@ -3,9 +3,10 @@
 
 Usage: scripts/tunnel.py CERTIFICATE HOST:PORT
 
-Listens on a free port of 127.0.0.1 and prints its address. Trusts the certificate only, and requires that it is valid
-for localhost. Each direction is forwarded on its own: when one side ends its direction, the tunnel forwards the bytes
-before the end, then the end. It forwards a reset, or the end of TCP without close_notify, as a reset.
+Listens on a free port of 127.0.0.1 and prints its address. Trusts the certificate only, and requires that it
+is valid for localhost. Each direction is forwarded on its own: when one side ends its direction, the tunnel
+forwards the bytes before the end, then the end. It forwards a reset, or the end of TCP without close_notify,
+as a reset.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ import ssl
 import struct
 import sys
 
-# Bytes in one read. A direction buffers a few times as many, and then stops reading until the other side has read them.
+# Bytes in one read. A direction buffers a few times as many, and then stops reading until the other side has
+# read them.
 READ_SIZE = 64 * 1024
 
 
 class TlsStream:
-    """A TLS connection to the server. Unlike that of asyncio, it can end one direction and keep the other open."""
+    """A TLS connection to the server. Unlike that of asyncio, it can end one direction and keep the other."""
 
     def __init__(self, context, reader, writer):
         self.reader, self.writer = reader, writer
@@ -63,7 +65,8 @@ class TlsStream:
         try:
             self.tls.unwrap()
         except ssl.SSLWantReadError:
-            pass  # close_notify is in the output buffer. The other direction handles the close_notify of the server.
+            # close_notify is in the output buffer. The other direction handles that of the server.
+            pass
         self.flush()
         self.write_closed = True
         self.writer.write_eof()
@@ -71,7 +74,8 @@ class TlsStream:
     async def forward_to(self, client):
         """Forwards bytes from the server to the client, until the server ends its direction."""
         while True:
-            # Reads all records before it awaits: `unwrap` in the other direction fails if a record was not read.
+            # Reads all records before it awaits: `unwrap` in the other direction fails if a record was not
+            # read.
             try:
                 while data := self.tls.read(READ_SIZE):
                     client.write(data)
@@ -118,7 +122,10 @@ async def main(certificate, address):
     context = ssl.create_default_context(cafile=certificate)
     host, _, port = address.rpartition(":")
     server = await asyncio.start_server(
-        lambda reader, writer: tunnel(context, (host, int(port)), reader, writer), "127.0.0.1", 0, limit=READ_SIZE
+        lambda reader, writer: tunnel(context, (host, int(port)), reader, writer),
+        "127.0.0.1",
+        0,
+        limit=READ_SIZE,
     )
     print(f"listening on ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", flush=True)
     await server.serve_forever()
