@@ -36,8 +36,9 @@ impl Hosts {
                 .unwrap();
             assert!(made.success());
         }
-        // The process with this id serves the connection.
-        let sshd = hosts.program("sshd", "echo $$ >>\"$0.ids\"; exec $(command -v sshd) -i -f \"$1\"");
+        // The process with this id serves the connection of a host.
+        let sshd =
+            hosts.program("sshd", "echo $$ >>\"${0%sshd}$2.ids\"; exec $(command -v sshd) -i -f \"$1\"");
         let date = hosts.program("bin/date", "exec /bin/date --date '+3 seconds' \"$@\"");
         let (user, late) = (user(), date.parent().unwrap().display());
         let settings = format!(
@@ -52,8 +53,8 @@ impl Hosts {
         hosts.write(
             "config",
             &format!(
-                "Host late\n ProxyCommand {sshd} {folder}/late.conf\n\
-                 Host near other\n ProxyCommand {sshd} {folder}/here.conf\n\
+                "Host late\n ProxyCommand {sshd} {folder}/late.conf %n\n\
+                 Host near other\n ProxyCommand {sshd} {folder}/here.conf %n\n\
                  Host unreachable\n ProxyCommand false\n\
                  Host *\n User {user}\n IdentityFile {folder}/user\n IdentitiesOnly yes\n\
                  UserKnownHostsFile {folder}/known\n StrictHostKeyChecking accept-new\n"
@@ -101,9 +102,9 @@ impl Hosts {
         Fleet(child)
     }
 
-    /// Returns the processes that a program of [`program`](Self::program) has started.
-    fn ids(&self, program: &str) -> Vec<Pid> {
-        let text = fs::read_to_string(self.path(&format!("{program}.ids"))).unwrap_or_default();
+    /// Returns the processes that serve a host, or those of `ws-load`.
+    fn ids(&self, name: &str) -> Vec<Pid> {
+        let text = fs::read_to_string(self.path(&format!("{name}.ids"))).unwrap_or_default();
         text.lines().map(|id| Pid::from_raw(id.parse().unwrap()).unwrap()).collect()
     }
 
@@ -159,11 +160,12 @@ fn load_fleet_over_ssh_loads_from_all_hosts_and_names_the_one_with_a_wrong_clock
     // `near` twice: each has a log of its own.
     let options = [&options[..], &["near", "late", "near"]].concat();
     // What a shell on the host would change.
-    let load = ["-c", "2", "--rate", "100", "-D", "1s", "-H", "X-Note: it's \"one\" $HOME; *"];
+    let load = ["-c", "2", "-D", "1s", "-H", "X-Note: it's \"one\" $HOME; *"];
     let (code, text) = hosts.start(&options, &server.url(), &load).wait();
     assert_eq!(code, Some(0), "{text}");
     let merged: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
-    assert_eq!((&merged["counts"]["opened"], &merged["counts"]["sent"]), (&6.into(), &300.into()), "{text}");
+    assert_eq!((&merged["counts"]["opened"], &merged["options"]["logs"]), (&6.into(), &"3".into()), "{text}");
+    assert!(merged["counts"]["replies"].as_u64() > Some(0), "{text}");
     assert!(text.contains("the clock of late is off by 3.0"), "{text}");
     assert!(!text.contains("the clock of near"), "{text}");
     hosts.expect_no_generator();
@@ -208,16 +210,16 @@ fn load_fleet_merges_the_other_logs_when_a_host_dies() {
     let json_option = format!("--json={}", json.display());
     let options = [&json_option, "--logs", logs.to_str().unwrap(), "--load", program.to_str().unwrap()];
     let options = [&options[..], &["near", "other"]].concat();
-    let fleet = hosts.start(&options, &server.url(), &["-c", "2", "--rate", "100", "-D", "4s"]);
+    let fleet = hosts.start(&options, &server.url(), &["-c", "2", "--hold", "-D", "4s"]);
     let lines = |name: &str| fs::read_to_string(logs.join(name)).map_or(0, |text| text.lines().count());
     eventually("the load has begun", || lines("near.hlog") > 0 && lines("other.hlog") > 0);
-    // The last connection is that of the last host.
-    kill_process(*hosts.ids("sshd").last().unwrap(), Signal::KILL).unwrap();
+    // The first connection was for the clock.
+    kill_process(*hosts.ids("other").last().unwrap(), Signal::KILL).unwrap();
     let (code, text) = fleet.wait();
     assert_eq!(code, Some(255), "{text}");
     assert!(text.contains("the log of other is not complete, and is left out"), "{text}");
     let merged: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
-    assert_eq!(merged["counts"]["sent"], 400, "{text}");
+    assert_eq!((&merged["counts"]["opened"], &merged["options"]["logs"]), (&2.into(), &"1".into()), "{text}");
     hosts.expect_no_generator();
 }
 
