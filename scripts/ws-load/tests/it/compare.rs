@@ -1,7 +1,7 @@
 //! `ws-load compare`.
 
 use crate::{
-    runs::{scratch, ws_load},
+    runs::{StartedRun, scratch, start},
     test_servers::Server,
 };
 use std::{fs, path::Path, process::Command, time::Duration};
@@ -17,14 +17,17 @@ fn compare(before: &Path, after: &Path) -> (Option<i32>, String, String) {
 #[test]
 fn compare_shows_each_change_and_whether_it_is_more_than_the_spread() {
     let files = [scratch("fast.json"), scratch("slow.json")];
-    let mut urls = Vec::new();
-    for (file, (delay, size)) in files.iter().zip([(5, "20"), (60, "1KiB")]) {
-        let server = Server::replying(move |_, message| {
+    let servers = [5, 60].map(|delay| {
+        Server::replying(move |_, message| {
             std::thread::sleep(Duration::from_millis(delay));
             vec![message]
-        });
-        let run = ws_load(&server.url(), &["-c", "2", "-D", "4s", "--size", size]);
-        urls.push(server.url());
+        })
+    });
+    let urls = servers.each_ref().map(Server::url);
+    let run = |url: &str, size| start(url, &["-c", "2", "-D", "4s", "--size", size]);
+    // At the same time, which takes less of it.
+    let runs = [run(&urls[0], "20"), run(&urls[1], "1KiB")].map(StartedRun::wait);
+    for (file, run) in files.iter().zip(&runs) {
         fs::write(file, run.json.to_string()).unwrap();
     }
     let (code, out, err) = compare(&files[0], &files[1]);

@@ -77,8 +77,9 @@ fn find_names_its_own_limit() {
         thread::sleep(Duration::from_millis(20));
         vec![message]
     });
-    let options = ["-c", "1", "-D", "600ms", "--rate", "20", "--find", "p99<100ms", "--find-rounds", "1"];
-    let run = ws_load(&server.url(), &options);
+    let options = ["-c", "1", "-D", "600ms", "--warmup", "100ms", "--rate", "20"];
+    let search = ["--find", "p99<100ms", "--find-rounds", "1"];
+    let run = ws_load(&server.url(), &[&options[..], &search].concat());
     assert_eq!((run.code, &run.json["found"]["limited_by_generator"]), (Some(3), &true.into()), "{run:?}");
     assert!(run.words().contains("INCONCLUSIVE: p99<100ms holds up to"), "{run:?}");
     let words = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
