@@ -62,7 +62,7 @@ enum Size {
     All,
     /// Without the times of single steps.
     FewTimes,
-    /// Also with one row for the assertions that hold, and one for the generator.
+    /// Also with one row for the assertions that hold, one for the generator, and no explanation.
     FewDetails,
 }
 
@@ -305,7 +305,7 @@ fn latencies(f: &mut fmt::Formatter<'_>, report: &Report, size: Size) -> fmt::Re
         }
         writeln!(f)?;
     }
-    if report.get(Count::Missing) + report.get(Count::Late) > 0 {
+    if size != Size::FewDetails && report.get(Count::Missing) + report.get(Count::Late) > 0 {
         writeln!(f, "  late and missing replies are in it with the time waited, --timeout or more")?;
     }
     Ok(())
@@ -370,6 +370,7 @@ mod tests {
             report.options.insert(name.into(), value.into());
         }
         (report.generator.starved, report.generator.sent_late) = (true, true);
+        report.notes.push("a note of two rows, ".repeat(4));
         (report.generator.waited, report.generator.busy) = (Some(0.4), Some(0.1));
         (report.generator.cpu_user_seconds, report.generator.cpu_system_seconds) = (Some(1.0), Some(1.0));
         (report.rate_asked, report.rate_reached) = (Some(1000), Some(false));

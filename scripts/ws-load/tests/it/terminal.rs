@@ -72,8 +72,9 @@ fn summary_begins_with_the_verdict_and_fits_80_columns_and_24_rows() {
     });
     let url = format!("{}?{}", server.url(), "a".repeat(100));
     let common = ["-c", "10", "--rate", "1000", "-D", "1s", "--timeout", "500ms"];
+    // A latency would be inconclusive on a busy machine.
     let asserts =
-        ["--assert", "p99<1ns", "--assert", "rate>1", "--assert", "errors<1000", "--assert", "open==10"];
+        ["--assert", "sent<1", "--assert", "rate>1", "--assert", "errors<1000", "--assert", "open==10"];
     for (options, first) in [(&common[..], "FAILED: "), (&[&common[..], &asserts].concat(), "FAILED: ")] {
         let run = ws_load(&url, options);
         assert!(run.stdout.starts_with(first), "{run:?}");
