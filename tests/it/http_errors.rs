@@ -98,7 +98,12 @@ fn oversize_request_head_is_431() {
 fn bytes_that_are_not_http_are_400() {
     let server = TestServer::start();
     expect(&server, "\x16\x03\x01\x02", 400, "not an HTTP/1.1 request but a TLS handshake");
-    expect(&server, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", 400, "but a PROXY header (see --proxy-protocol)");
+    expect(
+        &server,
+        "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+        400,
+        "but a PROXY header (see --proxy-protocol)",
+    );
     expect(&server, "\r\n\r\n\0\r\nQUIT\n", 400, "but a PROXY header (see --proxy-protocol)");
     expect(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "but HTTP/2");
     expect(&server, "GET / HTTP/2.0\r\n\r\n", 400, "not a valid HTTP/1.1 request");
