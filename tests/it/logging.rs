@@ -193,7 +193,9 @@ fn log_format_text_has_no_fields_and_neither_ready_line_nor_summary() {
         "{texts:?}"
     );
     assert!(texts[1].ends_with("; messages: 0 in, 0 out"), "{texts:?}");
-    assert_eq!(texts[2..], ["shutting down: 0 sessions, drain timeout 10 s"]);
+    // The supervisor may not have counted the end of the session yet.
+    let stop = [0, 1].map(|open| format!("shutting down: {open} sessions, drain timeout 10 s"));
+    assert!(texts.len() == 3 && stop.iter().any(|line| line == texts[2]), "{texts:?}");
 }
 
 #[test]

@@ -5,16 +5,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
 use crate::harness::TEST_TIMEOUT;
-
-/// One browser at a time: each has several processes, and the tests measure times.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The field of an element reference in the `WebDriver` protocol.
 const REFERENCE: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -25,7 +21,6 @@ pub struct Browser {
     port: u16,
     session: String,
     profile: PathBuf,
-    _lock: MutexGuard<'static, ()>,
 }
 
 impl Browser {
@@ -40,11 +35,10 @@ impl Browser {
     }
 
     fn start(url: &str, (width, height): (u32, u32), home: Option<&Path>) -> Self {
-        let lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (driver, port) = start_driver(home);
         let profile = std::env::temp_dir().join(format!("ws-echo-browser-{}-{port}", std::process::id()));
         fs::create_dir_all(&profile).unwrap();
-        let mut browser = Self { driver, port, session: String::new(), profile, _lock: lock };
+        let mut browser = Self { driver, port, session: String::new(), profile };
         let arguments = [
             "--headless",
             "--no-sandbox",
