@@ -102,8 +102,9 @@ impl fmt::Display for Error {
                     f,
                     "cannot start {workers} workers: the system started {started} threads and no more; "
                 )?;
-                // The other half is for the other threads, and for the memory that sessions need.
-                let fewer = started / 2;
+                // The rest is for the other threads, for the arenas of the allocator, 64 MiB of address space
+                // each, and for the memory that sessions need.
+                let fewer = started / 4;
                 if fewer > 0 {
                     write!(f, "use --workers {fewer}, or ")?;
                 }
