@@ -13,6 +13,7 @@ fn queue_full_rejects_with_503_at_once_until_a_place_is_free() {
     let second = server.open("/echo");
     let mut queued = server.connect();
     queued.send(upgrade("/echo"));
+    eventually("it is queued", || metric(server.address, "ws_echo_connections_waiting") == 1);
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
         let since = Instant::now();
