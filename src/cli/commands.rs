@@ -28,8 +28,8 @@ pub struct Program {
 /// The commands besides the server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check the options of a server, its certificate and the limits of this machine; exits with 1 after a
-    /// problem
+    /// Check the options of a server, its certificate, its Redis and the limits of this machine; exits with 1
+    /// after a problem
     #[command(mut_args(|arg| arg.hide_env(true)))]
     Check(Box<Cli>),
     /// Ask a running server for its health; exits with 1 if the answer is not 200

@@ -144,10 +144,10 @@ pub(crate) fn protocol_of(bytes: &[u8]) -> (&'static str, bool) {
     (known_protocol(bytes).unwrap_or("an HTTP request or another protocol"), bytes.starts_with(TLS_RECORD))
 }
 
-/// The begin of a TLS handshake: content type and major version of its record (RFC 8446, 5.1).
+/// The first bytes of a TLS handshake: content type and major version of its record (RFC 8446, 5.1).
 const TLS_RECORD: &[u8] = b"\x16\x03";
 
-/// The begins of a header of the PROXY protocol, versions 1 and 2.
+/// The first bytes of a header of the PROXY protocol, versions 1 and 2.
 const PROXY_SIGNATURES: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 
 fn known_protocol(bytes: &[u8]) -> Option<&'static str> {
